@@ -1,0 +1,69 @@
+"""Settings: one dict, `REALM_SYNC`, every key optional. Attributes here are the names, types and defaults.
+
+Read at every access, so `override_settings` and changes at run time simply work; nothing is read at import.
+Unknown keys are a system-check error with a suggestion (checks.py). Environment variables are not read here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings as django_settings
+
+
+class Settings:
+    """`settings.APP_ID` is `REALM_SYNC["APP_ID"]` if that is set, else the default below."""
+
+    APP_ID: str = "realm-sync"
+    """The app id in the URLs of the client API; clients name it in `App(id)`."""
+
+    DATABASE: str = "default"
+    """The alias of the one database that synced models, history and client files live in."""
+
+    SIGNING_KEY: str = ""
+    """Signs access and refresh tokens (HS256). Empty: Django's SECRET_KEY. Equal in every process."""
+    ACCESS_TOKEN_SECONDS: int = 30 * 60
+    REFRESH_TOKEN_SECONDS: int = 60 * 24 * 3600
+    ANONYMOUS_LOGIN: bool = True
+    """Whether `Credentials.anonymous()` makes a user. Such a user sees what `readable_by` grants, like any other."""
+    REGISTRATION: bool = False
+    """Whether strangers may register with email and password."""
+    CUSTOM_JWT: dict[str, Any] | None = None
+    """`{"key": …, "algorithms": ["RS256"], "audience": …, "issuer": …, "user_field": "username"}`: accepts tokens of
+    another system. `key` is a shared secret (HS256) or a PEM public key (RS256)."""
+
+    HISTORY_DAYS: int = 30
+    """How long `manage.py realm_sync prune` keeps history; a client file away for longer meets a client reset."""
+
+    MAX_MESSAGE_BYTES: int = 768 * 1024
+    """Largest message a client may send. Below 1 MiB, where Daphne's default drops the connection without a code."""
+    DOWNLOAD_BYTES: int = 256 * 1024
+    """A download message is closed when it has grown beyond this; the next one continues it."""
+    MAX_SUBSCRIPTIONS: int = 1000
+    """Most subscriptions in one set."""
+    WINDOW: int = 32
+    """Most download messages under way to one client; a client that acknowledges none of them is caught up later
+    from the history, so that memory stays flat (DESIGN §12)."""
+    IDLE_SECONDS: int = 180
+    """A session from which nothing was heard for so long is closed; clients ping every 60 seconds."""
+    RECHECK_SECONDS: int = 5
+    """How often live sessions are checked for revoked tokens and deactivated users."""
+    DATABASE_THREADS: int = 8
+    """Threads, and so database connections, that one server process uses for sync."""
+    POLL_SECONDS: float = 0.02
+    """How often SQLite is asked whether another process wrote; PostgreSQL notifies instead."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.isupper():
+            configured = getattr(django_settings, "REALM_SYNC", {})
+            if name in configured:
+                return configured[name]
+        return super().__getattribute__(name)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Every key `REALM_SYNC` may have."""
+        return [name for name in vars(cls) if name.isupper()]
+
+
+settings = Settings()
