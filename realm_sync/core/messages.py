@@ -1,0 +1,285 @@
+"""Messages: everything that travels between a client and the server, and nothing else.
+
+PROTOCOL.md says when each is sent and what it obliges to; here are the shapes. Strict: an unknown field, a wrong type
+or an unknown message raises ProtocolError, and nothing of the message is applied. The two unions at the foot are the
+table of contents. A change of a shape needs a new line in PROTOCOL.md's history: a test holds a hash of the shapes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from .errors import Action, ProtocolError
+from .schema import ObjectSchema
+
+SUBPROTOCOL = "realm-sync.v1"
+"""The websocket subprotocol of this encoding."""
+
+BatchState = Literal["more", "last", "steady"]
+
+
+def _camel(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
+class Message(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", tag=_camel,
+    forbid_unknown_fields=True, omit_defaults=True,
+):  # fmt: skip
+    """Base of all messages: one JSON object per text frame, its kind in `type`."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """Base of what messages are made of."""
+
+
+# --- what messages are made of ---------------------------------------------------------------------------------------
+
+
+class ClientFile(Part, kw_only=True):
+    ident: int
+    salt: str
+    """Decimal text of a 63-bit secret: JavaScript's numbers cannot hold it."""
+
+
+class Progress(Part, kw_only=True):
+    """What a client file holds. All zero: nothing yet."""
+
+    server_version: int = 0
+    """It has integrated every change up to this version that its subscriptions concern."""
+    client_version: int = 0
+    """The server has integrated its changesets up to this client version, as of `server_version`."""
+    query_version: int = 0
+    """The subscription set that its data is complete for."""
+    view: int = 0
+    """The bootstrap that its data was cut by; as it came in the last download."""
+
+
+class SubscriptionItem(Part, kw_only=True):
+    id: str
+    """ObjectId of the subscription, 24 hex digits."""
+    class_name: str = msgspec.field(name="class")
+    query: str
+    """Canonical RQL with its arguments written out; `TRUEPREDICATE` for everything."""
+    name: str | None = None
+    created_at: str
+    updated_at: str
+
+
+class Instruction(Part, tag_field="op", tag=_camel, kw_only=True):
+    """One step of a changeset, on one object: `class` and the wire value of its key, `_id`."""
+
+    class_name: str = msgspec.field(name="class")
+    id: Any = msgspec.field(name="_id")
+
+
+class Create(Instruction, kw_only=True):
+    """The object exists from here on, with these values; a key that exists already is the same object (R7)."""
+
+    values: dict[str, Any] = {}
+
+
+class Update(Instruction, kw_only=True):
+    """Path → wire value. A path is a property name; later protocol versions add paths into it."""
+
+    values: dict[str, Any]
+
+
+class Delete(Instruction, kw_only=True):
+    """The object exists no more."""
+
+
+class Changeset(Part, kw_only=True):
+    """What one local write transaction did."""
+
+    client_version: int
+    """Its number in the client file, rising by at least one from changeset to changeset."""
+    base_version: int
+    """The server version the client file had integrated when the user wrote it."""
+    timestamp: int
+    """Milliseconds since 1970 on the client's clock when the user wrote it; the future counts as now."""
+    instructions: list[Create | Update | Delete]
+
+
+class Changes(Part, kw_only=True):
+    """Changes of one class, applied in the order put, patch, erase. A patch of an absent object is ignored, as is
+    its erase: applying changes twice is harmless by design (R3)."""
+
+    class_name: str = msgspec.field(name="class")
+    put: list[dict[str, Any]] = []
+    """Whole objects, wire values by property."""
+    patch: list[dict[str, Any]] = []
+    """`_id` and the properties that changed."""
+    erase: list[Any] = []
+    """Keys of objects that no longer exist or are no longer in view."""
+
+
+class RejectedWrite(Part, kw_only=True):
+    """A write of a changeset that was undone: it reaches the app as a compensating-write error."""
+
+    class_name: str = msgspec.field(name="class")
+    id: Any = msgspec.field(name="_id")
+    property: str | None = None
+    """The one property that was undone; none: the whole object's changes of that changeset."""
+    code: str
+    reason: str
+
+
+class Limits(Part, kw_only=True):
+    max_message_bytes: int
+    max_subscriptions: int
+    max_query_bytes: int
+    window: int
+    """Most download messages the server sends ahead of the client's `received`."""
+
+
+# --- client → server -------------------------------------------------------------------------------------------------
+
+
+class Bind(Message, kw_only=True):
+    """First message: who is this, which file, what does it hold."""
+
+    token: str | None = None
+    """Access token; none where the page's session cookie authenticates."""
+    client_file: ClientFile | None = None
+    """None asks for a new ident and salt."""
+    epoch: str | None = None
+    progress: Progress = Progress()
+    schema: list[ObjectSchema] | None = None
+    """The classes the client declares; none: it takes the server's."""
+    user_agent: str = ""
+
+
+class Query(Message, kw_only=True):
+    """The subscription set the file wants from now on."""
+
+    query_version: int
+    subscriptions: list[SubscriptionItem]
+
+
+class Upload(Message, kw_only=True):
+    """Changesets in order; none: only tells how many downloads of this session are done with."""
+
+    changesets: list[Changeset] = []
+    received: int
+    """How many download messages of this session the client has stored or applied."""
+
+
+class Mark(Message, kw_only=True):
+    """Client: tell me when I hold everything you have now. Server: you do."""
+
+    request_ident: int
+
+
+class Unbind(Message, kw_only=True):
+    """The client ends the session; `unbound` is the answer."""
+
+
+class Ping(Message, kw_only=True):
+    timestamp: int
+
+
+# --- server → client -------------------------------------------------------------------------------------------------
+
+
+class Ident(Message, kw_only=True):
+    client_file: ClientFile
+
+
+class Bound(Message, kw_only=True):
+    """The session is open."""
+
+    epoch: str
+    server_version: int
+    client_version: int
+    """Changesets up to this one are integrated; do not upload them again (R6)."""
+    query_version: int
+    """The newest subscription set the server has of this file."""
+    server_time: int
+    """Milliseconds since 1970."""
+    schema: list[ObjectSchema]
+    """The server's classes, as far as anybody may see them."""
+    limits: Limits
+
+
+class Download(Message, kw_only=True):
+    """Changes up to a version. `more` parts are stored, and applied with the `last` in one transaction (R10)."""
+
+    query_version: int
+    batch_state: BatchState
+    server_version: int
+    client_version: int
+    progress: float
+    """0 … 1: how much of what is under way has been sent."""
+    view: int
+    changes: list[Changes] = []
+
+
+class QueryError(Message, kw_only=True):
+    """The set of this query version is refused; the set before it stays in force."""
+
+    query_version: int
+    code: str
+    message: str
+
+
+class Rejected(Message, kw_only=True):
+    """Compensating writes of one changeset. To be told to the app once a download with this client version is applied."""
+
+    client_version: int
+    writes: list[RejectedWrite]
+
+
+class Unbound(Message, kw_only=True):
+    pass
+
+
+class Error(Message, kw_only=True):
+    """The session ends."""
+
+    code: str
+    message: str
+    fatal: bool
+    """Reconnecting will not help until something else changes."""
+    action: Action
+    retry_after: float | None = None
+    """Seconds to wait before the next attempt, at least."""
+
+
+class Pong(Message, kw_only=True):
+    timestamp: int
+
+
+FromClient = Bind | Query | Upload | Mark | Unbind | Ping
+FromServer = Ident | Bound | Download | Mark | QueryError | Rejected | Unbound | Error | Pong
+
+_encoder = msgspec.json.Encoder()
+_from_client: msgspec.json.Decoder[FromClient] = msgspec.json.Decoder(FromClient)
+_from_server: msgspec.json.Decoder[FromServer] = msgspec.json.Decoder(FromServer)
+
+
+def encode(message: Message) -> str:
+    """The text frame of a message."""
+    return _encoder.encode(message).decode()
+
+
+def decode_from_client(frame: str | bytes) -> FromClient:
+    """The message of a frame. Raises ProtocolError `BadSyntax` or `UnknownMessage`, saying what was found where."""
+    return _decode(_from_client, frame)
+
+
+def decode_from_server(frame: str | bytes) -> FromServer:
+    """The message of a frame. Raises ProtocolError `BadSyntax` or `UnknownMessage`."""
+    return _decode(_from_server, frame)
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], frame: str | bytes) -> Any:
+    try:
+        return decoder.decode(frame)
+    except msgspec.ValidationError as error:
+        unknown = "Invalid value" in str(error) and str(error).endswith("`$.type`")
+        raise ProtocolError("UnknownMessage" if unknown else "BadSyntax", str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError("BadSyntax", f"The frame is not JSON: {error}") from error
