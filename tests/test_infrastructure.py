@@ -1,0 +1,51 @@
+"""The fixtures of conftest.py keep what they promise."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connections, transaction
+from playwright.async_api import Browser
+
+from realm_sync.conf import settings as realm_sync_settings
+from tests.postgres import Cluster
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_each_test_finds_an_empty_database_and_threads_share_it(each_database: str, turn: int) -> None:
+    users = get_user_model().objects
+    assert each_database == realm_sync_settings.DATABASE
+    assert users.count() == 0
+    seen = []
+
+    def write() -> None:
+        with transaction.atomic(using=each_database):
+            users.create_user("nora")
+        seen.append(users.db)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+    assert users.get().username == "nora"
+    assert connections[each_database].vendor == ("postgresql" if each_database == "postgres" else "sqlite")
+
+
+@pytest.mark.django_db
+def test_the_usual_mark_works_between_them() -> None:
+    assert get_user_model().objects.count() == 0
+
+
+@pytest.mark.parametrize("each_database", ["postgresql"], indirect=True)
+def test_the_cluster_restarts_and_keeps_what_was_committed(each_database: str, postgres_cluster: Cluster) -> None:
+    get_user_model().objects.create_user("nora")
+    postgres_cluster.restart()
+    connections[each_database].close()
+    assert get_user_model().objects.get().username == "nora"
+
+
+async def test_chromium_opens_a_page(chromium: Browser) -> None:
+    page = await chromium.new_page()
+    await page.set_content("<title>Airfields</title>")
+    assert await page.title() == "Airfields"
