@@ -117,7 +117,7 @@ def sqlite_template(databases: Databases, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def postgres_template(databases: Databases, postgres_cluster: Cluster, django_db_blocker: Any) -> Iterator[str]:
-    name = f"realm_sync_{os.getpid()}_template"
+    name = f"{postgres_cluster.prefix}template"
     postgres_cluster.create(name)
     with django_db_blocker.unblock():
         databases.point("postgres", **postgres_cluster.settings(name))
@@ -160,7 +160,7 @@ def each_database(
         alias = "postgres"
         template = request.getfixturevalue("postgres_template")
         cluster: Cluster = request.getfixturevalue("postgres_cluster")
-        name = template.replace("template", "test")
+        name = f"{cluster.prefix}test"
         cluster.create(name, template)
         location = cluster.settings(name)
         # Code that forgets to name the alias fails loudly, instead of working on the wrong database.

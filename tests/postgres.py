@@ -78,7 +78,7 @@ def free_port() -> int:
 
 
 class Cluster:
-    """A PostgreSQL server on which we may create databases."""
+    """A PostgreSQL server on which we may create databases. The names of all of ours begin with `prefix`."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -86,6 +86,7 @@ class Cluster:
         self.port = parts.port or 5432
         self.user = unquote(parts.username or "postgres")
         self.password = unquote(parts.password or "")
+        self.prefix = f"realm_sync_{os.getpid()}_"
 
     def settings(self, name: str) -> dict[str, Any]:
         """The Django settings of one of its databases."""
@@ -110,11 +111,11 @@ class Cluster:
         self.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def restart(self) -> None:
-        """Every connection breaks, nothing committed is lost. Here: all connections but our own are terminated,
+        """Every connection breaks, nothing committed is lost. Here: the connections to our databases are terminated,
         which is all that one may do to a server that is not ours."""
-        self.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IS NOT NULL AND pid <> pg_backend_pid()"
-        )
+        ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(datname, {})"
+        with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as connection:
+            connection.execute(sql.SQL(ours).format(sql.Literal(self.prefix)))
 
     def stop(self) -> None:
         """Leaves a server that is not ours as it is."""
@@ -149,8 +150,14 @@ class LocalCluster(Cluster):
             raise NoPostgres("we are root, as which PostgreSQL refuses to run, and there is no user postgres or nobody")
         self.run_as |= {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         if not all(parent.stat().st_mode & stat.S_IXOTH for parent in [self.binaries, *self.binaries.parents]):
-            shutil.copytree(self.binaries.parent, self.directory / "installation", symlinks=True)
-            self.binaries = self.directory / "installation" / self.binaries.name
+            installation = self.binaries.parent
+            package = installation.parent
+            copy = self.directory / package.name / installation.name
+            shutil.copytree(installation, copy, symlinks=True)
+            # Binaries of a wheel look for their libraries in a directory next to their package.
+            if package.with_suffix(".libs").exists():
+                shutil.copytree(package.with_suffix(".libs"), self.directory / f"{package.name}.libs", symlinks=True)
+            self.binaries = copy / self.binaries.name
         os.chown(self.directory, entry.pw_uid, entry.pw_gid)
 
     def initialise(self) -> None:

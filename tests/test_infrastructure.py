@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
+import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 from playwright.async_api import Browser
 
 from realm_sync.conf import settings as realm_sync_settings
-from tests.postgres import Cluster
+from tests.postgres import Cluster, LocalCluster, candidates
 
 
 @pytest.mark.parametrize("turn", [1, 2])
@@ -43,6 +45,22 @@ def test_the_cluster_restarts_and_keeps_what_was_committed(each_database: str, p
     postgres_cluster.restart()
     connections[each_database].close()
     assert get_user_model().objects.get().username == "nora"
+
+
+@pytest.mark.parametrize("binaries", candidates(), ids=str)
+def test_every_postgresql_that_was_found_starts_and_creates_databases(binaries: Path) -> None:
+    cluster = LocalCluster(binaries)
+    try:
+        cluster.create(f"{cluster.prefix}first")
+        cluster.create(f"{cluster.prefix}second", f"{cluster.prefix}first")
+        theirs = Cluster(cluster.url("postgres"))
+        with psycopg.connect(cluster.url(f"{cluster.prefix}second")) as connection:
+            theirs.restart()
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT 1")
+    finally:
+        cluster.stop()
+    assert not cluster.directory.exists()
 
 
 async def test_chromium_opens_a_page(chromium: Browser) -> None:
