@@ -31,7 +31,7 @@ class RealmSyncConfig(AppConfig):
 
 
 def prepare_sqlite(connection: Any, **kwargs: Any) -> None:
-    """Gives a new connection to the synced SQLite database its functions, and the file its write-ahead log.
+    """Gives a new SQLite connection its SQL functions, and the file of the synced database its write-ahead log.
 
     With WAL readers (bootstraps) and the writer do not wait for each other. `synchronous` stays at FULL, SQLite's
     default: with NORMAL, which WAL is often combined with, a power cut could lose an upload that was already
@@ -39,9 +39,9 @@ def prepare_sqlite(connection: Any, **kwargs: Any) -> None:
     """
     from .conf import settings
 
-    if connection.vendor != "sqlite" or connection.alias != settings.DATABASE:
+    if connection.vendor != "sqlite":
         return
-    if not connection.is_in_memory_db():
+    if connection.alias == settings.DATABASE and not connection.is_in_memory_db():
         try:
             with connection.cursor() as cursor:
                 cursor.execute("PRAGMA journal_mode = WAL")

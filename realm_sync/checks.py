@@ -1,1 +1,261 @@
-"""System checks."""
+"""System checks: what is wrong with the settings, the database and the declared classes, and the line that mends it.
+
+Decides nothing that works at run time: registry.py leaves out what cannot sync, this module says so before anybody
+wonders. Ids are stable. `manage.py check` runs all but the triggers, which need `--database` (migrate runs them too).
+
+    E001 unknown setting                    E008 field that cannot sync
+    E002 setting of a wrong type or value   E009 option names a field that does not exist
+    E003 USE_TZ is off                      E010 foreign key to something else than a primary key
+    E004 database is not supported          E011 multi-table inheritance
+    E005 class_name used twice              W001 SQLite without the options for concurrent writers
+    E006 key that clients cannot make       W002 nobody may see or write the class
+    E007 key that cannot be one             W003 triggers are missing or outdated
+    W004 option that looks misspelt         W005 clients cannot create objects
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from django.apps import AppConfig
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import connections, models
+
+from .conf import Settings, settings
+from .core.schema import KEY_TYPES
+from .registry import LONGEST_KEY, ModelSync, realm_type, refusal, registry
+
+TAG = "realm_sync"
+
+
+@register(TAG)
+def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    configured = getattr(django_settings, "REALM_SYNC", {})
+    if not isinstance(configured, dict):
+        return [
+            Error("REALM_SYNC is not a dict.", hint='Write REALM_SYNC = {"APP_ID": "my-app"}.', id="realm_sync.E001")
+        ]
+    expected, found = get_type_hints(Settings), []
+    for name, value in configured.items():
+        if name not in Settings.names():
+            close = get_close_matches(str(name).upper(), Settings.names(), n=1, cutoff=0.5)
+            hint = f'Write "{close[0]}".' if close else f"Use one of {', '.join(Settings.names())}."
+            found.append(Error(f"REALM_SYNC has the unknown key {name!r}.", hint=hint, id="realm_sync.E001"))
+        elif problem := _misfit(value, expected[name]):
+            hint = f'Write "{name}": {getattr(Settings, name)!r}, which is the default, or leave the key out.'
+            found.append(Error(f'REALM_SYNC["{name}"] is {value!r}, {problem}.', hint=hint, id="realm_sync.E002"))
+    return found
+
+
+def _misfit(value: Any, expected: Any) -> str | None:
+    """What is wrong with a setting's value, as the end of a sentence, or None. Numbers must be above zero."""
+    if get_origin(expected) in (types.UnionType, Union):
+        problems = [_misfit(value, each) for each in get_args(expected)]
+        return None if None in problems else problems[0]
+    if get_origin(expected) is Literal:
+        return None if value in get_args(expected) else f"not one of {', '.join(map(repr, get_args(expected)))}"
+    kind = get_origin(expected) or expected
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        names = {str: "a string", int: "a whole number", float: "a number", bool: "True or False", dict: "a dict"}
+        return f"not {names.get(kind, f'a {kind.__name__}')}"
+    if kind in (int, float) and not value > 0:
+        return "and must be above 0"
+    return None
+
+
+@register(TAG)
+def check_project(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if not django_settings.USE_TZ:
+        problem = "USE_TZ is False: dates without a time zone mean another moment on every client."
+        found.append(Error(problem, hint="Write USE_TZ = True in the settings.", id="realm_sync.E003"))
+    alias = settings.DATABASE
+    if alias not in connections.settings:
+        aliases = ", ".join(map(repr, connections.settings))
+        problem = f'REALM_SYNC["DATABASE"] is {alias!r}, and DATABASES has no such alias.'
+        return [*found, Error(problem, hint=f"Use one of {aliases}.", id="realm_sync.E002")]
+    connection = connections[alias]
+    if connection.vendor not in ("sqlite", "postgresql"):
+        problem = (
+            f"The database {alias!r} is {connection.display_name}; realm_sync has triggers for SQLite and PostgreSQL."
+        )
+        hint = 'Write "ENGINE": "django.db.backends.postgresql", or name another alias in REALM_SYNC["DATABASE"].'
+        found.append(Error(problem, hint=hint, id="realm_sync.E004"))
+    if connection.vendor == "sqlite":
+        options = connection.settings_dict.get("OPTIONS", {})
+        if "timeout" not in options or options.get("transaction_mode") != "IMMEDIATE":
+            problem = f"Concurrent writers of the SQLite database {alias!r} will meet 'database is locked'."
+            hint = f'Write "OPTIONS": {{"timeout": 20, "transaction_mode": "IMMEDIATE"}} in DATABASES["{alias}"].'
+            found.append(Warning(problem, hint=hint, id="realm_sync.W001"))
+    return found
+
+
+@register(TAG)
+def check_classes(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    return check_bindings(
+        [each for each in registry.registered if app_configs is None or each.model._meta.app_config in app_configs],
+        registry.registered,
+    )
+
+
+def check_bindings(bindings: Iterable[ModelSync], every: Sequence[ModelSync]) -> list[CheckMessage]:
+    """What is wrong with these bindings, among all that are registered."""
+    return [
+        message
+        for binding in bindings
+        for check in (_check_name, _check_table, _check_key, _check_options, _check_fields, _check_access)
+        for message in check(binding, every)
+    ]
+
+
+def _check_name(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[CheckMessage]:
+    first = next(each for each in every if each.class_name == binding.class_name)
+    if first is not binding:
+        yield Error(
+            f"The class name '{binding.class_name}' is taken by {first.model._meta.label}; this model does not sync.",
+            hint=f'Write class_name = "{_other_name(binding)}" in {_place(binding)}.',
+            obj=binding.model,
+            id="realm_sync.E005",
+        )
+
+
+def _check_table(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[CheckMessage]:
+    parent = next(iter(binding.model._meta.parents), None)
+    if parent is not None:
+        yield Error(
+            f"The model inherits from {parent.__name__} with a table of its own; an object whose row is spread over two "
+            "tables does not sync, because each table's trigger would see half of it.",
+            hint=f"Write abstract = True in class Meta of {parent.__name__}, or link to it with a ForeignKey.",
+            obj=binding.model,
+            id="realm_sync.E011",
+        )
+
+
+def _check_key(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[CheckMessage]:
+    key = binding.primary_key
+    if binding.model._meta.parents:
+        return
+    if isinstance(key, models.AutoField | models.BigAutoField | models.SmallAutoField) and not binding.read_only:
+        yield Error(
+            f"The primary key is a {type(key).__name__}: the database makes it, but clients create objects offline.",
+            hint=f"Write {key.name} = models.UUIDField(primary_key=True, default=uuid.uuid4) in the model, "
+            f"or read_only = True in {_place(binding)} if clients only read.",
+            obj=binding.model,
+            id="realm_sync.E006",
+        )
+    kind = realm_type(key)
+    length = key.max_length if isinstance(key, models.CharField) else None
+    if kind not in KEY_TYPES:
+        problem = f"The primary key is a {type(key).__name__}; a key on the wire is one of {', '.join(KEY_TYPES)}."
+    elif kind == "string" and not isinstance(key, models.ForeignKey) and (length is None or length > LONGEST_KEY):
+        problem = f"The primary key can be longer than {LONGEST_KEY} characters, which the history has no room for."
+    else:
+        return
+    hint = (
+        f"Write {key.name} = models.CharField(primary_key=True, max_length={LONGEST_KEY}) in the model, or a UUIDField."
+    )
+    yield Error(problem, hint=hint, obj=binding.model, id="realm_sync.E007")
+
+
+def _check_options(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[CheckMessage]:
+    known = [field.name for field in (*binding.model._meta.concrete_fields, *binding.model._meta.many_to_many)]
+    for option in ("fields", "exclude", "read_only_fields"):
+        names = getattr(binding, option)
+        if isinstance(names, str):
+            yield _option_error(binding, f"{option} is a string, not a list.", f'Write {option} = ["{names}"]')
+            continue
+        for name in names or ():
+            if name == binding.primary_key.name and option == "exclude":
+                problem = f"exclude names '{name}', but the primary key always syncs."
+                yield _option_error(binding, problem, f'Remove "{name}" from exclude')
+            elif name not in known:
+                close = get_close_matches(str(name), known, n=1)
+                remedy = f'Write "{close[0]}" in {option}' if close else f'Remove "{name}" from {option}'
+                problem = f"{option} names '{name}', but {binding.model.__name__} has no such field."
+                yield _option_error(binding, problem, remedy)
+    for name in {name for each in type(binding).__mro__[:-1] if each is not ModelSync for name in vars(each)}:
+        close = get_close_matches(name, ModelSync.OPTIONS, n=1, cutoff=0.8)
+        if close and not name.startswith("_") and not hasattr(ModelSync, name):
+            yield Warning(
+                f"'{name}' is not an option and has no effect.",
+                hint=f"Write {close[0]} in {_place(binding)}.",
+                obj=binding.model,
+                id="realm_sync.W004",
+            )
+
+
+def _option_error(binding: ModelSync, problem: str, remedy: str) -> CheckMessage:
+    return Error(problem, hint=f"{remedy} of {_place(binding)}.", obj=binding.model, id="realm_sync.E009")
+
+
+def _check_fields(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[CheckMessage]:
+    if binding.model._meta.parents:
+        return
+    chosen = [field for field in binding.chosen_fields if not field.primary_key]
+    refused = [field.name for field in chosen if refusal(field)]
+    for field in chosen:
+        if reason := refusal(field):
+            exclude = _listed([*binding.exclude, *refused])
+            fields = _listed([each.name for each in chosen if each.name not in refused])
+            yield Error(
+                f"The field {reason}.",
+                hint=f"Write exclude = {exclude} in {_place(binding)}, or name what syncs: fields = {fields}.",
+                obj=field,
+                id="realm_sync.E010"
+                if isinstance(field, models.ForeignKey) and realm_type(field)
+                else "realm_sync.E008",
+            )
+    synced = set(binding.fields_by_name.values())
+    given = [f for f in binding.model._meta.concrete_fields if f not in synced or f.name in binding.read_only_fields]
+    missing = [field.name for field in given if not field.null and not field.primary_key and not _fills_itself(field)]
+    if missing and not binding.read_only and not _is_default(binding, "writable_by"):
+        yield Warning(
+            f"Clients cannot create objects: they do not write {', '.join(missing)}, which may not be null and "
+            "has no default.",
+            hint=f"Give the field a default or null=True, let it sync, or write read_only = True in {_place(binding)}.",
+            obj=binding.model,
+            id="realm_sync.W005",
+        )
+
+
+def _fills_itself(field: Any) -> bool:
+    return bool(
+        field.has_default()
+        or field.has_db_default()
+        or field.generated
+        or getattr(field, "auto_now", False)
+        or getattr(field, "auto_now_add", False)
+        or (field.blank and field.empty_strings_allowed)
+    )
+
+
+def _check_access(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[CheckMessage]:
+    if _is_default(binding, "readable_by") and _is_default(binding, "writable_by"):
+        yield Warning(
+            "Nobody may see or write objects of this class: neither readable_by nor writable_by is defined.",
+            hint=f"Write def readable_by(self, user): return True in {_place(binding)}, or return a Q.",
+            obj=binding.model,
+            id="realm_sync.W002",
+        )
+
+
+def _is_default(binding: ModelSync, rule: str) -> bool:
+    return getattr(type(binding), rule) is getattr(ModelSync, rule)
+
+
+def _place(binding: ModelSync) -> str:
+    """Where the options of the binding are written, for hints."""
+    return f"class Sync of {binding.model.__name__}" if hasattr(binding.model, "Sync") else type(binding).__name__
+
+
+def _other_name(binding: ModelSync) -> str:
+    return binding.model._meta.app_label.title().replace("_", "") + binding.class_name
+
+
+def _listed(names: Iterable[str]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"

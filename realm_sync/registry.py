@@ -148,8 +148,8 @@ class ModelSync:
         return bool(automatic) or field.name in self.read_only_fields
 
     def can_sync(self) -> bool:
-        """Whether the primary key can be a key on the wire; without one the class is left out of the schema."""
-        return realm_type(self.primary_key) in KEY_TYPES
+        """Whether the class can be in the schema: its key can be one on the wire, and its rows are in one table."""
+        return realm_type(self.primary_key) in KEY_TYPES and not self.model._meta.parents
 
     def build_schema(self, class_of: Callable[[type[models.Model]], ModelSync | None]) -> ObjectSchema:
         """The class; `class_of` tells which models sync, and so which foreign keys are links."""
@@ -364,9 +364,10 @@ _FIELDS: dict[str, Callable[..., models.Field]] = {
 
 
 def fields_of_schema(declaration: Mapping[str, Any], app_label: str | None = None) -> dict[str, models.Field]:
-    """The model fields of a Realm object schema by name; the primary key is `id`, and the first. SchemaError.
+    """The model fields of a Realm object schema by name, for a SyncedModel: its primary key is called `id`.
 
-    With `app_label` links name their target `app_label.Class`, as models outside a models.py need it; else `Class`.
+    With `app_label` links name their target `app_label.Class`, as a model that is made anywhere needs it; else `Class`.
+    Raises SchemaError for what cannot be a model.
     """
     stored = _with_stored_names(declaration)
     cls = parse_class(stored)
@@ -376,7 +377,8 @@ def fields_of_schema(declaration: Mapping[str, Any], app_label: str | None = Non
     for name, prop in cls.properties.items():
         where = f"{cls.name}.{name}"
         if name == PRIMARY_KEY:
-            fields["id"] = _key_field(prop)
+            if prop.type != "uuid":  # which a SyncedModel has anyway
+                fields["id"] = _key_field(prop)
         elif not _is_name(name) or name.endswith("_") or "__" in name or hasattr(models.Model, name) or name == "id":
             raise SchemaError(where, "is not a name that a model field can have.", "Choose another one with 'mapTo'.")
         else:
@@ -408,8 +410,6 @@ def _is_name(text: str) -> bool:
 def _key_field(prop: Property) -> models.Field:
     if prop.type == "string":
         return models.CharField(primary_key=True, max_length=LONGEST_KEY)
-    if prop.type == "uuid":
-        return models.UUIDField(primary_key=True, default=uuid4, editable=False)
     if prop.type == "objectId":
         return ObjectIdField(primary_key=True, default=new_object_id, editable=False)
     return models.BigIntegerField(primary_key=True)

@@ -1,0 +1,277 @@
+"""`manage.py realm_sync …`: one command with the verbs of an operator. Each calls the module that owns it.
+
+Owns only text: how the schema is printed for people and clients, and how models are written from a schema file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections, models
+from django.db.migrations.writer import MigrationWriter
+from django.utils import timezone
+
+from realm_sync.conf import settings
+from realm_sync.core.errors import SchemaError
+from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property
+from realm_sync.registry import fields_of_schema, registry
+
+
+class Subcommand(NamedTuple):
+    help: str
+    add_arguments: Callable[[CommandParser], None]
+    run: Callable[[BaseCommand, dict[str, Any]], None]
+
+
+class Command(BaseCommand):
+    help = "Shows and looks after what syncs: the schema, the triggers, the history and its epoch."
+    requires_system_checks: list[str] = []  # these verbs help to mend what the checks complain about
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        verbs = parser.add_subparsers(dest="subcommand", required=True, metavar="{" + ",".join(SUBCOMMANDS) + "}")
+        for name, subcommand in SUBCOMMANDS.items():
+            subcommand.add_arguments(verbs.add_parser(name, help=subcommand.help, description=subcommand.help))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        SUBCOMMANDS[options["subcommand"]].run(self, options)
+
+
+# schema
+
+
+def add_schema_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--format", choices=sorted(FORMATS), default="json", help="default: json")
+
+
+def run_schema(command: BaseCommand, options: dict[str, Any]) -> None:
+    command.stdout.write(FORMATS[options["format"]](registry.schema))
+
+
+def schema_as_json(classes: Iterable[ObjectSchema]) -> str:
+    """A list of Realm object schemas, as every Realm SDK, and the verb `models`, accepts them."""
+    return json.dumps([declaration(cls) for cls in classes], indent=2, ensure_ascii=False)
+
+
+def schema_as_python(classes: Iterable[ObjectSchema]) -> str:
+    """Classes for the Python client."""
+    lines = ["from realm_sync.client import Realm"]
+    for cls in classes:
+        properties = declaration(cls)["properties"].items()
+        lines += ["", "", f"class {cls.name}(Realm.Object):", "    schema = {"]
+        lines += [
+            f'        "name": "{cls.name}",',
+            f'        "primaryKey": "{PRIMARY_KEY}",',
+            '        "properties": {',
+        ]
+        lines += [f'            "{name}": {_python_literal(given)},' for name, given in properties]
+        lines += ["        },", "    }"]
+    return "\n".join(lines)
+
+
+def schema_as_javascript(classes: Iterable[ObjectSchema]) -> str:
+    """Classes for the browser SDK and for Realm's own JavaScript SDK; `Realm` is imported as the page does it."""
+    parts = []
+    for cls in classes:
+        lines = [f"export class {cls.name} extends Realm.Object {{", "    static schema = {"]
+        lines += [f'        name: "{cls.name}",', f'        primaryKey: "{PRIMARY_KEY}",', "        properties: {"]
+        for name, given in declaration(cls)["properties"].items():
+            lines.append(f"            {name}: {_javascript_property(name, given)},")
+        lines += ["        },", "    };", "}"]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+FORMATS: dict[str, Callable[[Iterable[ObjectSchema]], str]] = {
+    "json": schema_as_json,
+    "python": schema_as_python,
+    "javascript": schema_as_javascript,
+}
+
+
+def declaration(cls: ObjectSchema) -> dict[str, Any]:
+    """A class as a Realm object schema, with shorthands where they say everything."""
+    properties = {name: _declared(name, prop) for name, prop in cls.properties.items()}
+    return {"name": cls.name, "primaryKey": cls.primary_key, "properties": properties}
+
+
+def _declared(name: str, prop: Property) -> str | dict[str, Any]:
+    if prop.type == "object":
+        return str(prop.object_type)
+    if prop.indexed and name != PRIMARY_KEY:
+        return {"type": prop.type} | ({"optional": True} if prop.optional else {}) | {"indexed": True}
+    return prop.type + ("?" if prop.optional else "")
+
+
+def _python_literal(given: str | dict[str, Any]) -> str:
+    if isinstance(given, str):
+        return f'"{given}"'
+    return (
+        "{"
+        + ", ".join(
+            f'"{key}": {f"{value!r}" if value is True else _python_literal(value)}' for key, value in given.items()
+        )
+        + "}"
+    )
+
+
+def _javascript_property(name: str, given: str | dict[str, Any]) -> str:
+    makes = {"uuid": "new Realm.BSON.UUID()", "objectId": "new Realm.BSON.ObjectId()"}
+    if name == PRIMARY_KEY and isinstance(given, str) and given in makes:
+        return f'{{ type: "{given}", default: () => {makes[given]} }}'
+    if isinstance(given, str):
+        return f'"{given}"'
+    return "{ " + ", ".join(f"{key}: {json.dumps(value)}" for key, value in given.items()) + " }"
+
+
+# models
+
+
+FIELDS_IMPORT = "from realm_sync import fields, sync"
+
+
+def add_models_arguments(parser: CommandParser) -> None:
+    parser.add_argument("file", help="JSON: one Realm object schema or a list of them; - reads standard input")
+
+
+def run_models(command: BaseCommand, options: dict[str, Any]) -> None:
+    try:
+        text = sys.stdin.read() if options["file"] == "-" else Path(options["file"]).read_text(encoding="utf-8")
+        declarations = json.loads(text)
+    except OSError as error:
+        raise CommandError(f"{options['file']} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise CommandError(f"{options['file']} is not JSON: {error}.") from error
+    declarations = [declarations] if isinstance(declarations, dict) else declarations
+    if not isinstance(declarations, list) or not all(isinstance(each, dict) for each in declarations):
+        raise CommandError(f"{options['file']} must hold a Realm object schema or a list of them.")
+    try:
+        command.stdout.write(models_text(declarations))
+    except SchemaError as error:
+        raise CommandError(str(error)) from error
+
+
+def models_text(declarations: Iterable[dict[str, Any]]) -> str:
+    """A models.py with a SyncedModel for each Realm object schema. SchemaError for what cannot be a model."""
+    imports: set[str] = set()
+    bodies = []
+    for each in declarations:
+        fields = fields_of_schema(each)
+        lines = [f"class {each['name']}(sync.SyncedModel):"]
+        for name, field in fields.items():
+            text, needed = _field_text(field)
+            imports |= needed
+            lines.append(f"    {name} = {text}")
+        bodies.append("\n".join(lines if fields else [*lines, "    pass"]))
+    header = [
+        "# Made from a Realm schema by `manage.py realm_sync models`. What is left to do:",
+        "# * say in an inner `class Sync` of each model who may see and write its objects (readable_by, writable_by);",
+        "# * replace text fields by CharField(max_length=…) where you know the longest value;",
+        "# * decide what deleting the target of a link does (on_delete);",
+        "# * run makemigrations and migrate.",
+        *sorted(imports - {FIELDS_IMPORT}),
+        *([""] if imports - {FIELDS_IMPORT} else []),
+        "from django.db import models",
+        "",
+        FIELDS_IMPORT if FIELDS_IMPORT in imports else "from realm_sync import sync",
+    ]
+    return "\n".join(header) + "\n\n\n" + "\n\n\n".join(bodies) + "\n"
+
+
+def _field_text(field: models.Field) -> tuple[str, set[str]]:
+    """A field as source text, and the import lines it needs."""
+    _, path, _, options = field.deconstruct()
+    imports: set[str] = set()
+    arguments = []
+    if isinstance(field, models.ForeignKey):
+        arguments.append(f'"{field.remote_field.model}"')  # deconstruct() writes it in lower case
+        del options["to"]
+    for name, value in options.items():
+        text, needed = MigrationWriter.serialize(value)
+        arguments.append(f"{name}={_short(text)}")
+        imports |= {line for line in needed if "django" not in line and line != "import realm_sync.fields"}
+    if path.startswith("realm_sync.fields."):
+        imports.add(FIELDS_IMPORT)
+    return f"{_short(path)}({', '.join(arguments)})", imports
+
+
+def _short(text: str) -> str:
+    for long, short in (
+        ("django.db.models.deletion.", "models."), ("django.db.models.", "models."), ("realm_sync.fields.", "fields."),
+    ):  # fmt: skip
+        text = text.replace(long, short)
+    return text
+
+
+# triggers
+
+
+def add_triggers_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--repair", action="store_true", help="install what is missing or outdated, drop what is stray")
+
+
+def run_triggers(command: BaseCommand, options: dict[str, Any]) -> None:
+    from realm_sync import capture
+
+    connection = connections[settings.DATABASE]
+    if options["repair"]:
+        capture.install(connection)
+    for row in capture.status(connection):
+        paint = command.style.SUCCESS if row.state == "INSTALLED" else command.style.WARNING
+        command.stdout.write(f"{paint(f'{row.state:<9}')}  {row.name}")
+
+
+# prune
+
+
+def add_prune_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--days", type=_days, help="keep this many days instead of REALM_SYNC['HISTORY_DAYS']")
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days")
+    return int(text)
+
+
+def run_prune(command: BaseCommand, options: dict[str, Any]) -> None:
+    from realm_sync import history
+
+    days = settings.HISTORY_DAYS if options["days"] is None else options["days"]
+    removed = history.prune(connections[settings.DATABASE], timezone.now() - timedelta(days=days))
+    command.stdout.write(
+        f"Removed {removed} changes older than {days} days. Files away for longer meet a client reset."
+    )
+
+
+# epoch
+
+
+def add_epoch_arguments(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--renew", action="store_true", help="after restoring a backup: every client file then meets a client reset"
+    )
+
+
+def run_epoch(command: BaseCommand, options: dict[str, Any]) -> None:
+    from realm_sync import history
+
+    connection = connections[settings.DATABASE]
+    if options["renew"]:
+        history.renew_epoch(connection)
+    command.stdout.write(history.epoch(connection))
+
+
+SUBCOMMANDS = {
+    "schema": Subcommand("Prints the schema that clients see.", add_schema_arguments, run_schema),
+    "models": Subcommand("Writes a models.py from a Realm schema file.", add_models_arguments, run_models),
+    "triggers": Subcommand("Shows the triggers of the synced tables.", add_triggers_arguments, run_triggers),
+    "prune": Subcommand("Removes old history.", add_prune_arguments, run_prune),
+    "epoch": Subcommand("Shows which life of the database this is.", add_epoch_arguments, run_epoch),
+}
