@@ -29,8 +29,8 @@ class Settings:
     REGISTRATION: bool = False
     """Whether strangers may register with email and password."""
     CUSTOM_JWT: dict[str, Any] | None = None
-    """`{"key": …, "algorithms": ["RS256"], "audience": …, "issuer": …, "user_field": "username"}`: accepts tokens of
-    another system. `key` is a shared secret (HS256) or a PEM public key (RS256)."""
+    """`{"key": …, "algorithms": ["RS256"], "audience": …, "issuer": …, "user_field": "username", "create_users": False}`:
+    accepts tokens of another system. `key` is a shared secret (HS256) or a PEM public key (RS256)."""
 
     HISTORY_DAYS: int = 30
     """How long `manage.py realm_sync prune` keeps history; a client file away for longer meets a client reset."""

@@ -176,6 +176,11 @@ class UserSession(models.Model):
     refreshed = models.DateTimeField(auto_now_add=True)
     expires = models.DateTimeField()
     revoked = models.BooleanField(default=False)
+    credential = models.CharField(max_length=64, blank=True)
+    """What was shown at log-in and can be withdrawn: an API key's id, or the hash of a Django session's key."""
+    auth_hash = models.CharField(max_length=128, blank=True)
+    """`user.get_session_auth_hash()` at a log-in with a password: a new password ends the session, as it ends Django's.
+    Empty where no password was involved."""
 
     def __str__(self) -> str:
         return f"{self.user} since {self.created:%Y-%m-%d %H:%M}" + (" (revoked)" if self.revoked else "")

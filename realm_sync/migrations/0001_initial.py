@@ -103,6 +103,8 @@ class Migration(migrations.Migration):
                 ('refreshed', models.DateTimeField(auto_now_add=True)),
                 ('expires', models.DateTimeField()),
                 ('revoked', models.BooleanField(default=False)),
+                ('credential', models.CharField(blank=True, max_length=64)),
+                ('auth_hash', models.CharField(blank=True, max_length=128)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='realm_sessions', to=settings.AUTH_USER_MODEL)),
             ],
         ),
