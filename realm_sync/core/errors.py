@@ -40,14 +40,18 @@ WIRE_ERRORS: dict[str, WireError] = {
     "UserDisabled": WireError(206, "reauthenticate", "Ask the operator to activate the account."),
     "UserMismatch": WireError(223, "stop", "Open the file as the user it belongs to, or use another file."),
     # The client file
-    "BadClientFileIdent": WireError(208, "reset", "The server does not know this file: a client reset gives it a new ident."),
+    "BadClientFileIdent": WireError(
+        208, "reset", "The server does not know this file: a client reset gives it a new ident."
+    ),
     "BadServerVersion": WireError(209, "reset", "The file is ahead of the server (a restored backup): client reset."),
     "BadClientVersion": WireError(210, "reset", "The upload leaves a gap, or the file was copied: client reset."),
     "DivergingHistories": WireError(211, "reset", "The database has another epoch: client reset."),
     "ClientFileExpired": WireError(222, "reset", "The history this file needs was pruned: client reset."),
     "ClientReset": WireError(217, "reset", "An operator asked this file to start over: client reset."),
     # What it asks for
-    "SchemaMismatch": WireError(225, "stop", "Change the client's classes, or the server's models, so that they agree."),
+    "SchemaMismatch": WireError(
+        225, "stop", "Change the client's classes, or the server's models, so that they agree."
+    ),
     "BadChangeset": WireError(212, "stop", "The instructions do not fit the schema; this is a bug in the client."),
     "InvalidSubscriptionQuery": WireError(226, "stop", "Correct the query and update the subscriptions."),
     # The server

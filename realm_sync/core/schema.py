@@ -23,7 +23,9 @@ INDEXABLE = ("bool", "int", "date", "string", "objectId", "uuid", "object")
 _SHORTHAND = re.compile(r"(?P<element>[^?\[\]<>{}]+)(?P<optional>\?)?")
 
 
-class Property(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+class Property(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
+):
     """One property. `type` is a scalar type of values.py, or `object`: a link, held as the key of `object_type`."""
 
     type: str
@@ -38,7 +40,9 @@ class Property(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
     """Longest string in code points, known to clients so that they can refuse early."""
 
 
-class ObjectSchema(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+class ObjectSchema(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
+):
     """One class: its name, and its properties by wire name, `_id` first. Top-level classes only, so far."""
 
     name: str
@@ -111,12 +115,20 @@ def check_class(cls: ObjectSchema) -> None:
             f"There must be a primary key property named '_id' on a synchronized Realm but none was found for type '{cls.name}'",
         )
     if key.type not in KEY_TYPES:
-        raise SchemaError(f"{cls.name}._id", f"of type '{key.type}' cannot be made the primary key.", f"Use one of {', '.join(KEY_TYPES)}.")
+        raise SchemaError(
+            f"{cls.name}._id",
+            f"of type '{key.type}' cannot be made the primary key.",
+            f"Use one of {', '.join(KEY_TYPES)}.",
+        )
     if key.optional:
         raise SchemaError(f"{cls.name}._id", "the primary key cannot be optional.")
     for name, prop in cls.properties.items():
         if prop.type not in SCALARS and prop.type != "object":
-            raise SchemaError(f"{cls.name}.{name}", f"has the unknown type '{prop.type}'.", f"Use one of {', '.join(SCALARS)}, or a class name.")
+            raise SchemaError(
+                f"{cls.name}.{name}",
+                f"has the unknown type '{prop.type}'.",
+                f"Use one of {', '.join(SCALARS)}, or a class name.",
+            )
         if prop.type == "object" and not prop.object_type:
             raise SchemaError(f"{cls.name}.{name}", "'objectType' must be specified for a link.")
         if prop.indexed and prop.type not in INDEXABLE:
@@ -164,13 +176,17 @@ def parse_property(where: str, declaration: str | Mapping[str, Any]) -> Property
     if not isinstance(kind, str) or not kind:
         raise SchemaError(where, "'type' must be specified.")
     if re.search(r"[?\[\]<>{}]", kind + str(target or "")):
-        raise SchemaError(where, "Cannot use shorthand symbols in 'type' or 'objectType' when defining property objects.")
+        raise SchemaError(
+            where, "Cannot use shorthand symbols in 'type' or 'objectType' when defining property objects."
+        )
     if kind in SCALARS and target:
         raise SchemaError(where, f"'objectType' cannot be defined when 'type' is '{kind}'.")
     if kind not in SCALARS and kind != "object":
         if kind[:1].isupper():
             raise SchemaError(where, f"If you meant a link, use {{'type': 'object', 'objectType': '{kind}'}}.")
-        raise SchemaError(where, f"the type '{kind}' does not sync yet.", f"Use one of {', '.join(SCALARS)}, or a link.")
+        raise SchemaError(
+            where, f"the type '{kind}' does not sync yet.", f"Use one of {', '.join(SCALARS)}, or a link."
+        )
     if kind == "object" and declaration.get("optional") is False:
         raise SchemaError(where, "links are always optional and cannot be made non-optional.")
     return Property(

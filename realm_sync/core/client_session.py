@@ -1,0 +1,383 @@
+"""Client session: one connection's conversation, seen from the client file. Sans-I/O.
+
+Decides what is sent when: bind first, changesets and subscription sets in the order the user made them, never more
+than the server wants, marks, pings; and what to do with everything the server says. Knows no socket, clock, thread or
+database: time and the file's contents are arguments, wishes come back as effects, which the driver
+(`client/transport.py`) performs in order and answers through `pending_read`, `stored` and `applied`. One object lives
+for one connection; what must survive it is in the store.
+
+    new ──opened()──> binding ──bound──> bound ──close()──> unbinding ──unbound──> closed
+                         └───────────────── error, lost() ──────────────────────────^
+
+State × message. `!` is a violation by the server: Stop with `BadMessageOrder`. `–` is ignored.
+
+    state      ident   bound   download   mark   queryError  rejected  pong  unbound  error
+    new        !       !       !          !      !           !         !     !        by its action → closed
+    binding    keep    →bound  !          !      !           !         !     !        by its action → closed
+    bound      !       !       apply      tell   tell        hold      note  !        by its action → closed
+    unbinding  –       –       –          –      –           –         –     →closed  – → closed
+    closed     –       –       –          –      –           –         –     –        –
+
+Rules it carries: R6 (nothing at or below `bound.clientVersion` is uploaded again), R9 (a compensating write is told
+after its correction is applied), R10 (parts are stored, and applied with the last).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .errors import Action, ProtocolError
+from .messages import (
+    Bind,
+    Bound,
+    Changeset,
+    ClientFile,
+    Download,
+    Error,
+    FromClient,
+    FromServer,
+    Ident,
+    Limits,
+    Mark,
+    Ping,
+    Pong,
+    Progress,
+    Query,
+    QueryError,
+    Rejected,
+    SubscriptionItem,
+    Unbind,
+    Unbound,
+    Upload,
+)
+from .schema import ObjectSchema
+
+UPLOAD_BYTES = 128 * 1024
+"""Instructions in one upload, about; a single larger changeset travels alone."""
+UPLOADS_AHEAD = 4
+"""Uploads on the way that no download has acknowledged yet."""
+PING_SECONDS = 60.0
+PONG_SECONDS = 120.0
+
+State = Literal["new", "binding", "bound", "unbinding", "closed"]
+
+
+@dataclass(frozen=True)
+class UnsentSet:
+    """A subscription set that this server may not have: it follows the changesets up to `after`."""
+
+    query_version: int
+    after: int
+    subscriptions: tuple[SubscriptionItem, ...]
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What the client file holds when the connection opens."""
+
+    client_file: ClientFile | None
+    epoch: str | None
+    progress: Progress
+    sets: tuple[UnsentSet, ...] = ()
+    """Every set that is not complete, oldest first."""
+    resetting: bool = False
+    """A client reset is under way: no uploads until the new content has replaced the old."""
+
+
+# --- effects ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Send:
+    message: FromClient
+
+
+@dataclass(frozen=True)
+class StoreBound:
+    """Store durably, in one transaction, before anything that follows. `client_file` is set if it is new."""
+
+    client_file: ClientFile | None
+    bound: Bound
+
+
+@dataclass(frozen=True)
+class DropParts:
+    """Throw stored download parts away."""
+
+
+@dataclass(frozen=True)
+class StorePart:
+    """Store durably, then call `stored()`."""
+
+    download: Download
+
+
+@dataclass(frozen=True)
+class ApplyDownload:
+    """Apply with all stored parts in one transaction, then call `applied()`. `with_parts`: it ends a bootstrap."""
+
+    download: Download
+    with_parts: bool
+
+
+@dataclass(frozen=True)
+class ReadPending:
+    """Read changesets above `after`, up to `upto` if given, of `max_bytes` together but at least one; then call
+    `pending_read()`."""
+
+    after: int
+    upto: int | None
+    max_bytes: int
+
+
+@dataclass(frozen=True)
+class RefuseSet:
+    """The server refused the subscription set: store that, tell who waits for it."""
+
+    error: QueryError
+
+
+@dataclass(frozen=True)
+class HoldRejected:
+    """Store; tell the app once a download with this client version is applied. May come again: once is enough."""
+
+    rejected: Rejected
+
+
+@dataclass(frozen=True)
+class Marked:
+    """The answer to `request_mark(ident)`."""
+
+    ident: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The session is over and the connection must be closed; `action` says what to do next."""
+
+    action: Action | Literal["done"]
+    error: Error | ProtocolError | None = None
+    retry_after: float | None = None
+
+
+Effect = (
+    Send | StoreBound | DropParts | StorePart | ApplyDownload | ReadPending | RefuseSet | HoldRejected | Marked | Ended
+)
+
+
+# --- the machine -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class ClientSession:
+    """One connection. Every method returns the effects to perform, in order; none raises for what the server does."""
+
+    file: FileState
+    token: str | None
+    schema: list[ObjectSchema] | None
+    user_agent: str = ""
+
+    state: State = "new"
+    limits: Limits | None = None
+    uploaded: int = 0
+    """Changesets up to this client version are with the server, or on their way to it."""
+    _sets: deque[UnsentSet] = field(default_factory=deque)
+    _query_sent: int = 0
+    _new_file: ClientFile | None = None
+    _ahead: deque[int] = field(default_factory=deque)
+    _reading: bool = False
+    _unread: bool = True
+    _held_back: bool = False
+    _received: int = 0
+    _reported: int = 0
+    _parts: tuple[int, int] | None = None
+    _marks: list[int] = field(default_factory=list)
+    _pinged: float = 0.0
+    _heard: float = 0.0
+
+    def opened(self, now: float) -> list[Effect]:
+        """The socket is open. Parts of an earlier session are thrown away, then the file presents itself."""
+        assert self.state == "new"
+        self.state = "binding"
+        self._sets.extend(self.file.sets)
+        self._held_back = self.file.resetting
+        self._pinged = self._heard = now
+        bind = Bind(
+            token=self.token,
+            client_file=self.file.client_file,
+            epoch=self.file.epoch,
+            progress=self.file.progress,
+            schema=self.schema,
+            user_agent=self.user_agent,
+        )
+        return [DropParts(), Send(bind)]
+
+    def receive(self, message: FromServer, now: float) -> list[Effect]:
+        """The effects of one message. A message that the state does not allow ends the session."""
+        self._heard = now
+        match self.state, message:
+            case "closed", _:
+                return []
+            case "unbinding", Unbound() | Error():
+                return self._end("done")
+            case "unbinding", _:
+                return []
+            case _, Error():
+                return self._end(message.action, message, message.retry_after)
+            case "binding", Ident() if self.file.client_file is None and self._new_file is None:
+                self._new_file = message.client_file
+                return []
+            case "binding", Bound() if self.file.client_file or self._new_file:
+                return self._bound(message)
+            case "bound", Download():
+                return self._download(message)
+            case "bound", Mark():
+                if message.request_ident in self._marks:
+                    self._marks.remove(message.request_ident)
+                    return [Marked(message.request_ident)]
+                return []
+            case "bound", QueryError():
+                return [RefuseSet(message)]
+            case "bound", Rejected():
+                return [HoldRejected(message)]
+            case "bound", Pong():
+                return []
+        kind = type(message).__name__
+        return self._violated("BadMessageOrder", f"The server sent '{kind}' while the session was {self.state}.")
+
+    def undecodable(self, error: ProtocolError) -> list[Effect]:
+        """The server sent a frame that is no message."""
+        return [] if self.state == "closed" else self._end("stop", error)
+
+    def local_commit(self) -> list[Effect]:
+        """There are new changesets in the file."""
+        self._unread = True
+        return self._proceed()
+
+    def subscriptions_changed(self, sets: Sequence[UnsentSet]) -> list[Effect]:
+        """There are new subscription sets in the file; those known already are skipped."""
+        newest = self._sets[-1].query_version if self._sets else self._query_sent
+        self._sets.extend(s for s in sets if s.query_version > newest)
+        return self._proceed()
+
+    def request_mark(self, ident: int) -> list[Effect]:
+        """Ask for a mark; sent as soon as the session is bound. `Marked(ident)` is the answer."""
+        self._marks.append(ident)
+        return [Send(Mark(request_ident=ident))] if self.state == "bound" else []
+
+    def pending_read(self, changesets: Sequence[Changeset]) -> list[Effect]:
+        """The answer to ReadPending; none: there are no more for now."""
+        self._reading = False
+        if not changesets:
+            return self._proceed(drained=True)
+        self._unread = True
+        self.uploaded = changesets[-1].client_version
+        self._ahead.append(self.uploaded)
+        return [self._upload(list(changesets)), *self._proceed()]
+
+    def stored(self) -> list[Effect]:
+        """A part is stored durably."""
+        return self._count_received()
+
+    def applied(self, download: Download) -> list[Effect]:
+        """The download is applied, and the file's progress is what it says."""
+        while self._ahead and self._ahead[0] <= download.client_version:
+            self._ahead.popleft()
+        if self._held_back and not self._sets and download.query_version >= self._query_sent:
+            self._held_back = False
+        return [*self._count_received(), *self._proceed()]
+
+    def tick(self, now: float) -> list[Effect]:
+        """Call every second or so. Sends pings; ends a session whose server has fallen silent."""
+        if self.state in ("new", "closed"):
+            return []
+        if now - self._heard >= PONG_SECONDS:
+            return self._end("retry")
+        if self.state == "bound" and now - self._pinged >= PING_SECONDS:
+            self._pinged = now
+            return [Send(Ping(timestamp=int(now * 1000)))]
+        return []
+
+    def close(self) -> list[Effect]:
+        """The client wants to end: say so and wait for `unbound`."""
+        if self.state == "bound":
+            self.state = "unbinding"
+            return [Send(Unbind())]
+        return [] if self.state in ("unbinding", "closed") else self._end("done")
+
+    def lost(self) -> list[Effect]:
+        """The socket is gone."""
+        if self.state == "closed":
+            return []
+        return self._end("done" if self.state == "unbinding" else "retry")
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def _bound(self, bound: Bound) -> list[Effect]:
+        self.state = "bound"
+        self.limits = bound.limits
+        self.uploaded = bound.client_version
+        self._query_sent = bound.query_version
+        while self._sets and self._sets[0].query_version <= bound.query_version:
+            self._sets.popleft()
+        effects: list[Effect] = [StoreBound(self._new_file, bound), *self._proceed()]
+        return effects + [Send(Mark(request_ident=ident)) for ident in self._marks]
+
+    def _download(self, download: Download) -> list[Effect]:
+        if download.batch_state == "more":
+            view = (download.query_version, download.view)
+            effects: list[Effect] = [DropParts()] if self._parts not in (None, view) else []
+            self._parts = view
+            return [*effects, StorePart(download)]
+        with_parts = download.batch_state == "last"
+        if with_parts:
+            self._parts = None
+        return [ApplyDownload(download, with_parts)]
+
+    def _proceed(self, drained: bool = False) -> list[Effect]:
+        """Upload what may be uploaded, and send the next subscription set when all before it is on its way."""
+        if self.state != "bound" or self._reading:
+            return []
+        effects: list[Effect] = []
+        while self._sets and (self._held_back or drained or self.uploaded >= self._sets[0].after):
+            sent = self._sets.popleft()
+            if self._sets and self._sets[0].after <= max(self.uploaded, sent.after):
+                continue  # nothing was written between the two: the newer one alone says all
+            self._query_sent = sent.query_version
+            effects.append(Send(Query(query_version=sent.query_version, subscriptions=list(sent.subscriptions))))
+            drained, self._unread = False, True
+        if drained:
+            self._unread = False
+        if self._unread and not self._held_back and len(self._ahead) < UPLOADS_AHEAD:
+            self._reading = True
+            limit = self.limits.max_message_bytes * 3 // 4 if self.limits else UPLOAD_BYTES
+            upto = self._sets[0].after if self._sets else None
+            effects.append(ReadPending(self.uploaded, upto, min(UPLOAD_BYTES, limit)))
+        return effects
+
+    def _count_received(self) -> list[Effect]:
+        """An empty upload tells the server to go on, once half its window is used and no changeset went out."""
+        self._received += 1
+        window = self.limits.window if self.limits else 1
+        if self.state == "bound" and self._received - self._reported >= max(1, window // 2):
+            return [self._upload([])]
+        return []
+
+    def _upload(self, changesets: list[Changeset]) -> Send:
+        self._reported = self._received
+        return Send(Upload(changesets=changesets, received=self._received))
+
+    def _violated(self, code: str, text: str) -> list[Effect]:
+        return self._end("stop", ProtocolError(code, text))
+
+    def _end(
+        self,
+        action: Action | Literal["done"],
+        error: Error | ProtocolError | None = None,
+        retry_after: float | None = None,
+    ) -> list[Effect]:
+        self.state = "closed"
+        return [Ended(action, error, retry_after)]

@@ -1,0 +1,209 @@
+"""Downloads: what must be sent so that a client file holds what its views select, now.
+
+Two ways, both synchronous and run in a thread: `catch_up` reads the history since the file's version and folds it;
+`bootstrap` moves a file from one set of views to another in one snapshot (R3), by difference (PROTOCOL.md §5). Their
+result is a Transfer: pieces of JSON text, spooled to disk beyond some megabytes, so that neither a slow client nor a
+large table holds a snapshot, a thread or memory. Live changes do not come by here: see feed.py.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import msgspec
+from django.db import connections, transaction
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
+
+from . import capture, history
+from .conf import settings
+from .core.changes import Change, ChangeList, Fold, Predicate
+from .core.messages import RejectedWrite
+from .core.predicate import compile_predicate
+from .core.query import FALSE, Node, and_, not_
+from .filters import to_q
+from .models import ClientFile
+from .registry import ModelSync, registry
+from .subscriptions import Views
+
+CHUNK = 5000
+"""Rows of the history read, folded and sent at a time; rows of a table, a tenth of it."""
+SPOOL_BYTES = 4 * 1024 * 1024
+"""How much of a transfer stays in memory; the rest waits on disk."""
+
+
+class Advance(msgspec.Struct, rename="camel"):
+    """What an `advance` row of the history says in `after`."""
+
+    client_version: int
+    rejected: list[RejectedWrite] = []
+
+
+decode_advance = msgspec.json.Decoder(Advance).decode
+
+
+class Transfer:
+    """Pieces in order: each the JSON text of one download's `changes`. Iterate once; `close` frees the spool."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        """Whoever has applied all pieces has integrated every change up to here."""
+        self.advances: list[Advance] = []
+        """What the file's own uploads came to, in the state that the pieces complete."""
+        self._file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 (closed by close)
+        self._sizes: list[int] = []
+
+    def add(self, text: str) -> None:
+        data = text.encode()
+        self._file.write(data)
+        self._sizes.append(len(data))
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __iter__(self) -> Iterator[str]:
+        self._file.seek(0)
+        for size in self._sizes:
+            yield self._file.read(size).decode()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def catch_up(ident: int, after: int, views: Views) -> Transfer:
+    """What happened to the views above `after`, as far as one chunk of whole versions reaches; `version` tells how far.
+
+    To be called again until `version` stops rising.
+    """
+    predicates = _predicates(views)
+    transfer = Transfer()
+    connection = connections[settings.DATABASE]
+    cursor: Any = None
+    while True:
+        batch = history.read(connection, after, CHUNK, classes=[*views, ""], cursor=cursor)
+        _fold(transfer, ident, batch.changes, predicates, predicates)
+        if batch.complete:
+            transfer.version = batch.upto
+            return transfer
+        cursor = batch.cursor
+
+
+def bootstrap(ident: int, after: int, old: Views, new: Views) -> Transfer:
+    """Moves a file that holds `old` as of version `after` to `new`, in one snapshot."""
+    transfer = Transfer()
+    with _snapshot() as connection:
+        transfer.version = history.newest(connection)
+        if after:
+            olds, news = _predicates(old), _predicates(new)
+            cursor: Any = None
+            while True:
+                batch = history.read(
+                    connection, after, CHUNK, classes=[*{**old, **new}, ""], cursor=cursor, in_snapshot=True
+                )
+                _fold(transfer, ident, batch.changes, olds, news)
+                if batch.complete:
+                    break
+                cursor = batch.cursor
+        transfer.advances.append(
+            Advance(
+                ClientFile.objects.using(settings.DATABASE).values_list("client_version", flat=True).get(ident=ident)
+            )
+        )
+        for model_sync in registry:
+            held, wanted = (views.get(model_sync.class_name, FALSE) for views in (old, new))
+            if held != wanted:
+                _put(transfer, model_sync, and_(wanted, not_(held)))
+                _erase(transfer, model_sync, and_(held, not_(wanted)))
+    return transfer
+
+
+@contextmanager
+def _snapshot() -> Iterator[Any]:
+    """A transaction in which every statement sees the same committed state, and nothing can be written."""
+    connection = connections[settings.DATABASE]
+    with transaction.atomic(settings.DATABASE):
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield connection
+
+
+def _predicates(views: Views) -> dict[str, Predicate]:
+    schema = registry.schema
+    return {name: compile_predicate(node, schema[name], schema) for name, node in views.items() if name in schema}
+
+
+def _nothing(image: Mapping[str, Any]) -> bool:
+    return False
+
+
+def _fold(
+    transfer: Transfer, ident: int, changes: list[Change], old: Mapping[str, Predicate], new: Mapping[str, Predicate]
+) -> None:
+    """Folds a chunk of the history into pieces; notes the advances of the file itself."""
+    folds: dict[tuple[str, str], Fold] = {}
+    for change in changes:
+        if change.kind == "advance":
+            if change.object_id == str(ident):
+                transfer.advances.append(decode_advance(change.after or "{}"))
+            continue
+        name = change.class_name
+        fold = folds.get((name, change.object_id))
+        if fold is None:
+            fold = folds[name, change.object_id] = Fold(old.get(name, _nothing), new.get(name, _nothing))
+        fold.add(change)
+    pieces = ChangeList()
+    for (name, _), fold in folds.items():
+        result = fold.result()
+        if result is None:
+            continue
+        pieces.add(result[0], name, result[1])
+        if pieces.size > settings.DOWNLOAD_BYTES:
+            transfer.add(pieces.text())
+            pieces = ChangeList()
+    if pieces.count:
+        transfer.add(pieces.text())
+
+
+def _rows(model_sync: ModelSync, node: Node) -> QuerySet[Any]:
+    rows = model_sync.model._base_manager.using(settings.DATABASE).order_by()
+    return rows.filter(to_q(node, model_sync.fields_by_name))
+
+
+def _put(transfer: Transfer, model_sync: ModelSync, node: Node) -> None:
+    """Every object that `node` selects, whole: image texts straight from the database (R12)."""
+    if node != FALSE:
+        table = connections[settings.DATABASE].ops.quote_name(model_sync.model._meta.db_table)
+        _select(transfer, model_sync, node, "put", capture.image_sql(model_sync, table))
+
+
+def _erase(transfer: Transfer, model_sync: ModelSync, node: Node) -> None:
+    """The key of every object that `node` selects."""
+    if node != FALSE:
+        quote = connections[settings.DATABASE].ops.quote_name
+        column = f"{quote(model_sync.model._meta.db_table)}.{quote(model_sync.primary_key.column)}"
+        _select(transfer, model_sync, node, "erase", capture.value_sql(model_sync.primary_key, column))
+
+
+def _select(transfer: Transfer, model_sync: ModelSync, node: Node, kind: str, sql: str) -> None:
+    texts = _rows(model_sync, node).values_list(RawSQL(sql.replace("%", "%%"), ()), flat=True)
+    rows = iter(texts.iterator(chunk_size=CHUNK // 10))
+    piece: list[str] = []
+    size = 0
+    while chunk := list(islice(rows, CHUNK // 10)):
+        joined = ",".join(chunk)
+        piece.append(joined)
+        size += len(joined)
+        if size > settings.DOWNLOAD_BYTES:
+            transfer.add(_piece(model_sync.class_name, kind, piece))
+            piece, size = [], 0
+    if piece:
+        transfer.add(_piece(model_sync.class_name, kind, piece))
+
+
+def _piece(class_name: str, kind: str, joined: list[str]) -> str:
+    return f'[{{"class":"{class_name}","{kind}":[{",".join(joined)}]}}]'

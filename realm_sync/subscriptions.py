@@ -1,0 +1,196 @@
+"""Subscriptions and client files: their rows, and the views that follow from them.
+
+Decides whether a file may be opened, whether a subscription set is acceptable, and what a set shows its user of each
+class. The rows are there for the server's memory and the admin; what a client holds is nowhere stored. All functions
+are synchronous, use `settings.DATABASE`, and raise ProtocolError with the code of PROTOCOL.md §8.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import connections, transaction
+from django.utils import timezone
+
+from . import history
+from .access import Access
+from .conf import settings
+from .core import messages as m
+from .core.errors import ProtocolError, QueryError
+from .core.query import FALSE, Node, and_, bind, check_subscribable, or_, parse, to_text
+from .core.server_session import Opened
+from .models import ClientFile, Subscription, SubscriptionSet
+from .registry import registry
+
+Views = Mapping[str, Node]
+"""Class → what a file sees of it; classes of which it sees nothing are left out."""
+
+
+def open_file(message: m.Bind, user: Any) -> Opened:
+    """Opens the client file that `bind` names, or makes one. Refusals tell nothing about other users' files."""
+    alias = settings.DATABASE
+    connection = connections[alias]
+    epoch, newest = history.epoch(connection), history.latest(connection)
+    if message.client_file is None:
+        file = ClientFile.objects.using(alias).create(user=user, user_agent=message.user_agent[:300])
+        return _opened(file, True, epoch, newest)
+    file = _find_file(alias, message.client_file, user)
+    _check_progress(message, file, epoch, newest)
+    acknowledged = {number: view for number, view in file.views.items() if int(number) == message.progress.view}
+    ClientFile.objects.using(alias).filter(ident=file.ident).update(
+        last_seen=timezone.now(),
+        user_agent=message.user_agent[:300],
+        server_version=message.progress.server_version,
+        views=acknowledged,
+    )
+    return _opened(file, False, epoch, newest)
+
+
+def _opened(file: ClientFile, is_new: bool, epoch: str, newest: int) -> Opened:
+    client_file = m.ClientFile(ident=file.ident, salt=str(file.salt))
+    return Opened(client_file, is_new, epoch, newest, file.client_version)
+
+
+def _find_file(alias: str, named: m.ClientFile, user: Any) -> ClientFile:
+    file = ClientFile.objects.using(alias).filter(ident=named.ident).first() if 0 < named.ident < 2**63 else None
+    if file is None or not hmac.compare_digest(str(file.salt), named.salt):
+        # One answer for both: whoever guesses idents learns nothing.
+        raise ProtocolError("BadClientFileIdent", f"There is no client file {named.ident} with this salt.")
+    if file.user_id != user.pk:
+        raise ProtocolError("UserMismatch", f"Client file {file.ident} belongs to another user.")
+    if file.reset_reason:
+        raise ProtocolError("ClientReset", file.reset_reason)
+    return file
+
+
+def _check_progress(message: m.Bind, file: ClientFile, epoch: str, newest: int) -> None:
+    progress = message.progress
+    if message.epoch != epoch:
+        raise ProtocolError("DivergingHistories", f"The file is of epoch {message.epoch}; the database is of {epoch}.")
+    if progress.server_version > max(newest, history.newest(connections[settings.DATABASE])):
+        found = progress.server_version
+        raise ProtocolError("BadServerVersion", f"The file holds version {found}; the newest here is {newest}.")
+    if progress.client_version > file.client_version:
+        found, known = progress.client_version, file.client_version
+        raise ProtocolError("BadClientVersion", f"The file counts {found} as integrated; the server has {known}.")
+    oldest = history.oldest(connections[settings.DATABASE])
+    if progress.view and progress.server_version < oldest:
+        found = progress.server_version
+        raise ProtocolError("ClientFileExpired", f"The file holds version {found}; history before {oldest} was pruned.")
+    if progress.view and str(progress.view) not in file.views:
+        raise ProtocolError("BadServerVersion", f"Bootstrap {progress.view} of the file is not known here.")
+
+
+def held_views(ident: int, view: int) -> Views:
+    """What the downloads of a file were cut to at the bootstrap `view`; nothing before the first one."""
+    if not view:
+        return {}
+    stored = ClientFile.objects.using(settings.DATABASE).values_list("views", flat=True).get(ident=ident)
+    schema = registry.schema
+    views = {}
+    for class_name, text in stored.get(str(view), {}).items():
+        if class_name in schema:
+            views[class_name] = bind(parse(text), schema[class_name], schema).predicate
+    return views
+
+
+def hold_views(ident: int, views: Views, acknowledged: int) -> int:
+    """Remembers what downloads of the file are cut to from now on, under a new number, the bootstrap's; forgets those
+    before the acknowledged one."""
+    with transaction.atomic(settings.DATABASE):
+        file = ClientFile.objects.using(settings.DATABASE).select_for_update().get(ident=ident)
+        number = max(map(int, file.views), default=acknowledged) + 1
+        kept = {known: texts for known, texts in file.views.items() if int(known) >= acknowledged}
+        file.views = {**kept, str(number): {class_name: to_text(node) for class_name, node in views.items()}}
+        file.save(update_fields=["views"])
+    return number
+
+
+def store(ident: int, query: m.Query) -> None:
+    """Checks a subscription set and stores it as pending; the same query version again replaces it.
+
+    A set that is refused is stored in state error and raises QueryError; the set before it stays in force.
+    """
+    try:
+        for item in query.subscriptions:
+            _check(item)
+    except QueryError as error:
+        _write_set(ident, query, SubscriptionSet.State.ERROR, str(error))
+        raise
+    _write_set(ident, query, SubscriptionSet.State.PENDING, "")
+
+
+def _check(item: m.SubscriptionItem) -> None:
+    schema = registry.schema
+    if item.class_name not in schema:
+        raise QueryError(f"There is no synced class '{item.class_name}'.")
+    try:
+        parsed = parse(item.query)
+        check_subscribable(parsed)
+        bind(parsed, schema[item.class_name], schema)
+    except QueryError as error:
+        where = f'Client provided query with bad syntax: unsupported query for table "{item.class_name}": '
+        raise QueryError(where + error.problem, error.query, error.position, error.code) from error
+    if len(item.id) > 24 or len(item.name or "") > 200:
+        raise QueryError("A subscription's id has at most 24 characters, its name at most 200.")
+
+
+def _write_set(ident: int, query: m.Query, state: str, error: str) -> None:
+    with transaction.atomic(settings.DATABASE):
+        sets = SubscriptionSet.objects.using(settings.DATABASE)
+        sets.filter(client_file_id=ident, query_version=query.query_version).delete()
+        new = sets.create(client_file_id=ident, query_version=query.query_version, state=state, error=error)
+        Subscription.objects.using(settings.DATABASE).bulk_create(
+            Subscription(
+                subscription_set=new,
+                ident=item.id,
+                name=item.name,
+                class_name=item.class_name,
+                query=item.query,
+                created_at=_date(item.created_at),
+                updated_at=_date(item.updated_at),
+            )
+            for item in query.subscriptions
+        )
+
+
+def _date(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return timezone.now()
+
+
+def set_state(ident: int, query_version: int, state: str) -> None:
+    """A set moves on; completing one supersedes those before it, and forgets all but the last few."""
+    sets = SubscriptionSet.objects.using(settings.DATABASE).filter(client_file_id=ident)
+    sets.filter(query_version=query_version).update(state=state, updated=timezone.now())
+    if state == SubscriptionSet.State.COMPLETE:
+        older = sets.filter(query_version__lt=query_version)
+        older.exclude(state__in=(SubscriptionSet.State.SUPERSEDED, SubscriptionSet.State.ERROR)).update(
+            state=SubscriptionSet.State.SUPERSEDED, updated=timezone.now()
+        )
+        sets.filter(query_version__lt=query_version - 5).delete()
+
+
+def views_of(ident: int, query_version: int, access: Access) -> Views:
+    """What the subscription set shows of each class, cut to what its user may see."""
+    schema = registry.schema
+    wanted: dict[str, list[Node]] = defaultdict(list)
+    rows = Subscription.objects.using(settings.DATABASE).filter(
+        subscription_set__client_file_id=ident, subscription_set__query_version=query_version
+    )
+    for class_name, text in rows.values_list("class_name", "query"):
+        if class_name in access.readable and class_name in schema:
+            wanted[class_name].append(bind(parse(text), schema[class_name], schema).predicate)
+    views = {name: and_(or_(*_ordered(nodes)), access.readable[name]) for name, nodes in wanted.items()}
+    return {name: node for name, node in views.items() if node != FALSE}
+
+
+def _ordered(nodes: list[Node]) -> list[Node]:
+    """Without repetition, in an order of their own: equal sets of subscriptions make equal views (R5)."""
+    return [node for _, node in sorted({to_text(node): node for node in nodes}.items())]
