@@ -60,7 +60,4 @@ class RealmSyncConsumer(AsyncWebsocketConsumer):
         """The user of the page's session cookie; a page of another site is refused (its Origin says so)."""
         if not auth.origin_allowed(self.scope):
             raise AuthError("AuthError", "The page that opened this websocket is not one of this server.")
-        user = self.scope.get("user")
-        if user is not None and hasattr(user, "_setup"):
-            await asyncio.to_thread(lambda: user.pk)
-        return user
+        return self.scope.get("user")

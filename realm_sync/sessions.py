@@ -43,7 +43,7 @@ class Session:
     """One websocket's session. Feed it with `receive`, run it with `run`; it calls `send` and ends by returning."""
 
     def __init__(self, send: Callable[[str], Awaitable[None]], page_user: Callable[[], Awaitable[Any]]) -> None:
-        """`page_user` gives the user of the page's session cookie, or raises AuthError: asked if `bind` has no token."""
+        """`page_user` gives the user of the page's cookie, or raises AuthError; asked only if `bind` has no token."""
         limits = m.Limits(
             max_message_bytes=settings.MAX_MESSAGE_BYTES,
             max_subscriptions=settings.MAX_SUBSCRIPTIONS,

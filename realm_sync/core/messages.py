@@ -281,5 +281,5 @@ def _decode(decoder: msgspec.json.Decoder[Any], frame: str | bytes) -> Any:
     except msgspec.ValidationError as error:
         unknown = "Invalid value" in str(error) and str(error).endswith("`$.type`")
         raise ProtocolError("UnknownMessage" if unknown else "BadSyntax", str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ProtocolError("BadSyntax", f"The frame is not JSON: {error}") from error

@@ -1118,7 +1118,7 @@ def check_subscribable(query: Query) -> None:
         raise QueryError(
             f"{word} cannot be used in a subscription: sort and limit the objects when you read them.", query.text
         )
-    for comparison in _comparisons(query.predicate):
+    for comparison in comparisons(query.predicate):
         if comparison.operator in ("TEXT", "GEOWITHIN"):
             problem = f"{comparison.operator} cannot be used in a subscription."
             raise QueryError(problem, query.text, comparison.position)
@@ -1146,15 +1146,16 @@ def server_arithmetic_problem(operand: Operand) -> str:
     return ""
 
 
-def _comparisons(node: Node) -> Iterator[Comparison]:
+def comparisons(node: Node) -> Iterator[Comparison]:
+    """Every comparison of the node, from left to right."""
     match node:
         case Comparison():
             yield node
         case And(nodes) | Or(nodes):
             for inner in nodes:
-                yield from _comparisons(inner)
+                yield from comparisons(inner)
         case Not(inner):
-            yield from _comparisons(inner)
+            yield from comparisons(inner)
 
 
 # --- Canonical text ---

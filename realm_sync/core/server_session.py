@@ -113,7 +113,7 @@ class ServerSession:
         try:
             if frame is None:
                 raise ProtocolError("BadSyntax", "Binary frames are not part of this protocol; send JSON text frames.")
-            size = len(frame.encode()) if isinstance(frame, str) else len(frame)
+            size = len(frame.encode(errors="surrogatepass")) if isinstance(frame, str) else len(frame)
             if size > self._limits.max_message_bytes:
                 limit = self._limits.max_message_bytes
                 raise ProtocolError("LimitExceeded", f"A message of {size} bytes; the limit is {limit}.")

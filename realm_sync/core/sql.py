@@ -17,13 +17,25 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from .predicate import LOWER, STRING_OPERATORS, UPPER, arithmetic, fold
-from .query import And, Arithmetic, Clause, Comparison, Constant, ListValue, Node, Not, Operand, Or, Path, Sort, Truth, lower, wire
+from .predicate import STRING_OPERATORS, arithmetic, fold
+from .query import (
+    And,
+    Arithmetic,
+    Clause,
+    Comparison,
+    Constant,
+    ListValue,
+    Node,
+    Not,
+    Operand,
+    Or,
+    Path,
+    Sort,
+    Truth,
+    lower,
+)
 from .schema import PRIMARY_KEY, ObjectSchema, Schema
 from .values import decimal_sort_key, decimal_text, encode
-
-LONG_LIST = 500
-"""Longest IN list with one SQL parameter per value; a longer one travels as one JSON array."""
 
 
 class Sql(NamedTuple):
@@ -120,6 +132,9 @@ class SqlWriter:
                 return self.size(operand)
             case Arithmetic(operator, left, right, kind):
                 sides = self.term(left), self.term(right)
+                a, b = (side.constant for side in sides)
+                if a is not None and b is not None:
+                    return self.term(Constant(kind, arithmetic(operator, kind, a.value, b.value)))
                 return Term(self.arithmetic(operator, kind, *sides), kind, any(side.optional for side in sides))
         raise TypeError(f"bind the query first: {operand!r}")
 
@@ -146,14 +161,20 @@ class SqlWriter:
         elif kind == "bool":
             value = int(value)
         elif kind in ("date", "objectId", "uuid"):
-            value = encode(kind, value)
-        return Sql("?", (value,))
+            value = self.text(kind, value)
+        return Sql(self.placeholder, (value,))
+
+    def text(self, kind: str, value: Any) -> Any:
+        """A date, ObjectId or UUID as its column holds it."""
+        return encode(kind, value)
 
     def size(self, path: Path) -> Term:
         column = self.raw_column(path)
         if path.counted == "link":
-            return Term(fill("({} IS NOT NULL)", column), "int", False)
+            return Term(fill(self.has_link_template, column), "int", False)
         return Term(fill(self.size_template(path.counted), column), "int", self.is_optional(path))
+
+    has_link_template = "({} IS NOT NULL)"
 
     def size_template(self, kind: str) -> str:
         return "length(CAST({} AS BLOB))"
@@ -168,7 +189,7 @@ class SqlWriter:
         if term.type != "decimal128":
             return term.sql
         if term.constant is not None:
-            return Sql("?", (decimal_text(term.constant.value),))
+            return Sql(self.placeholder, (decimal_text(term.constant.value),))
         prefix = "realm_decimal_key("
         assert term.sql.text.startswith(prefix)
         return Sql(term.sql.text[len(prefix) : -1], term.sql.params)
@@ -236,7 +257,9 @@ class SqlWriter:
 
     def list(self, left: Term, items: list[Constant], folding: bool) -> Sql:
         terms = [self.list_parameter(left, item, folding) for item in items]
-        if len(terms) > LONG_LIST and all(len(term.params) == 1 and _fits_json(term.params[0]) for term in terms):
+        if len(terms) > self.longest_list and all(
+            len(term.params) == 1 and _fits_json(term.params[0]) for term in terms
+        ):
             return self.long_list([term.params[0] for term in terms])
         return fill(f"({', '.join(['{}'] * len(terms))})", *terms)
 
@@ -246,6 +269,8 @@ class SqlWriter:
         return self.aligned(left, Term(self.parameter(item), item.type, False, item))[1].sql
 
     placeholder = "?"
+    longest_list = 500
+    """Most values of an IN list that are parameters of their own; a longer list travels as one JSON array."""
 
     def long_list(self, values: list[Any]) -> Sql:
         return Sql(f"(SELECT value FROM json_each({self.placeholder}))", (json.dumps(values),))
@@ -319,7 +344,7 @@ def _depth(text: str) -> int:
 
 
 def _fits_json(value: Any) -> bool:
-    return isinstance(value, (int, str)) or (isinstance(value, float) and math.isfinite(value))
+    return isinstance(value, (int, str))  # not floats: SQLite 3.40 reads some of them with the last bit wrong
 
 
 # --- Functions for SQLite, of the client's store and of the server ---
@@ -359,8 +384,3 @@ def _like(value: Any, pattern: Any) -> bool | None:
     if value is None or pattern is None:
         return None
     return STRING_OPERATORS["LIKE"](value, pattern)
-
-
-__all__ = [
-    "LOWER", "UPPER", "Sql", "SqlWriter", "Term", "fill", "quoted", "register_functions", "to_order", "to_where", "wire",
-]  # fmt: skip
