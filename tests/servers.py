@@ -16,8 +16,8 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = {
-    "daphne": ["daphne", "-b", "127.0.0.1", "-p", "{port}", "tests.asgi:application"],
-    "uvicorn": ["uvicorn", "--host", "127.0.0.1", "--port", "{port}", "tests.asgi:application"],
+    "daphne": ["daphne", "-b", "127.0.0.1", "-p", "{port}", "{application}"],
+    "uvicorn": ["uvicorn", "--host", "127.0.0.1", "--port", "{port}", "{application}"],
 }
 PATIENCE = 30
 """Seconds that a server may take to answer after its start."""
@@ -26,12 +26,20 @@ PATIENCE = 30
 class Server:
     """One process on one port. `url` is where HTTP answers; `log` is everything it printed, over all its lives."""
 
-    def __init__(self, port: int, environment: dict[str, str], log: Path, asgi: str = "daphne") -> None:
+    def __init__(
+        self,
+        port: int,
+        environment: dict[str, str],
+        log: Path,
+        asgi: str = "daphne",
+        application: str = "tests.asgi:application",
+    ) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
         self.environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"} | environment
-        self.command = [sys.executable, "-m", *(part.format(port=port) for part in COMMANDS[asgi])]
+        arguments = [part.format(port=port, application=application) for part in COMMANDS[asgi]]
+        self.command = [sys.executable, "-m", *arguments]
         self.process: subprocess.Popen[bytes] | None = None
         self.output: IO[bytes] | None = None
 

@@ -1,0 +1,74 @@
+"""The demo starts from nothing, and what `make demo` prints and its page shows is true."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from urllib.request import Request, urlopen
+
+import airportsdata
+import pytest
+from playwright.async_api import Browser
+
+from tests.postgres import free_port
+from tests.servers import ROOT, Server
+
+
+def manage(environment: dict[str, str], *arguments: str) -> str:
+    command = [sys.executable, "manage.py", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The demo's server after migrate and seed. `environment` names its database."""
+    directory = tmp_path_factory.mktemp("demo")
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "demo_project.settings",
+        "DATABASE_URL": f"sqlite:///{directory / 'demo.sqlite3'}",
+    }
+    manage(environment, "migrate", "--verbosity", "0")
+    assert "Inspections: 40" in manage(environment, "seed")
+    server = Server(free_port(), environment, directory / "log", application="demo_project.asgi:application")
+    yield server.start()
+    server.kill()
+
+
+def test_seeding_again_adds_nothing(demo: Server) -> None:
+    assert manage(demo.environment, "seed") == ""
+
+
+def test_migrations_are_complete(demo: Server) -> None:
+    assert "No changes detected" in manage(demo.environment, "makemigrations", "--check", "--dry-run")
+
+
+def test_the_system_check_has_no_complaints(demo: Server) -> None:
+    assert "no issues" in manage(demo.environment, "check", "--database", "default")
+
+
+@pytest.mark.parametrize("username", ["nora", "noah", "sol", "admin"])
+def test_users_of_the_page_can_log_in_as_clients(demo: Server, username: str) -> None:
+    url = f"{demo.url}/api/client/v2.0/app/demo/auth/providers/local-userpass/login"
+    body = json.dumps({"username": username, "password": "demo"}).encode()
+    with urlopen(Request(url, body, {"Content-Type": "application/json"})) as response:
+        assert json.load(response)["access_token"]
+
+
+async def test_the_page_fits_a_phone_and_shows_what_is_there(demo: Server, chromium: Browser) -> None:
+    page = await chromium.new_page(viewport={"width": 360, "height": 740})
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    await page.goto(demo.url)
+    assert f"{len(airportsdata.load('ICAO')):,}" in await page.inner_text("main")
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await page.click("text=admin's list of inspections")
+    await page.fill("[name=username]", "admin")
+    await page.fill("[name=password]", "demo")
+    await page.click("[type=submit]")
+    assert "40 inspections" in await page.inner_text("#changelist")
+    assert not complaints
