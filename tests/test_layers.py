@@ -24,6 +24,7 @@ LAYERS = {
     "engine": [
         "capture",
         "history",
+        "threads",
         "access",
         "auth",
         "subscriptions",
@@ -31,6 +32,7 @@ LAYERS = {
         "downloads",
         "wakeups",
         "feed",
+        "sessions",
     ],
     # `sync` is what apps import; it hands what they say on to the registry and to the history.
     "edges": [
