@@ -247,9 +247,7 @@ def log_in_with_django_session(user: Any, session_key: str, device: Any = None) 
     user, _, _ = user_for_django_session(user)
     auth_hash = user.get_session_auth_hash()
     Identity.objects.get_or_create(provider_type=DJANGO_SESSION, subject=str(user.pk), defaults={"user": user})
-    return _open_session(
-        user, DJANGO_SESSION, device, credential=_hash(session_key), auth_hash=user.get_session_auth_hash()
-    )
+    return _open_session(user, DJANGO_SESSION, device, credential=_hash(session_key), auth_hash=auth_hash)
 
 
 @sensitive_variables()
