@@ -39,6 +39,7 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 50
 """Deepest nesting of parentheses and NOTs (an arithmetic operator counts as three); deeper is refused with code LimitExceeded.
 The narrowest place that a query has to pass is SQLite's parser, which has a stack of 100 entries."""
+TRUSTED_DEPTH = 60
 
 NUMERIC = ("int", "float", "double", "decimal128")
 _STRING_OPERATORS = ("BEGINSWITH", "ENDSWITH", "CONTAINS", "LIKE")
@@ -240,19 +241,23 @@ def _join(kind: type[And] | type[Or], neutral: Truth, absorbing: Truth, nodes: I
 # --- Parsing ---
 
 
-def parse(text: str, arguments: Sequence[Any] = ()) -> Query:
-    """The query a text says, with `$0`, `$1` … replaced by `arguments`: Python values (values.py), lists of them, and objects that
-    have an `_id` or a `pk`. Raises QueryError with a caret; code LimitExceeded beyond MAX_BYTES or MAX_DEPTH."""
+def parse(text: str, arguments: Sequence[Any] = (), *, trusted: bool = False) -> Query:
+    """The query a text says, with `$0`, `$1` … replaced by `arguments`.
+
+    Arguments are Python values (values.py), lists of them, and objects that have an `_id` or a `pk`. Raises QueryError
+    with a caret; code LimitExceeded beyond MAX_BYTES or MAX_DEPTH. `trusted` text came out of `to_text`, joined from
+    several queries perhaps: it may be longer, and a little deeper.
+    """
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
         raise QueryError(
             "Invalid predicate: it holds a lone surrogate, which is not a character.", text[:80], None
         ) from error
-    if size > MAX_BYTES:
+    if size > MAX_BYTES and not trusted:
         raise QueryError(f"The query is {size} bytes long; at most {MAX_BYTES} are allowed.", "", None, "LimitExceeded")
     try:
-        query: Query = _parser().parse(text)  # type: ignore[assignment]
+        query: Query = _parser(TRUSTED_DEPTH if trusted else MAX_DEPTH).parse(text)  # type: ignore[assignment]
         inlined = _Arguments(arguments, text).query(query)
     except lark.exceptions.UnexpectedInput as error:
         raise _syntax_error(text, error) from None
@@ -262,10 +267,10 @@ def parse(text: str, arguments: Sequence[Any] = ()) -> Query:
 
 
 @cache
-def _parser() -> lark.Lark:
+def _parser(depth: int) -> lark.Lark:
     grammar = FilePath(__file__).with_name("rql.lark").read_text(encoding="utf-8")
     return lark.Lark(
-        grammar, parser="lalr", lexer="basic", transformer=_Builder(), postlex=_Depth(), maybe_placeholders=False
+        grammar, parser="lalr", lexer="basic", transformer=_Builder(), postlex=_Depth(depth), maybe_placeholders=False
     )
 
 
@@ -289,6 +294,9 @@ class _Depth(lark.lark.PostLex):
 
     always_accept = ()
 
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
     def process(self, stream: Iterator[lark.Token]) -> Iterator[lark.Token]:
         enclosing: list[int] = []  # for every open parenthesis: the weight of the operators before it in its comparison
         operators = 0
@@ -304,8 +312,8 @@ class _Depth(lark.lark.PostLex):
                 operators = enclosing.pop()
             elif kind in ("_AND", "_OR"):
                 operators = enclosing[-1] if enclosing else 0
-            if len(enclosing) + operators > MAX_DEPTH:
-                problem = f"The query is nested too deeply: at most {MAX_DEPTH} levels are allowed."
+            if len(enclosing) + operators > self.limit:
+                problem = f"The query is nested too deeply: at most {self.limit} levels are allowed."
                 raise QueryError(problem, "", token.start_pos, "LimitExceeded")
             yield token
 
@@ -383,7 +391,7 @@ class _Builder(lark.Transformer[lark.Token, Query]):
             raise QueryError("Only @count and @size may follow a subquery.", "", word.start_pos)
         return Subquery(path, str(variable), predicate, str(word))
 
-    def list(self, parts: list[Any]) -> ListValue:
+    def values(self, parts: list[Any]) -> ListValue:
         quantifier = _quantifier(parts)
         return ListValue(tuple(parts), quantifier, parts[0].position if parts else None)
 
@@ -396,7 +404,7 @@ class _Builder(lark.Transformer[lark.Token, Query]):
         value = constant.value if isinstance(constant.value, bytes) else constant.value.encode()
         return Constant("data", value, position=parts[0].start_pos)
 
-    def object(self, parts: list[Any]) -> Constant:
+    def obj(self, parts: list[Any]) -> Constant:
         name = str(parts[1])[1:-1]
         return Constant("object", (name, parts[2]), position=parts[0].start_pos)
 
@@ -560,14 +568,19 @@ class _Arguments:
             case Arithmetic(operator, left, right):
                 return Arithmetic(operator, self.operand(left), self.operand(right))
             case Subquery():
-                return replace(operand, path=self.operand(operand.path), predicate=self.node(operand.predicate))
+                return replace(operand, path=self.path(operand.path), predicate=self.node(operand.predicate))
             case Geometry(radius=Argument() as radius):
                 return replace(operand, radius=self.scalar(radius))
-            case Path(steps=steps) if any(isinstance(step, Index) for step in steps):
-                return replace(operand, steps=tuple(map(self.step, steps)))
+            case Path():
+                return self.path(operand)
             case Constant(type="object", value=(name, key)):
                 return replace(operand, value=(name, self.scalar(key)))
         return operand
+
+    def path(self, path: Path) -> Path:
+        if any(isinstance(step, Index) for step in path.steps):
+            return replace(path, steps=tuple(map(self.step, path.steps)))
+        return path
 
     def step(self, step: str | Index) -> str | Index:
         return Index(self.scalar(step.value)) if isinstance(step, Index) and isinstance(step.value, Argument) else step
@@ -810,7 +823,8 @@ class _Binder:
             raise QueryError(problem, "", node.position)
 
     def fit_list(self, node: Comparison, items: ListValue, other: Operand) -> ListValue:
-        return replace(items, items=tuple(self.fit(node, item, other) for item in items.items))
+        fitted = (self.fit(node, item, other) for item in items.items if isinstance(item, Constant))
+        return replace(items, items=tuple(fitted))
 
     def fit(self, node: Comparison, constant: Constant, other: Operand, side: str = "right") -> Constant:
         """The constant as a value of the other side's type."""
@@ -1042,6 +1056,8 @@ def _lower_list(items: ListValue, compare: Callable[[Any], Node]) -> Node:
 
 def _comparison(operator: str, left: Operand, right: Operand, fold: bool = False) -> Comparison:
     left, right = _plain(left), _plain(right)
+    if operator in _STRING_OPERATORS and _kind(left) == "null":
+        return Comparison("==", right, left)  # only null is in null
     if isinstance(left, Constant) and operator in _MIRRORED:
         return Comparison(_MIRRORED[operator], right, left, fold)
     return Comparison(operator, left, right, fold)

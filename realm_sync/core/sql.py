@@ -252,10 +252,10 @@ class SqlWriter:
             needle = self.folded(left).sql if folding else left.sql
             guard = (left.sql,) if left.optional else ()
             template = "({} IN {} AND {} IS NOT NULL)" if guard else "({} IN {})"
-            parts.append(fill(template, needle, self.list(left, present, folding), *guard))
+            parts.append(fill(template, needle, self.values(left, present, folding), *guard))
         return self.joined(" OR ", parts) if parts else Sql("(1 = 0)")
 
-    def list(self, left: Term, items: list[Constant], folding: bool) -> Sql:
+    def values(self, left: Term, items: list[Constant], folding: bool) -> Sql:
         terms = [self.list_parameter(left, item, folding) for item in items]
         if len(terms) > self.longest_list and all(
             len(term.params) == 1 and _fits_json(term.params[0]) for term in terms
