@@ -16,13 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 from django.utils import timezone
 
 from realm_sync import auth
 from realm_sync.auth import AuthError, Refused
 from realm_sync.models import ApiKey, Identity, UserSession
-
-pytestmark = pytest.mark.django_db
 
 PASSWORD = "runway 27 left"
 SHARED = "a secret of the other system, 32 bytes or more"
@@ -558,6 +557,29 @@ def test_a_withdrawn_api_key_ends_its_sessions(nora: Any, ending: str) -> None:
         auth.set_api_key_disabled(nora, row.pk, False)
         assert auth.log_in_with_api_key(key).user_id == str(nora.pk)
         assert refused_code(tokens) == "AuthError"
+
+
+def test_refusals_by_constraints_leave_the_connection_usable(each_database: str, configure: Any) -> None:
+    """On PostgreSQL an error inside a transaction would spoil all that follows."""
+    configure(REGISTRATION=True, CUSTOM_JWT={"key": SHARED, "algorithms": ["HS256"], "create_users": True})
+    auth.register("sam@south.example", PASSWORD)
+    tokens = auth.log_in_with_password("sam@south.example", PASSWORD, {"sdk": "a\0b", "platform": "\U0001f4a3"})
+    user = auth.user_for_access_token(tokens.access_token).user
+    with transaction.atomic(using=each_database):
+        row, key = auth.create_api_key(user, "tower")
+        with pytest.raises(Refused, match="APIKeyAlreadyExists"):
+            auth.create_api_key(user, "tower")
+        with pytest.raises(Refused, match="APIKeyNotFound"):
+            auth.api_key(user, "a\0b")
+        by_key = auth.log_in_with_api_key(key)
+        auth.set_api_key_disabled(user, row.pk, True)
+    auth.log_in_with_custom_token(custom("x" * 150))
+    session_ids = list(UserSession.objects.order_by("pk").values_list("pk", flat=True))
+    assert auth.still_valid(session_ids, [user.pk, 10**9]) == ({session_ids[1]}, {10**9})
+    assert refused_code(by_key) == "AuthError"
+    assert auth.user_for_access_token(auth.refresh(tokens.refresh_token)).user == user
+    auth.log_out(tokens.refresh_token)
+    assert refused_code(tokens) == "AuthError"
 
 
 # --- Origin ----------------------------------------------------------------------------------------------------------
