@@ -41,6 +41,9 @@ def prepare_sqlite(connection: Any, **kwargs: Any) -> None:
 
     if connection.vendor != "sqlite":
         return
+    from . import filters
+
+    filters.register_sqlite_functions(None, connection)
     if connection.alias == settings.DATABASE and not connection.is_in_memory_db():
         try:
             with connection.cursor() as cursor:

@@ -128,8 +128,8 @@ def _check_table(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[Che
     parent = next(iter(binding.model._meta.parents), None)
     if parent is not None:
         yield Error(
-            f"The model inherits from {parent.__name__} with a table of its own; an object whose row is spread over two "
-            "tables does not sync, because each table's trigger would see half of it.",
+            f"The model inherits from {parent.__name__} with a table of its own; an object whose row is spread "
+            "over two tables does not sync, because each table's trigger would see half of it.",
             hint=f"Write abstract = True in class Meta of {parent.__name__}, or link to it with a ForeignKey.",
             obj=binding.model,
             id="realm_sync.E011",

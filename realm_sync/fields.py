@@ -77,7 +77,7 @@ class Decimal128Field(models.Field):
 
     PostgreSQL has `numeric` for it. SQLite has no decimals, and Django's DecimalField loses digits there (it stores
     doubles), so the column is text in canonical form: equal values are equal text, and `__lt`, `__lte`, `__gt`,
-    `__gte` compare by value. `order_by()`, arithmetic and aggregates on SQLite work on the text.
+    `__gte` and `__range` compare by value. `order_by()`, arithmetic and aggregates on SQLite work on the text.
     """
 
     description = _("Decimal number of 34 digits")
@@ -121,14 +121,25 @@ class _ByValue:
 
     def process_lhs(self, compiler: Any, connection: Any, lhs: Any = None) -> tuple[str, Any]:
         sql, params = super().process_lhs(compiler, connection, lhs)  # type: ignore[misc]
-        return (f"realm_decimal_key({sql})" if connection.vendor == "sqlite" else sql), params
+        return _keys(sql, connection), params
 
-    def process_rhs(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+    def process_rhs(self, compiler: Any, connection: Any) -> tuple[Any, Any]:
         sql, params = super().process_rhs(compiler, connection)  # type: ignore[misc]
-        return (f"realm_decimal_key({sql})" if connection.vendor == "sqlite" else sql), params
+        # A range has two right-hand sides.
+        return (_keys(sql, connection) if isinstance(sql, str) else [_keys(each, connection) for each in sql]), params
 
 
-for _lookup in (lookups.LessThan, lookups.LessThanOrEqual, lookups.GreaterThan, lookups.GreaterThanOrEqual):
+def _keys(sql: str, connection: Any) -> str:
+    return f"realm_decimal_key({sql})" if connection.vendor == "sqlite" else sql
+
+
+for _lookup in (
+    lookups.LessThan,
+    lookups.LessThanOrEqual,
+    lookups.GreaterThan,
+    lookups.GreaterThanOrEqual,
+    lookups.Range,
+):
     Decimal128Field.register_lookup(type(f"Decimal{_lookup.__name__}", (_ByValue, _lookup), {}))
 
 

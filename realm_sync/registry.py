@@ -106,13 +106,18 @@ class ModelSync:
         return f"<{type(self).__name__} of {self.model._meta.label} as {self.class_name}>"
 
     def readable_by(self, user: Any) -> models.Q | bool:
-        """Which objects the user may see: a Q, True for all, False (the default) for none. Its rows may depend on
-        other tables; when those change what a user sees, say so with `sync.access_changed(user)`."""
+        """Which objects the user may see: a Q over fields that sync, True for all, False (the default) for none.
+
+        It cannot follow relations: look up the keys first, as in `Q(team__in=user.teams.all())`. When what was looked
+        up changes, say so with `sync.access_changed(user)`.
+        """
         return False
 
     def writable_by(self, user: Any) -> models.Q | bool:
-        """Which objects the user may create, change and delete; an object must match before and after the write.
-        What cannot be seen cannot be written."""
+        """Which objects the user may create, change and delete, told as in `readable_by`.
+
+        An object must match before and after the write. What cannot be seen cannot be written.
+        """
         return False
 
     @property

@@ -55,10 +55,10 @@ class Inspection(sync.SyncedModel):
 
     class Sync:
         def readable_by(self, user):
-            return models.Q(team__members=user) | models.Q(inspector=user)
+            return models.Q(team__in=user.teams.all()) | models.Q(inspector=user)
 
         def writable_by(self, user):
-            return models.Q(team__members=user)
+            return models.Q(team__in=user.teams.all())
 
     def __str__(self) -> str:
         return self.title or str(self.pk)

@@ -23,7 +23,7 @@ class TeamSync(sync.ModelSync):
     read_only_fields = ["name"]
 
     def readable_by(self, user):
-        return Q(members=user)
+        return Q(pk__in=user.teams.all())
 
 
 @sync.register(Sample)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -61,18 +62,43 @@ def schema_as_json(classes: Iterable[ObjectSchema]) -> str:
 
 def schema_as_python(classes: Iterable[ObjectSchema]) -> str:
     """Classes for the Python client."""
-    lines = ["from realm_sync.client import Realm"]
+    bodies, words = [], set()
     for cls in classes:
-        properties = declaration(cls)["properties"].items()
-        lines += ["", "", f"class {cls.name}(Realm.Object):", "    schema = {"]
-        lines += [
-            f'        "name": "{cls.name}",',
-            f'        "primaryKey": "{PRIMARY_KEY}",',
-            '        "properties": {',
-        ]
-        lines += [f'            "{name}": {_python_literal(given)},' for name, given in properties]
-        lines += ["        },", "    }"]
-    return "\n".join(lines)
+        lines = [f"class {cls.name}(Object):"]
+        for name, prop in cls.properties.items():
+            hint = str(prop.object_type) if prop.type == "object" else PYTHON_TYPES[prop.type]
+            words |= set(re.findall(r"\w+", hint))
+            options = []
+            if name == PRIMARY_KEY:
+                options.append("primary_key=True")
+                if prop.type == "uuid":
+                    options.append("default=uuid4")
+                    words.add("uuid4")
+            elif prop.indexed and prop.type != "object":
+                options.append("indexed=True")
+            hint += " | None" if prop.optional else ""
+            lines.append(f"    {name}: {hint}" + (f" = field({', '.join(options)})" if options else ""))
+        bodies.append("\n".join(lines))
+    imports = [
+        f"from {module} import {', '.join(name for name in names if name in words)}"
+        for module, names in PYTHON_IMPORTS.items()
+        if words & set(names)
+    ]
+    header = ["from __future__ import annotations", "", *imports, *([""] if imports else [])]
+    header.append("from realm_sync.client import Object, field")
+    if "ObjectId" in words:
+        header.append("from realm_sync.core.values import ObjectId")
+    return "\n".join(header) + "\n\n\n" + "\n\n\n".join(bodies)
+
+
+PYTHON_TYPES = {
+    "bool": "bool", "int": "int", "float": 'Annotated[float, "float"]', "double": "float", "decimal128": "Decimal",
+    "string": "str", "data": "bytes", "date": "datetime", "objectId": "ObjectId", "uuid": "UUID",
+}  # fmt: skip
+"""The annotation that means each Realm type to the Python client."""
+PYTHON_IMPORTS = {
+    "datetime": ("datetime",), "decimal": ("Decimal",), "typing": ("Annotated",), "uuid": ("UUID", "uuid4"),
+}  # fmt: skip
 
 
 def schema_as_javascript(classes: Iterable[ObjectSchema]) -> str:
@@ -107,18 +133,6 @@ def _declared(name: str, prop: Property) -> str | dict[str, Any]:
     if prop.indexed and name != PRIMARY_KEY:
         return {"type": prop.type} | ({"optional": True} if prop.optional else {}) | {"indexed": True}
     return prop.type + ("?" if prop.optional else "")
-
-
-def _python_literal(given: str | dict[str, Any]) -> str:
-    if isinstance(given, str):
-        return f'"{given}"'
-    return (
-        "{"
-        + ", ".join(
-            f'"{key}": {f"{value!r}" if value is True else _python_literal(value)}' for key, value in given.items()
-        )
-        + "}"
-    )
 
 
 def _javascript_property(name: str, given: str | dict[str, Any]) -> str:
@@ -175,7 +189,7 @@ def models_text(declarations: Iterable[dict[str, Any]]) -> str:
         "# * replace text fields by CharField(max_length=…) where you know the longest value;",
         "# * decide what deleting the target of a link does (on_delete);",
         "# * run makemigrations and migrate.",
-        *sorted(imports - {FIELDS_IMPORT}),
+        *sorted(imports - {FIELDS_IMPORT}, key=lambda line: (line.startswith("from"), line)),
         *([""] if imports - {FIELDS_IMPORT} else []),
         "from django.db import models",
         "",

@@ -1,0 +1,256 @@
+"""Every system check: its id, its sentence, and the line it tells to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core import checks
+from django.core.management import call_command
+from django.db import connections, models
+from django.test import override_settings
+from django.test.utils import isolate_apps
+
+from realm_sync import sync
+from realm_sync.checks import check_bindings, check_classes, check_project, check_settings
+from realm_sync.conf import Settings, settings
+from realm_sync.registry import Registry
+from tests.testapp.models import Airfield, Team
+
+
+def found(messages):
+    return {message.id.removeprefix("realm_sync."): (message.msg, message.hint) for message in messages}
+
+
+def of(*bindings):
+    """What the checks say of models and their options, registered in this order."""
+    own = Registry()
+    for model, options in bindings:
+        own.register(model, type(f"{model.__name__}Sync", (sync.ModelSync,), options))
+    return found(check_bindings(own.registered, own.registered))
+
+
+RULES = {"readable_by": lambda self, user: True, "writable_by": lambda self, user: True}
+
+
+def declare(model_name, bases=(models.Model,), **attributes):
+    attributes.setdefault("Meta", type("Meta", (), {"app_label": "testapp"}))
+    return type(model_name, bases, {"__module__": __name__, **attributes})
+
+
+def test_the_test_project_has_nothing_to_complain_about():
+    assert checks.run_checks(tags=["realm_sync"]) == []
+    call_command("check", "--tag", "realm_sync")
+
+
+@pytest.mark.parametrize(
+    ("configured", "id", "message", "hint"),
+    [
+        ({"HISTORY_DAY": 3}, "E001", "REALM_SYNC has the unknown key 'HISTORY_DAY'.", 'Write "HISTORY_DAYS".'),
+        ({"app_id": "x"}, "E001", "REALM_SYNC has the unknown key 'app_id'.", 'Write "APP_ID".'),
+        ({"Q": 1}, "E001", "REALM_SYNC has the unknown key 'Q'.", "Use one of APP_ID, DATABASE, "),
+        (["APP_ID"], "E001", "REALM_SYNC is not a dict.", 'Write REALM_SYNC = {"APP_ID": "my-app"}.'),
+        ({"HISTORY_DAYS": "30"}, "E002", "REALM_SYNC[\"HISTORY_DAYS\"] is '30', not a whole number.",
+         'Write "HISTORY_DAYS": 30, which is the default'),
+        ({"HISTORY_DAYS": True}, "E002", 'REALM_SYNC["HISTORY_DAYS"] is True, not a whole number.', ""),
+        ({"WINDOW": -1}, "E002", 'REALM_SYNC["WINDOW"] is -1, and must be above 0.', 'Write "WINDOW": 32'),
+        ({"POLL_SECONDS": 0}, "E002", 'REALM_SYNC["POLL_SECONDS"] is 0, and must be above 0.', ""),
+        ({"REGISTRATION": 1}, "E002", 'REALM_SYNC["REGISTRATION"] is 1, not True or False.', ""),
+        ({"CUSTOM_JWT": "key"}, "E002", "REALM_SYNC[\"CUSTOM_JWT\"] is 'key', not a dict.", ""),
+        ({"APP_ID": None}, "E002", 'REALM_SYNC["APP_ID"] is None, not a string.', ""),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_named(configured, id, message, hint):
+    with override_settings(REALM_SYNC=configured):
+        messages = found(check_settings())
+    assert messages[id][0] == message and messages[id][1].startswith(hint)
+
+
+def test_every_default_and_every_right_setting_passes():
+    defaults = {name: getattr(Settings(), name) for name in Settings.names()}
+    with override_settings(REALM_SYNC=defaults):
+        assert check_settings() == []
+    with override_settings(REALM_SYNC={"POLL_SECONDS": 1, "CUSTOM_JWT": {"key": "k"}}):
+        assert check_settings() == []
+
+
+def test_settings_are_read_at_every_access():
+    assert settings.HISTORY_DAYS == 30
+    with override_settings(REALM_SYNC={"HISTORY_DAYS": 7}):
+        assert settings.HISTORY_DAYS == 7
+    assert settings.HISTORY_DAYS == 30
+    with pytest.raises(AttributeError):
+        settings.HISTORY_DAY  # noqa: B018
+
+
+def test_dates_need_time_zones():
+    with override_settings(USE_TZ=False):
+        assert found(check_project())["E003"][1] == "Write USE_TZ = True in the settings."
+
+
+def test_an_unknown_alias_and_another_database_are_refused(monkeypatch):
+    with override_settings(REALM_SYNC={"DATABASE": "primary"}):
+        assert found(check_project())["E002"][1] == "Use one of 'default', 'postgres'."
+    monkeypatch.setattr(type(connections["default"]), "vendor", "mysql")
+    monkeypatch.setattr(type(connections["default"]), "display_name", "MySQL")
+    message, hint = found(check_project())["E004"]
+    assert message == "The database 'default' is MySQL; realm_sync has triggers for SQLite and PostgreSQL."
+    assert hint.startswith('Write "ENGINE": "django.db.backends.postgresql"')
+
+
+def test_sqlite_is_told_how_to_bear_concurrent_writers(monkeypatch):
+    monkeypatch.setitem(connections["default"].settings_dict, "OPTIONS", {"timeout": 5})
+    assert found(check_project())["W001"][1] == (
+        'Write "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"} in DATABASES["default"].'
+    )
+
+
+@isolate_apps("tests.testapp")
+def test_keys_that_the_database_makes_are_for_read_only_classes():
+    runway = declare("Runway", id=models.BigAutoField(primary_key=True))
+    message, hint = of((runway, RULES))["E006"]
+    assert message == "The primary key is a BigAutoField: the database makes it, but clients create objects offline."
+    assert hint == (
+        "Write id = models.UUIDField(primary_key=True, default=uuid.uuid4) in the model, "
+        "or read_only = True in RunwaySync if clients only read."
+    )
+    assert of((runway, RULES | {"read_only": True})) == {}
+
+
+@isolate_apps("tests.testapp")
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        (models.DurationField(primary_key=True), "The primary key is a DurationField; a key on the wire is one of"),
+        (models.TextField(primary_key=True), "The primary key can be longer than 255 characters"),
+        (models.CharField(primary_key=True, max_length=256), "The primary key can be longer than 255 characters"),
+    ],
+)  # fmt: skip
+def test_keys_that_cannot_be_one_are_refused(key, problem):
+    messages = of((declare("Runway", number=key), RULES))
+    message, hint = messages["E007"]
+    assert message.startswith(problem)
+    assert hint.startswith("Write number = models.CharField(primary_key=True, max_length=255) in the model")
+
+
+@isolate_apps("tests.testapp")
+def test_a_field_that_cannot_sync_names_both_remedies():
+    runway = declare(
+        "Runway",
+        id=models.UUIDField(primary_key=True),
+        name=models.CharField(max_length=9),
+        plan=models.FileField(null=True),
+        extras=models.JSONField(null=True),
+    )
+    own = Registry()
+    own.register(runway, type("RunwaySync", (sync.ModelSync,), RULES))
+    messages = check_bindings(own.registered, own.registered)
+    assert [(str(message.obj), message.msg) for message in messages] == [
+        ("testapp.Runway.plan", "The field is a FileField, which does not sync yet."),
+        ("testapp.Runway.extras", "The field is a JSONField, which does not sync yet."),
+    ]
+    assert messages[0].hint == (
+        'Write exclude = ["plan", "extras"] in RunwaySync, or name what syncs: fields = ["name"].'
+    )
+    assert list(own.schema["Runway"].properties) == ["_id", "name"]
+    assert of((runway, RULES | {"exclude": ["plan", "extras"]})) == {}
+    assert of((runway, RULES | {"fields": ["name"]})) == {}
+
+
+def test_many_to_many_fields_must_be_left_out():
+    assert of((Team, RULES))["E008"] == (
+        "The field is a ManyToManyField, which does not sync yet.",
+        'Write exclude = ["members"] in TeamSync, or name what syncs: fields = ["name"].',
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"fields": ["nam"]}, "fields names 'nam', but Team has no such field.", 'Write "name" in fields of TeamSync.'),
+        ({"exclude": ["members", "colour"]}, "exclude names 'colour', but Team has no such field.",
+         'Remove "colour" from exclude of TeamSync.'),
+        ({"exclude": ["members", "id"]}, "exclude names 'id', but the primary key always syncs.",
+         'Remove "id" from exclude of TeamSync.'),
+        ({"fields": "name"}, "fields is a string, not a list.", 'Write fields = ["name"] of TeamSync.'),
+        ({"fields": ["name"], "read_only_fields": ["Name"]},
+         "read_only_fields names 'Name', but Team has no such field.",
+         'Write "name" in read_only_fields of TeamSync.'),
+    ],
+)  # fmt: skip
+def test_options_name_fields_that_exist(options, message, hint):
+    assert of((Team, RULES | options))["E009"] == (message, hint)
+
+
+def test_misspelt_options_are_noticed_and_helpers_are_not():
+    options = RULES | {"fields": ["name"], "readonly_fields": ["name"], "is_leader": lambda self, user: False}
+    assert of((Team, options)) == {
+        "W004": ("'readonly_fields' is not an option and has no effect.", "Write read_only_fields in TeamSync.")
+    }
+
+
+@isolate_apps("tests.testapp")
+def test_foreign_keys_refer_to_primary_keys():
+    runway = declare(
+        "Runway",
+        id=models.UUIDField(primary_key=True),
+        team=models.ForeignKey(Team, null=True, to_field="name", on_delete=models.CASCADE),
+    )
+    message, hint = of((runway, RULES))["E010"]
+    assert message == "The field refers to 'name' of Team, not to its primary key."
+    assert hint.startswith('Write exclude = ["team"] in RunwaySync')
+
+
+@isolate_apps("tests.testapp")
+def test_a_class_name_is_used_once():
+    runway = declare("Runway", id=models.UUIDField(primary_key=True))
+    messages = of((Airfield, RULES), (runway, RULES | {"class_name": "Airfield"}))
+    assert messages == {
+        "E005": (
+            "The class name 'Airfield' is taken by testapp.Airfield; this model does not sync.",
+            'Write class_name = "TestappAirfield" in RunwaySync.',
+        )
+    }
+
+
+@isolate_apps("tests.testapp", "django.contrib.auth", "django.contrib.contenttypes")
+def test_rows_in_two_tables_do_not_sync():
+    place = declare("Place", id=models.UUIDField(primary_key=True))
+    heliport = declare("Heliport", (place,), pads=models.IntegerField(default=1))
+    message, hint = of((heliport, RULES))["E011"]
+    assert message.startswith(
+        "The model inherits from Place with a table of its own; an object whose row is spread over"
+    )
+    assert hint == "Write abstract = True in class Meta of Place, or link to it with a ForeignKey."
+    own = Registry()
+    own.register(heliport, sync.ModelSync)
+    assert len(own) == 0 and own.for_model(heliport) is None
+
+
+def test_a_class_that_nobody_may_see_is_noticed():
+    assert (
+        of((Airfield, {}))["W002"][1]
+        == "Write def readable_by(self, user): return True in AirfieldSync, or return a Q."
+    )
+
+
+@isolate_apps("tests.testapp")
+def test_objects_that_clients_could_never_create_are_noticed():
+    runway = declare("Runway", id=models.UUIDField(primary_key=True), length=models.IntegerField())
+    assert of((runway, RULES)) == {}
+    for options in ({"fields": []}, {"exclude": ["length"]}, {"read_only_fields": ["length"]}):
+        message, _ = of((runway, RULES | options))["W005"]
+        assert message.startswith("Clients cannot create objects: they do not write length, which may not be null")
+    assert of((runway, {"fields": [], "readable_by": RULES["readable_by"]})) == {}
+
+
+def test_checks_of_one_app_stay_with_that_app():
+    assert check_classes([get_user_model()._meta.app_config]) == []
+
+
+def test_the_docstring_of_the_checks_lists_every_id():
+    source = Path(check_classes.__code__.co_filename).read_text()
+    listing, code = source.split('"""', 2)[1:]
+    used = {part[:4] for part in code.split("realm_sync.")[1:] if part[0] in "EW" and part[1:4].isdigit()}
+    assert used and all(f" {id} " in listing for id in used)
