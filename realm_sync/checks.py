@@ -39,7 +39,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
         return [
             Error("REALM_SYNC is not a dict.", hint='Write REALM_SYNC = {"APP_ID": "my-app"}.', id="realm_sync.E001")
         ]
-    expected, found = get_type_hints(Settings), []
+    expected = get_type_hints(Settings)
+    found: list[CheckMessage] = []
     for name, value in configured.items():
         if name not in Settings.names():
             close = get_close_matches(str(name).upper(), Settings.names(), n=1, cutoff=0.5)

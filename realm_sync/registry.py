@@ -338,7 +338,7 @@ class SyncedModel(models.Model, metaclass=SyncedModelBase):
             namespace["Sync"] = type("Sync", (), dict(sync)) if isinstance(sync, Mapping) else sync
         namespace["Meta"] = type("Meta", (), {"app_label": app_label})
         namespace["__module__"] = sys._getframe(1).f_globals["__name__"]
-        return cast(type[SyncedModel], type(cls)(declaration["name"], (cls,), namespace))
+        return cast(type[SyncedModel], SyncedModelBase(declaration["name"], (cls,), namespace))
 
 
 def _register_synced_model(sender: type[models.Model], **kwargs: Any) -> None:

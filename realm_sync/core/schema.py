@@ -8,7 +8,7 @@ schemas from models, client/ from object classes; both compare them here. The st
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -66,7 +66,7 @@ class Schema:
                 raise SchemaError(cls.name, f"Type '{cls.name}' appears more than once in the schema.")
             self._classes[cls.name] = cls
 
-    def __iter__(self) -> Iterable[ObjectSchema]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[ObjectSchema]:
         return iter(self._classes.values())
 
     def __len__(self) -> int:
