@@ -183,7 +183,8 @@ class _PostgresWriter(_DjangoWriter):
             return Sql("%s", (str(value),))
         if kind == "date":
             value = _for_connection(value)
-        return Sql(f"%s::{self._CASTS[kind]}" if kind in self._CASTS else "%s", (value,))
+        # CAST, not `::`, which binds more tightly than the minus of the smallest integer.
+        return Sql(f"CAST(%s AS {self._CASTS[kind]})" if kind in self._CASTS else "%s", (value,))
 
     def folded(self, term: Term) -> Term:
         folded = super().folded(term)
@@ -261,7 +262,8 @@ class _PostgresWriter(_DjangoWriter):
             return fill("(position({} in {}) > 0)", right, left)
         if operator == "BEGINSWITH":
             return fill("(substring({} from 1 for length({})) = {})", left, right, right)
-        return super().string_test(operator, kind, left, right, term)
+        template = "(length({}) >= length({}) AND substring({} from length({}) - length({}) + 1) = {})"
+        return fill(template, left, right, left, left, right, right)
 
 
 _WRAPPED = (

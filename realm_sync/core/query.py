@@ -843,9 +843,10 @@ class _Binder:
         value = constant.value
         if kind == "string" and isinstance(value, bytes):
             try:
-                return self.checked(replace(constant, type="string", value=value.decode()))
+                text = value.decode()
             except UnicodeDecodeError:
                 return replace(constant, type="data")
+            return replace(constant, type="data") if "\0" in text else replace(constant, type="string", value=text)
         if kind == "data" and isinstance(value, str):
             return replace(constant, type="data", value=value.encode())
         return self.checked(replace(constant, type="data" if isinstance(value, bytes) else "string"))

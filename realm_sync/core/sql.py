@@ -317,10 +317,10 @@ class SqlWriter:
             return fill("realm_like({}, {})", left, right)
         if operator == "CONTAINS":
             return fill("(instr({}, {}) > 0)", left, right)
-        if operator == "BEGINSWITH":
-            return fill("(substr({}, 1, length({})) = {})", left, right, right)
-        lengths = fill("length({}) >= length({})", left, right)
-        return fill("({} AND substr({}, length({}) - length({}) + 1) = {})", lengths, left, left, right, right)
+        part = "substr({}, 1, length({}))" if operator == "BEGINSWITH" else "substr({}, -length({}))"
+        # The lengths keep empty data away from substr, which makes NULL of it.
+        template = f"(length({{}}) >= length({{}}) AND (length({{}}) = 0 OR {part} = {{}}))"
+        return fill(template, left, right, right, left, right, right)
 
     # Order
 
