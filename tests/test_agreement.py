@@ -50,6 +50,7 @@ TEAMS = [uuid.UUID(int=n) for n in (1, 2, 3)]
 # Few distinct values, so that comparisons hit, and the extremes.
 LETTERS = st.text("aAbéÉ×÷ßÿŸ?*%_\\'\"😀ﬁ ", max_size=4)
 REALS = [0.0, -0.0, 0.1, 1.0, -1.5, 2.5, 2.0**53, 2.0**63, -(2.0**63), 1e300, -1e-300, 1e22, math.inf, -math.inf]
+REAL_NAN = st.sampled_from([*REALS, math.nan, math.nan])
 DECIMALS = [
     Decimal(text) for text in ("0", "0.1", "-0.1", "1", "1.5", "-2.5", "9007199254740993", "1e-30", "-1e30", "0.3333")
 ]
