@@ -61,6 +61,8 @@ UPLOADS_AHEAD = 4
 """Uploads on the way that no download has acknowledged yet."""
 PING_SECONDS = 60.0
 PONG_SECONDS = 120.0
+UNBIND_SECONDS = 3.0
+"""How long an ending session waits for `unbound`."""
 
 State = Literal["new", "binding", "bound", "unbinding", "closed"]
 
@@ -197,6 +199,7 @@ class ClientSession:
     _marks: list[int] = field(default_factory=list)
     _pinged: float = 0.0
     _heard: float = 0.0
+    _unbinding: float | None = None
 
     def opened(self, now: float) -> list[Effect]:
         """The socket is open. Parts of an earlier session are thrown away, then the file presents itself."""
@@ -294,6 +297,9 @@ class ClientSession:
         """Call every second or so. Sends pings; ends a session whose server has fallen silent."""
         if self.state in ("new", "closed"):
             return []
+        if self.state == "unbinding":
+            self._unbinding = now if self._unbinding is None else self._unbinding
+            return self._end("done") if now - self._unbinding >= UNBIND_SECONDS else []
         if now - self._heard >= PONG_SECONDS:
             return self._end("retry")
         if self.state == "bound" and now - self._pinged >= PING_SECONDS:

@@ -1,0 +1,71 @@
+"""The Python client: realms that sync with a realm_sync server. Never imports Django.
+
+    app = App("realm-sync", base_url="http://127.0.0.1:8000")
+    user = app.log_in(Credentials.email_password("nora@example.org", "…")).result()
+    realm = Realm.open(sync=SyncConfiguration(user)).result()
+    inspections = realm.objects("Inspection").filtered("team == $0", "North")
+    inspections.subscribe().result()
+
+Inside: `realm.py` is the surface, `store.py` the file, `transport.py` the thread that syncs it by the rules of
+`core/client_session.py`. Every call that needs the network returns an Operation: await it, or call `.result()`.
+"""
+
+from __future__ import annotations
+
+from ..core.errors import QueryError, RealmSyncError, SchemaError, SchemaMismatch, ValueTypeError
+from ..core.values import ObjectId
+from .app import App, Credentials, User
+from .errors import (
+    AppError,
+    ClientResetError,
+    CompensatedWrite,
+    CompensatingWriteError,
+    RealmError,
+    RealmFileError,
+    SyncError,
+    WaitTimeout,
+)
+from .listeners import CollectionChanges, ObjectChanges
+from .objects import Object, field
+from .operation import Operation
+from .realm import Configuration, InitialSubscriptions, OpenBehavior, OpeningRealm, Realm, SyncConfiguration
+from .results import Results
+from .subscriptions import MutableSubscriptionSet, Subscription, SubscriptionSet, new_object_id
+from .sync_session import SyncSession
+
+__all__ = [
+    "App",
+    "AppError",
+    "ClientResetError",
+    "CollectionChanges",
+    "CompensatedWrite",
+    "CompensatingWriteError",
+    "Configuration",
+    "Credentials",
+    "InitialSubscriptions",
+    "MutableSubscriptionSet",
+    "Object",
+    "ObjectChanges",
+    "ObjectId",
+    "OpenBehavior",
+    "OpeningRealm",
+    "Operation",
+    "QueryError",
+    "Realm",
+    "RealmError",
+    "RealmFileError",
+    "RealmSyncError",
+    "Results",
+    "SchemaError",
+    "SchemaMismatch",
+    "Subscription",
+    "SubscriptionSet",
+    "SyncConfiguration",
+    "SyncError",
+    "SyncSession",
+    "User",
+    "ValueTypeError",
+    "WaitTimeout",
+    "field",
+    "new_object_id",
+]

@@ -1,0 +1,838 @@
+"""Realm: one local database file, as its users know it.
+
+Decides transactions, object creation and what misuse is answered with (words as in Realm); opens files by the table of
+R11. Reads and writes never wait for the network. A Realm may be used from any thread; a write transaction belongs to
+the thread that began it. Two Realms of one file in a process share everything but their listeners.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar, overload
+
+from ..core.errors import ValueTypeError
+from ..core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema, encode_property, parse_class
+from .app import User
+from .errors import RealmError, SyncError, WaitTimeout
+from .listeners import CollectionObserver, ObjectChanges, ObjectObserver, Observer, deliver, running_loop
+from .objects import NO_DEFAULT, Object, class_names, declared_schema, default_value
+from .open_files import OpenFile, release, share
+from .operation import Operation
+from .results import FrozenResults, Results
+from .store import Store, Writer
+from .subscriptions import SubscriptionSet
+from .sync_session import SyncSession
+from .tables import Table
+from .transport import ResetMode, SyncOptions, Transport, wait_for
+
+T = TypeVar("T", bound=Object)
+R = TypeVar("R")
+ClassName = str | type[Object]
+SchemaItem = type[Object] | Mapping[str, Any] | ObjectSchema
+UpdateMode = Literal["never", "modified", "all"]
+ErrorCallback = Callable[[SyncSession, SyncError], object]
+INVALID = "Accessing object which has been invalidated or deleted"
+
+
+@dataclass(frozen=True)
+class OpenBehavior:
+    """How `Realm.open` treats a new or an existing file; R11 has the table. `time_out` in seconds; None: no limit."""
+
+    type: Literal["download_before_open", "open_immediately"] = "download_before_open"
+    time_out: float | None = None
+    time_out_behavior: Literal["throw_exception", "open_local_realm"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.type not in ("download_before_open", "open_immediately"):
+            raise RealmError(
+                f"Invalid 'type': '{self.type}'. Only 'download_before_open' and 'open_immediately' is allowed.",
+                code="InvalidArgument",
+            )
+        if self.time_out_behavior not in (None, "throw_exception", "open_local_realm"):
+            raise RealmError(
+                f"Invalid 'time_out_behavior': '{self.time_out_behavior}'. "
+                "Only 'throw_exception' and 'open_local_realm' is allowed.",
+                code="InvalidArgument",
+            )
+
+
+DEFAULT_BEHAVIOR = OpenBehavior("download_before_open", 30.0, "throw_exception")
+
+
+@dataclass(frozen=True)
+class InitialSubscriptions:
+    """Subscriptions of a new file. `update(subscriptions)` or `update(subscriptions, realm)`; `rerun_on_open`: every time."""
+
+    update: Callable[..., object]
+    rerun_on_open: bool = False
+
+
+@dataclass(frozen=True)
+class SyncConfiguration:
+    """How a realm syncs. `on_error(session, error)` gets what goes wrong in the background, compensating writes included."""
+
+    user: User
+    initial_subscriptions: InitialSubscriptions | Callable[..., object] | None = None
+    new_realm_file_behavior: OpenBehavior = DEFAULT_BEHAVIOR
+    existing_realm_file_behavior: OpenBehavior = DEFAULT_BEHAVIOR
+    on_error: ErrorCallback | None = None
+    client_reset: ResetMode = "recover_unsynced_changes"
+    cancel_waits_on_non_fatal_error: bool = False
+    connect_timeout: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.user, User):
+            raise ValueTypeError("a User", self.user, "'user' on realm sync configuration")
+        if self.client_reset not in ("recover_unsynced_changes", "discard_unsynced_changes"):
+            raise RealmError(
+                f"Invalid 'client_reset': '{self.client_reset}'. "
+                "Only 'recover_unsynced_changes' and 'discard_unsynced_changes' is allowed.",
+                code="InvalidArgument",
+            )
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Which file, which classes, and whether it syncs. `schema`: Object classes or Realm object schemas; none: the
+    classes of the file, which are the server's."""
+
+    path: str | Path | None = None
+    schema: Sequence[SchemaItem] | None = None
+    sync: SyncConfiguration | None = None
+
+    def __post_init__(self) -> None:
+        if self.path is not None and not str(self.path):
+            raise RealmError("The path cannot be empty. Provide a path or remove the field.", code="InvalidArgument")
+
+    @property
+    def file_path(self) -> Path:
+        """Where the file is or will be."""
+        if self.sync is not None:
+            return self.sync.user.app.realm_path(self.sync.user.id, self.path).absolute()
+        return Path(self.path or "default.realm").absolute()
+
+
+class OpeningRealm(Operation["Realm"]):
+    """A realm on its way: `await` it, or `.result()`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._callbacks: list[tuple[asyncio.AbstractEventLoop | None, Callable[[float], object]]] = []
+        self._estimate = 0.0
+        self._cancel: Callable[[], None] = lambda: None
+
+    def progress(self, callback: Callable[[float], object]) -> OpeningRealm:
+        """`callback(estimate)`, 0 … 1, now and as the download goes on."""
+        self._callbacks.append((running_loop(), callback))
+        callback(self._estimate)
+        return self
+
+    def cancel(self) -> None:
+        """Fails the operation with `Async open canceled`, and ends the download."""
+        if not self._future.done():
+            self._future.set_exception(RealmError("Async open canceled", code="OperationAborted"))
+        self._cancel()
+
+    def _progressed(self, estimate: float) -> None:
+        self._estimate = estimate
+        for loop, callback in self._callbacks:
+            deliver(loop, callback, estimate)
+
+
+class Realm:
+    """An open realm. Close it with `close()`, or use it as a context manager."""
+
+    def __init__(self, config: Configuration | str | Path | None = None, **options: Any) -> None:
+        """Opens at once, without waiting for the network; sync goes on in the background.
+
+        `config`: a Configuration or a path; or its fields as keywords: `Realm(schema=[…], sync=…)`."""
+        config = _configuration(config, options)
+        self._start(config, running_loop())
+        self._run_initial_subscriptions()
+
+    @classmethod
+    def open(cls, config: Configuration | str | Path | None = None, **options: Any) -> OpeningRealm:
+        """Opens by the table of R11: by default when everything subscribed to is here, at most after 30 s.
+
+        `await Realm.open(config)` or `Realm.open(config).result()`. Never raises itself: what is wrong with the
+        configuration comes out of the operation as well."""
+        opening, loop = OpeningRealm(), running_loop()
+        opening._start(lambda: _Opener(opening, loop).open(_configuration(config, options)), "realm-sync open")
+        return opening
+
+    @staticmethod
+    def exists(config: Configuration | str | Path | None = None, **options: Any) -> bool:
+        return _configuration(config, options).file_path.exists()
+
+    # --- state -------------------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> str:
+        return self._store.path
+
+    @property
+    def schema(self) -> list[ObjectSchema]:
+        """The classes of this realm: those it was opened with, else all of the file."""
+        return list(self._declared) if self._declared is not None else list(self._store.schema)
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    @property
+    def is_in_transaction(self) -> bool:
+        return self._writer is not None and self._writer_thread == threading.get_ident()
+
+    @property
+    def is_empty(self) -> bool:
+        return all(self.objects(cls.name).is_empty() for cls in self.schema)
+
+    @property
+    def sync_session(self) -> SyncSession | None:
+        """The session; None for a local realm."""
+        return self._file.session
+
+    @property
+    def subscriptions(self) -> SubscriptionSet:
+        """The newest subscription set."""
+        if self._transport is None:
+            raise RealmError(
+                "`subscriptions` can only be accessed if flexible sync is enabled, but sync is currently disabled."
+            )
+        return SubscriptionSet(self, self._open_store.newest_set())
+
+    # --- transactions ------------------------------------------------------------------------------------------------
+
+    @overload
+    def write(self) -> AbstractContextManager[Realm]: ...
+    @overload
+    def write(self, callback: Callable[[], R]) -> R: ...
+    def write(self, callback: Callable[[], R] | None = None) -> AbstractContextManager[Realm] | R:
+        """A write transaction: `with realm.write(): …`, or `realm.write(function)`, whose value it returns.
+
+        What it did is durable when it ends (R9). If something is raised inside, nothing of it happened."""
+        if callback is None:
+            return self._transaction()
+        with self._transaction():
+            return callback()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Realm]:
+        self.begin_transaction()
+        try:
+            yield self
+        except BaseException:
+            if self.is_in_transaction:
+                self.cancel_transaction()
+            raise
+        if self.is_in_transaction:
+            self.commit_transaction()
+
+    def begin_transaction(self) -> None:
+        """Waits for other writers, sync included. Raises RealmError if this thread is in a transaction already."""
+        store = self._open_store
+        if store.lock.owner == threading.get_ident():
+            raise RealmError("The Realm is already in a write transaction", code="WrongTransactionState")
+        transaction = store.transaction()
+        connection = transaction.__enter__()
+        try:
+            # Subscribing allows writing: the classes of the newest set, whatever its state.
+            self._writable = (
+                {item.class_name for item in store.newest_set().subscriptions} if self._transport is not None else None
+            )
+            self._writer, self._writer_thread = store.writer(connection), threading.get_ident()
+        except BaseException as error:
+            transaction.__exit__(type(error), error, error.__traceback__)
+            raise
+        self._sql_transaction = transaction
+
+    def commit_transaction(self) -> None:
+        """Makes the transaction durable. Raises RealmError, and rolls back, if it is larger than the server accepts."""
+        writer, transaction = self._writer, self._sql_transaction
+        if writer is None or transaction is None or not self.is_in_transaction:
+            raise RealmError("Can't commit a non-existing write transaction", code="WrongTransactionState")
+        try:
+            try:
+                writer.finish(int(time.time() * 1000))
+            except BaseException as error:
+                self._end_transaction()
+                with contextlib.suppress(type(error)):
+                    transaction.__exit__(type(error), error, error.__traceback__)
+                raise
+            self._end_transaction()
+            self._own_revision = writer.revision
+            transaction.__exit__(None, None, None)
+        finally:
+            self._committed()
+        for callback in list(self._change_listeners):
+            callback(self, "change")
+
+    def cancel_transaction(self) -> None:
+        """Rolls back."""
+        transaction = self._sql_transaction
+        if transaction is None or not self.is_in_transaction:
+            raise RealmError("Can't cancel a non-existing write transaction", code="WrongTransactionState")
+        self._end_transaction()
+        with contextlib.suppress(_Cancel):
+            transaction.__exit__(_Cancel, _Cancel(), None)
+        self._file.notifier.version += 1
+
+    def _end_transaction(self) -> None:
+        self._writer = self._sql_transaction = None
+
+    # --- objects -----------------------------------------------------------------------------------------------------
+
+    @overload
+    def objects(self, type: type[T]) -> Results[T]: ...
+    @overload
+    def objects(self, type: str) -> Results[Any]: ...
+    def objects(self, type: ClassName) -> Results[Any]:
+        """Live results of all objects of a class. Raises RealmError for a class that is not in the schema."""
+        return Results(self, self._table_of(type))
+
+    @overload
+    def object_for_primary_key(self, type: type[T], key: Any) -> T | None: ...
+    @overload
+    def object_for_primary_key(self, type: str, key: Any) -> Any: ...
+    def object_for_primary_key(self, type: ClassName, key: Any) -> Any:
+        """The object with this key, or None. Raises ValueTypeError for a key of the wrong type."""
+        table = self._table_of(type)
+        wire = encode_property(self._store.schema, f"{table.name}._id", table.cls.properties[PRIMARY_KEY], key)
+        instance = self._wrap(table, table.key_from_wire(wire), None)
+        return instance if instance.is_valid() else None
+
+    @overload
+    def create(self, type: type[T], values: Mapping[str, Any] = ..., mode: UpdateMode = ...) -> T: ...
+    @overload
+    def create(self, type: str, values: Mapping[str, Any] = ..., mode: UpdateMode = ...) -> Any: ...
+    def create(self, type: ClassName, values: Mapping[str, Any] | None = None, mode: UpdateMode = "never") -> Any:
+        """A new object, or with mode `modified` or `all` the existing one with this key, changed. Links take an object,
+        or a mapping, which is created likewise; unknown keys in `values` are ignored."""
+        if mode not in ("never", "modified", "all"):
+            raise RealmError(
+                "Unsupported 'update_mode'. Only 'never', 'modified' or 'all' is supported.", code="InvalidArgument"
+            )
+        writer = self._writing()
+        table = self._table_of(type)
+        self._check_writable(table)
+        values = {} if values is None else values
+        declared = self._class_schema(table.name)
+        python_class = self._classes.get(table.name)
+        wire: dict[str, Any] = {}
+        for name, prop in declared.properties.items():
+            if name in values:
+                wire[name] = self._to_wire(table, name, prop, values[name], mode)
+        if wire.get(PRIMARY_KEY) is None:
+            wire[PRIMARY_KEY] = self._default_key(table, declared.properties[PRIMARY_KEY], python_class)
+        key = table.key_from_wire(wire[PRIMARY_KEY])
+        row = writer.get(table, key)
+        if row is not None:
+            if mode == "never":
+                raise RealmError(
+                    f"Attempting to create an object of type '{table.name}' with an existing primary key value '{wire[PRIMARY_KEY]}'.",
+                    code="ObjectAlreadyExists",
+                )
+            old = table.image(row)
+            changed = {n: v for n, v in wire.items() if n != PRIMARY_KEY and (mode == "all" or old[n] != v)}
+            if changed:
+                self._update(writer, table, key, changed)
+            return self._wrap(table, key, None)
+        for name, prop in declared.properties.items():
+            if name not in wire:
+                default = default_value(python_class, name)
+                if default is not NO_DEFAULT:
+                    wire[name] = self._to_wire(table, name, prop, default, mode)
+                elif not (prop.optional or prop.has_default or prop.read_only):
+                    raise RealmError(f"Missing value for property '{table.name}.{name}'", code="MissingPropertyValue")
+        writer.create(table, wire)
+        self._file.notifier.version += 1
+        return self._wrap(table, key, None)
+
+    def delete(self, subject: Object | Iterable[Object]) -> None:
+        """Deletes an object, or all of an iterable or Results."""
+        if self._writer is None or not self.is_in_transaction:
+            self._open_store  # noqa: B018 (raises if closed)
+            raise RealmError("Can only delete objects within a transaction.", code="WrongTransactionState")
+        if isinstance(subject, Object):
+            self._delete(self._writer, subject)
+        elif isinstance(subject, Iterable) and not isinstance(subject, (str, bytes, Mapping)):
+            for instance in list(subject):
+                if not isinstance(instance, Object):
+                    raise RealmError("Can only delete objects, lists and results.", code="InvalidArgument")
+                self._delete(self._writer, instance)
+        else:
+            raise RealmError("Can only delete objects, lists and results.", code="InvalidArgument")
+
+    def delete_all(self) -> None:
+        """Deletes every object of every class."""
+        for cls in self.schema:
+            results = self.objects(cls.name)
+            if results or self._transport is None:
+                self.delete(results)
+
+    def _delete(self, writer: Writer, instance: Object) -> None:
+        if instance._realm.path != self.path:
+            raise RealmError("Can't delete an object from another Realm", code="InvalidArgument")
+        if self._row(instance) is None:
+            raise RealmError(
+                "Object is invalid. Either it has been previously deleted or the Realm it belongs to has been closed.",
+                code="InvalidatedObject",
+            )
+        self._check_writable(instance._table)
+        writer.delete(instance._table, instance._key)
+        self._file.notifier.version += 1
+
+    # --- listeners ---------------------------------------------------------------------------------------------------
+
+    def add_listener(self, event: Literal["change"], callback: Callable[[Realm, str], object]) -> None:
+        """`callback(realm, "change")` at the end of every local commit, in its thread; and when others have written, on
+        the notifier's thread or in the asyncio loop that is running now."""
+        if event != "change":
+            raise RealmError(f"Unknown event name '{event}': only 'change' is supported.", code="InvalidArgument")
+        if callback not in self._change_listeners:
+            self._change_listeners.append(callback)
+            loop = running_loop() or self._loop
+            self._observe(("realm", callback), callback, _RealmObserver(self, callback, loop))
+
+    def remove_listener(self, event: Literal["change"], callback: Callable[[Realm, str], object]) -> None:
+        if callback in self._change_listeners:
+            self._change_listeners.remove(callback)
+            self._remove_listener(("realm", callback), callback)
+
+    def remove_all_listeners(self) -> None:
+        """Of this realm, its objects and collections."""
+        self._change_listeners.clear()
+        for observers in self._observers.values():
+            for _, observer in observers:
+                self._file.notifier.remove(observer)
+        self._observers.clear()
+
+    def refresh(self) -> bool:
+        """Sees what other processes committed, now; true if there was something. Their commits are seen within a fifth
+        of a second anyway, those of this process at once."""
+        store, before = self._open_store, self._refreshed
+        self._refreshed = store.data_version()
+        if self._refreshed != before:
+            self._file.notifier.changed()
+        return self._refreshed != before
+
+    # --- closing -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Idempotent. An open transaction is cancelled, listeners end. What is pending is still uploaded while the
+        process runs, unless another connection is needed for it; otherwise when the file is next opened."""
+        if self._closed:
+            return
+        if self.is_in_transaction:
+            self.cancel_transaction()
+        self.remove_all_listeners()
+        self._closed = True
+        release(self._file)
+
+    def __enter__(self) -> Realm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Realm at {self.path}{' (closed)' if self._closed else ''}>"
+
+    # --- for the other modules of the client -------------------------------------------------------------------------
+
+    def _start(self, config: Configuration, loop: asyncio.AbstractEventLoop | None) -> None:
+        self._config, self._loop, self._closed = config, loop, False
+        self._classes: dict[str, type[Object]] = {}
+        self._dynamic: dict[str, type[Object]] = {}
+        self._writer: Writer | None = None
+        self._writer_thread: int | None = None
+        self._writable: set[str] | None = None
+        self._sql_transaction: AbstractContextManager[Any] | None = None
+        self._change_listeners: list[Callable[[Realm, str], object]] = []
+        self._observers: dict[Any, list[tuple[Any, Observer]]] = {}
+        self._refreshed = -1
+        self._own_revision = -1
+        """The revision of this realm's last commit."""
+        self._declared = self._declare(config.schema)
+        options = None
+        if config.sync is not None:
+            sync = config.sync
+            if sync.user.state == "Removed":
+                raise RealmError(
+                    f"Cannot start a sync session for user '{sync.user.id}' because this user has been removed."
+                )
+            options = SyncOptions(
+                sync.user,
+                None if self._declared is None else list(self._declared),
+                sync.client_reset,
+                sync.cancel_waits_on_non_fatal_error,
+                sync.connect_timeout,
+            )
+        self._file: OpenFile = share(config.file_path, self._declared, options)
+        self._store: Store = self._file.store
+        self._transport: Transport | None = self._file.transport
+        if config.sync is not None and config.sync.on_error is not None and self._file.session is not None:
+            self._file.session._on_error(config.sync.on_error, loop)
+        self._file.run()
+        self._refreshed = self._store.data_version()
+
+    def _declare(self, items: Sequence[SchemaItem] | None) -> Schema | None:
+        if items is None:
+            return None
+        self._classes = class_names(item for item in items if isinstance(item, type))
+        classes = []
+        for item in items:
+            if isinstance(item, type):
+                if not issubclass(item, Object):
+                    raise RealmError(f"Class '{item.__name__}' must extend Object", code="InvalidArgument")
+                classes.append(declared_schema(item, self._classes))
+            else:
+                classes.append(item if isinstance(item, ObjectSchema) else parse_class(item))
+        schema = Schema(classes)
+        schema.check()
+        return schema
+
+    def _run_initial_subscriptions(self) -> None:
+        """On a file that never had subscriptions, or on every open where asked for. Reference 3.5 asks whether the file
+        is new; a first attempt that timed out would then leave a file without subscriptions for ever."""
+        sync = self._config.sync
+        if sync is None or sync.initial_subscriptions is None:
+            return
+        initial = sync.initial_subscriptions
+        if not isinstance(initial, InitialSubscriptions):
+            initial = InitialSubscriptions(initial)
+        if initial.rerun_on_open or self._store.newest_set().version == 0:
+            self.subscriptions.update(initial.update)
+
+    @property
+    def _open_store(self) -> Store:
+        if self._closed:
+            raise RealmError("Cannot access realm that has been closed.", code="ClosedRealm")
+        return self._store
+
+    @property
+    def _connection(self) -> Any:
+        return self._open_store.connection
+
+    @property
+    def _version(self) -> int:
+        return self._file.notifier.version
+
+    @property
+    def _schema_for_queries(self) -> Schema:
+        return self._declared if self._declared is not None else self._store.schema
+
+    def _class_schema(self, name: str) -> ObjectSchema:
+        return self._schema_for_queries[name]
+
+    def _table_of(self, type_or_name: ClassName) -> Table:
+        store = self._open_store
+        name = type_or_name if isinstance(type_or_name, str) else type_or_name.__name__
+        if not isinstance(type_or_name, str) and self._classes.get(name) is not type_or_name:
+            raise RealmError(
+                f"Constructor '{name}' was not registered in the schema for this Realm", code="InvalidArgument"
+            )
+        table = store.table(name) if self._declared is None or name in self._declared else None
+        if table is None:
+            raise RealmError(f"Object type '{name}' not found in schema.", code="NoSuchTable")
+        return table
+
+    def _wrap(self, table: Table, key: Any, cache: tuple[int, tuple[Any, ...]] | None) -> Any:
+        cls = self._classes.get(table.name) or self._dynamic.get(table.name)
+        if cls is None:
+            cls = self._dynamic[table.name] = type(table.name, (Object,), {})
+        return cls._wrap(self, table, key, cache)
+
+    def _row(self, instance: Object) -> tuple[Any, ...] | None:
+        """The present row; from the object's cache while nothing was committed."""
+        version = self._version
+        cache = instance._cache
+        if cache is not None and cache[0] == version and len(cache[1]) == len(instance._table.properties):
+            return cache[1]
+        row: tuple[Any, ...] | None = self._connection.execute(instance._table.select_one, (instance._key,)).fetchone()
+        object.__setattr__(instance, "_cache", None if row is None else (version, row))
+        return row
+
+    def _get(self, instance: Object, name: str) -> Any:
+        self._open_store  # noqa: B018 (raises if closed)
+        row = self._row(instance)
+        if row is None:
+            raise RealmError(INVALID, code="InvalidatedObject")
+        table = instance._table
+        value = row[table.place[name]]
+        prop = table.cls.properties[name]
+        if value is None or prop.type != "object":
+            return table.to_python(name, value)
+        target = self._store.table(str(prop.object_type))
+        linked = self._wrap(target, value, None) if target is not None else None
+        return linked if linked is not None and linked.is_valid() else None
+
+    def _set(self, instance: Object, name: str, value: Any) -> None:
+        writer = self._writing()
+        table = instance._table
+        prop = self._class_schema(table.name).properties.get(name)
+        if prop is None:
+            raise RealmError(f"Property '{name}' does not exist on '{table.name}' objects", code="InvalidProperty")
+        if name == PRIMARY_KEY:
+            raise RealmError("Cannot change value of primary key outside migration function", code="ModifyPrimaryKey")
+        if self._row(instance) is None:
+            raise RealmError(INVALID, code="InvalidatedObject")
+        self._check_writable(table)
+        self._update(writer, table, instance._key, {name: self._to_wire(table, name, prop, value, "never")})
+
+    def _update(self, writer: Writer, table: Table, key: Any, wire: dict[str, Any]) -> None:
+        links = []
+        for name, value in wire.items():
+            prop = table.cls.properties[name]
+            if prop.type == "object" and value is not None:
+                links.append((str(prop.object_type), table.from_wire(name, value)))
+        writer.update(table, key, wire, links)
+        self._file.notifier.version += 1
+
+    def _to_wire(self, table: Table, name: str, prop: Property, value: Any, mode: UpdateMode) -> Any:
+        if prop.type == "object":
+            if isinstance(value, Mapping):
+                value = self.create(str(prop.object_type), value, mode)
+            if isinstance(value, Object):
+                if value._table.name != prop.object_type:
+                    raise ValueTypeError(f"an instance of {prop.object_type}", value, name)
+                if value._realm.path != self.path:
+                    raise RealmError("Cannot link to an object of another Realm", code="InvalidArgument")
+                if not value.is_valid():
+                    raise RealmError(INVALID, code="InvalidatedObject")
+                return value._table.key_to_wire(value._key)
+            if value is not None:
+                raise ValueTypeError(f"an instance of {prop.object_type}", value, name)
+        return encode_property(self._schema_for_queries, name, prop, value)
+
+    def _default_key(self, table: Table, prop: Property, python_class: type[Object] | None) -> Any:
+        default = default_value(python_class, PRIMARY_KEY)
+        if default is NO_DEFAULT:
+            raise RealmError(f"Missing value for property '{table.name}._id'", code="MissingPropertyValue")
+        return encode_property(self._schema_for_queries, PRIMARY_KEY, prop, default)
+
+    def _to_dict(self, instance: Object) -> dict[str, Any]:
+        row = self._row(instance)
+        if row is None:
+            raise RealmError(INVALID, code="InvalidatedObject")
+        table = instance._table
+        names = self._class_schema(table.name).properties
+        return {name: table.to_python(name, row[table.place[name]]) for name in names}
+
+    def _linking_objects(self, instance: Object, object_type: ClassName, name: str) -> Results[Any]:
+        table = self._table_of(object_type)
+        prop = table.cls.properties.get(name)
+        if prop is None or prop.object_type != instance._table.name:
+            raise RealmError(
+                f"'{table.name}#{name}' is not a relationship to '{instance._table.name}'", code="InvalidProperty"
+            )
+        return Results(self, table).filtered(f"{name} == $0", instance)
+
+    def _writing(self) -> Writer:
+        self._open_store  # noqa: B018 (raises if closed)
+        if self._writer is None or self._writer_thread != threading.get_ident():
+            raise RealmError(
+                "Cannot modify managed objects outside of a write transaction.", code="WrongTransactionState"
+            )
+        return self._writer
+
+    def _check_writable(self, table: Table) -> None:
+        if self._writable is not None and table.name not in self._writable:
+            raise RealmError(
+                f"Cannot write to class {table.name} when no flexible sync subscription has been created.",
+                code="NoSubscriptionForWrite",
+            )
+
+    def _committed(self) -> None:
+        self._file.notifier.changed()
+        if self._transport is not None:
+            self._transport.wake()
+
+    @contextlib.contextmanager
+    def _update_subscriptions(self) -> Iterator[None]:
+        store = self._open_store
+        if store.lock.owner == threading.get_ident():
+            raise RealmError("Subscriptions cannot be updated in a write transaction.", code="WrongTransactionState")
+        with store.transaction():
+            yield
+
+    def _subscribe(
+        self, results: Results[T], name: str | None, behavior: str, throw_on_update: bool, timeout: float | None
+    ) -> Operation[Results[T]]:
+        if behavior not in ("first-time", "always", "never"):
+            raise RealmError(
+                "Unsupported 'behavior'. Only 'first-time', 'always' or 'never' is supported.", code="InvalidArgument"
+            )
+        subscriptions = self.subscriptions
+        known = (
+            subscriptions.find_by_name(results.subscription_name)
+            if results.subscription_name
+            else subscriptions.find_by_query(results)
+        )
+        done = subscriptions.update(lambda mutable: mutable.add(results, name=name, throw_on_update=throw_on_update))
+        if behavior == "never" or (behavior == "first-time" and known is not None):
+            ready: Future[Results[T]] = Future()
+            ready.set_result(results)
+            return Operation(ready)
+
+        def wait() -> Results[T]:
+            try:
+                done.result(timeout)
+            except TimeoutError:
+                if done.done():
+                    raise
+            return results
+
+        return Operation.run(wait, "realm-sync subscribe")
+
+    def _unsubscribe(self, results: Results[Any]) -> None:
+        name = results.subscription_name
+        self.subscriptions.update(lambda mutable: mutable.remove_by_name(name) if name else mutable.remove(results))
+        results.subscription_name = None
+
+    # Listeners: an observer per callback, kept under what it listens to, so that it can be removed again.
+
+    def _observe(self, target: Any, callback: Any, observer: Observer) -> None:
+        observers = self._observers.setdefault(target, [])
+        if any(known == callback for known, _ in observers):
+            raise RealmError("Remove callback before adding it again", code="InvalidArgument")
+        observers.append((callback, observer))
+        self._file.notifier.add(observer)
+
+    def _remove_listener(self, target: Any, callback: Any) -> None:
+        observers = self._observers.get(target, [])
+        for known, observer in list(observers):
+            if callback is None or known == callback:
+                observers.remove((known, observer))
+                self._file.notifier.remove(observer)
+
+    def _add_collection_listener(self, results: Results[Any], callback: Callable[..., object]) -> None:
+        self._refuse_in_transaction()
+
+        def freeze(keys: list[Any]) -> Results[Any]:
+            return FrozenResults(self, results._table, keys)
+
+        observer = CollectionObserver(results._versions, freeze, callback, running_loop() or self._loop)
+        observer.collection = results
+        self._observe(("collection", id(results)), callback, observer)
+
+    def _add_object_listener(self, instance: Object, callback: Callable[[Any, ObjectChanges], object]) -> None:
+        self._refuse_in_transaction()
+        table, key = instance._table, instance._key
+
+        def read() -> dict[str, Any] | None:
+            row = self._connection.execute(table.select_one, (key,)).fetchone()
+            return None if row is None else dict(zip(table.properties, row, strict=True))
+
+        observer = ObjectObserver(read, instance, callback, running_loop() or self._loop)
+        self._observe(("object", table.name, key), callback, observer)
+
+    def _refuse_in_transaction(self) -> None:
+        self._open_store  # noqa: B018 (raises if closed)
+        if self.is_in_transaction:
+            raise RealmError("Cannot create asynchronous query after making changes in a write transaction.")
+
+
+class _Cancel(Exception):
+    """Rolls a transaction back; never leaves this module."""
+
+
+class _RealmObserver:
+    """Tells a realm's `change` listener about commits of others; its own commits it hears at once."""
+
+    def __init__(
+        self, realm: Realm, callback: Callable[[Realm, str], object], loop: asyncio.AbstractEventLoop | None
+    ) -> None:
+        self.realm, self.callback, self.loop = realm, callback, loop
+        self.seen: int | None = None
+
+    def look(self) -> None:
+        revision = self.realm._store.file().revision
+        own = self.realm._own_revision
+        if self.seen is not None and revision != self.seen and revision != own:
+            deliver(self.loop, self.callback, self.realm, "change")
+        self.seen = revision
+
+
+@dataclass
+class _Opener:
+    """One `Realm.open`."""
+
+    opening: OpeningRealm
+    loop: asyncio.AbstractEventLoop | None
+    deadline: float | None = field(default=None)
+
+    def open(self, config: Configuration) -> Realm:
+        existed = config.file_path.exists()
+        realm = Realm.__new__(Realm)
+        realm._start(config, self.loop)
+        try:
+            if config.sync is None:
+                return realm
+            behavior = config.sync.existing_realm_file_behavior if existed else config.sync.new_realm_file_behavior
+            self._wait(realm, behavior)
+            return realm
+        except BaseException:
+            realm.close()
+            raise
+
+    def _wait(self, realm: Realm, behavior: OpenBehavior) -> None:
+        """R11."""
+        on_timeout = behavior.time_out_behavior
+        if behavior.type == "open_immediately":
+            on_timeout = on_timeout or "open_local_realm"
+            if behavior.time_out is None:
+                self._subscribe_at_once(realm)
+                return
+        elif behavior.time_out is not None and on_timeout is None:
+            raise RealmError(
+                "Invalid 'time_out_behavior': 'None'. Only 'throw_exception' and 'open_local_realm' is allowed.",
+                code="InvalidArgument",
+            )
+        if behavior.time_out is not None:
+            self.deadline = time.monotonic() + behavior.time_out
+        self.opening._cancel = realm.close
+        session = realm.sync_session
+        assert session is not None
+        session.add_progress_notification("download", "report_indefinitely", self.opening._progressed)
+        try:
+            self._download(realm, behavior)
+        except WaitTimeout:
+            if on_timeout != "open_local_realm":
+                raise
+            self._subscribe_at_once(realm)
+        finally:
+            session.remove_progress_notification(self.opening._progressed)
+
+    def _download(self, realm: Realm, behavior: OpenBehavior) -> None:
+        transport = realm._transport
+        assert transport is not None
+        if not realm.schema:  # the server's classes must be here before anything can be subscribed to
+            self._until(transport.wait_for_download(), behavior)
+        realm._run_initial_subscriptions()
+        self._until(transport.wait_for_set(realm.subscriptions.version), behavior)
+        self._until(transport.wait_for_download(), behavior)
+
+    def _until(self, future: Future[None], behavior: OpenBehavior) -> None:
+        left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        text = f"Realm could not be downloaded in the allocated time: {behavior.time_out or 0:g} s."
+        wait_for(future, left, text)
+
+    @staticmethod
+    def _subscribe_at_once(realm: Realm) -> None:
+        if realm.schema:
+            realm._run_initial_subscriptions()
+
+
+def _configuration(config: Configuration | str | Path | None, options: Mapping[str, Any]) -> Configuration:
+    if isinstance(config, Configuration):
+        return replace(config, **options) if options else config
+    return Configuration(path=config, **options) if config is not None else Configuration(**options)

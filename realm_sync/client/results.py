@@ -1,0 +1,263 @@
+"""Results: live collections of objects, as RQL selects and sorts them.
+
+A Results is a query, not a list: every access sees the present state. Decides how predicate, sort, distinct and limit
+become one SQL statement; the meaning of each is core/sql.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from ..core.query import TRUE, Clause, Distinct, Limit, Node, Path, Query, Sort, and_, bind, parse, to_text
+from ..core.schema import ObjectSchema
+from ..core.sql import SqlWriter, to_order, to_where
+from .errors import RealmError
+from .listeners import CollectionChanges
+from .objects import Object
+from .operation import Operation
+from .tables import REVISION, Table, quote
+
+if TYPE_CHECKING:
+    from .realm import Realm
+
+T = TypeVar("T", bound=Object)
+SortDescriptor = str | tuple[str, bool]
+
+
+class Results(Generic[T], Sequence[T]):
+    """Live results. Made by `realm.objects()`; `filtered` and `sorted` narrow and order, and return new ones."""
+
+    def __init__(self, realm: Realm, table: Table, predicate: Node = TRUE, clauses: tuple[Clause, ...] = ()) -> None:
+        self._realm, self._table, self._predicate, self._clauses = realm, table, predicate, clauses
+        self._keys_cache: tuple[int, list[Any]] | None = None
+        self.subscription_name: str | None = None
+
+    @property
+    def type(self) -> str:
+        """The class name."""
+        return self._table.name
+
+    @property
+    def object_schema(self) -> ObjectSchema:
+        return self._realm._class_schema(self._table.name)
+
+    # --- narrowing ---------------------------------------------------------------------------------------------------
+
+    def filtered(self, query: str, *arguments: Any) -> Results[T]:
+        """The objects that also match `query`, with `$0`, `$1` … for `arguments`. Raises QueryError with a caret."""
+        if any(isinstance(clause, Limit) for clause in self._clauses):
+            raise RealmError("Filtering a Results with a limit is not yet implemented")
+        bound = self._bind(parse(query, arguments))
+        return Results(self._realm, self._table, and_(self._predicate, bound.predicate), self._clauses + bound.clauses)
+
+    def sorted(self, by: SortDescriptor | Sequence[SortDescriptor], reverse: bool = False) -> Results[T]:
+        """Ordered by a property, or by several: `sorted("due")`, `sorted([("priority", True), "title"])`; True is
+        descending. Sorting sorted results: the newest order is the primary one."""
+        descriptors = [(by, reverse)] if isinstance(by, str) else [by] if isinstance(by, tuple) else list(by)
+        keys = []
+        for descriptor in descriptors:
+            path, descending = (descriptor, reverse) if isinstance(descriptor, str) else descriptor
+            keys.append((Path(tuple(path.split("."))), not descending))
+        bound = self._bind(Query(clauses=(Sort(tuple(keys)),)))
+        return Results(self._realm, self._table, self._predicate, self._clauses + bound.clauses)
+
+    def snapshot(self) -> Results[T]:
+        """The same objects in the same order from now on; a deleted one reads as None."""
+        return FrozenResults(self._realm, self._table, self._keys())
+
+    def description(self) -> str:
+        """The query as canonical RQL."""
+        return to_text(Query(self._predicate, self._clauses))
+
+    def _bind(self, query: Query) -> Query:
+        return bind(query, self.object_schema, self._realm._schema_for_queries)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        if self._keys_cache is not None and self._keys_cache[0] == self._realm._version:
+            return len(self._keys_cache[1])
+        sql, parameters = self._sql("_id", ordered=False)
+        return int(self._realm._connection.execute(f"SELECT count(*) FROM ({sql})", parameters).fetchone()[0])
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        keys = self._keys()
+        if isinstance(index, slice):
+            return [self._object(key) for key in keys[index]]
+        return self._object(keys[index])
+
+    def __iter__(self) -> Iterator[T]:
+        """The objects of this moment: changing the collection on the way does no harm."""
+        version = self._realm._version
+        columns = ", ".join(map(quote, self._table.properties))
+        sql, parameters = self._sql(columns)
+        rows = self._realm._connection.execute(sql, parameters).fetchall()
+        wrap, table = self._realm._wrap, self._table
+        return (wrap(table, row[0], (version, row)) for row in rows)
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, Object) and value._table.name == self._table.name and value._key in self._keys()
+
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        if not isinstance(value, Object) or value._table.name != self._table.name:
+            raise ValueError(f"{value!r} is not in the results")
+        return self._keys().index(value._key, start, *(() if stop is None else (stop,)))
+
+    def is_empty(self) -> bool:
+        return len(self) == 0
+
+    def first(self) -> T | None:
+        """The first object, or None."""
+        keys = self._keys()
+        return self._object(keys[0]) if keys else None
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        return [instance.to_dict() for instance in self]
+
+    def min(self, property: str) -> Any:
+        """The least value, nulls aside; None if there is none."""
+        values = self._values(property, ("int", "float", "double", "decimal128", "date"), "min")
+        return min(values, default=None)
+
+    def max(self, property: str) -> Any:
+        values = self._values(property, ("int", "float", "double", "decimal128", "date"), "max")
+        return max(values, default=None)
+
+    def sum(self, property: str) -> Any:
+        """The sum, nulls aside; 0 if there is none."""
+        return sum(self._values(property, ("int", "float", "double", "decimal128"), "sum"))
+
+    def avg(self, property: str) -> float | Decimal | None:
+        values = self._values(property, ("int", "float", "double", "decimal128"), "avg")
+        return sum(values) / len(values) if values else None
+
+    def _values(self, property: str, types: tuple[str, ...], operation: str) -> list[Any]:
+        prop = self.object_schema.properties.get(property)
+        if prop is None:
+            raise RealmError(f"Property '{property}' does not exist on '{self.type}' objects", code="InvalidProperty")
+        if prop.type not in types:
+            kind = prop.type + ("?" if prop.optional else "")
+            raise RealmError(f"Operation '{operation}' not supported for {kind} property '{self.type}.{property}'")
+        sql, parameters = self._sql(quote(property))
+        rows = self._realm._connection.execute(sql, parameters)
+        return [self._table.to_python(property, value) for (value,) in rows if value is not None]
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def update(self, property: str, value: Any) -> None:
+        """Sets the property on every object; needs a write transaction."""
+        for instance in self:
+            self._realm._set(instance, property, value)
+
+    # --- listeners and subscriptions ---------------------------------------------------------------------------------
+
+    def add_listener(self, callback: Callable[[Results[T], CollectionChanges], object]) -> None:
+        """`callback(collection, changes)`: once soon with empty changes, then after every commit that changed something.
+
+        `collection` holds exactly the objects that the indices of `changes` speak of. Called in the asyncio loop that
+        is running now (or ran when the realm was opened), else on the notifier's thread.
+        """
+        self._realm._add_collection_listener(self, callback)
+
+    def remove_listener(self, callback: Callable[[Results[T], CollectionChanges], object]) -> None:
+        self._realm._remove_listener(("collection", id(self)), callback)
+
+    def remove_all_listeners(self) -> None:
+        self._realm._remove_listener(("collection", id(self)), None)
+
+    def subscribe(
+        self,
+        name: str | None = None,
+        *,
+        behavior: str = "first-time",
+        throw_on_update: bool = False,
+        timeout: float | None = None,
+    ) -> Operation[Results[T]]:
+        """Subscribes to these objects. `behavior`: wait for the data `first-time`, `always` or `never`; after `timeout`
+        seconds the operation ends all the same, and synchronization goes on."""
+        return self._realm._subscribe(self, name, behavior, throw_on_update, timeout)
+
+    def unsubscribe(self) -> None:
+        """Removes the subscription made by `subscribe`; the data goes when the server has been told."""
+        self._realm._unsubscribe(self)
+
+    def __repr__(self) -> str:
+        return f"<Results of {self.type}: {self.description()}>"
+
+    # --- SQL ---------------------------------------------------------------------------------------------------------
+
+    def _object(self, key: Any) -> T:
+        return self._realm._wrap(self._table, key, None)
+
+    def _keys(self) -> list[Any]:
+        version = self._realm._version
+        if self._keys_cache is None or self._keys_cache[0] != version:
+            sql, parameters = self._sql("_id")
+            self._keys_cache = (version, [key for (key,) in self._realm._connection.execute(sql, parameters)])
+        return self._keys_cache[1]
+
+    def _versions(self) -> list[tuple[Any, Any]]:
+        """Keys and revisions, in order: what listeners compare."""
+        sql, parameters = self._sql(f"_id, {REVISION}")
+        rows: list[tuple[Any, Any]] = self._realm._connection.execute(sql, parameters).fetchall()
+        return rows
+
+    def _sql(self, columns: str, ordered: bool = True) -> tuple[str, list[Any]]:
+        """SELECT `columns` of the members. Clauses apply in written order, each around what was before; ties keep the
+        order of the table."""
+        cls, schema = self._table.cls, self._realm._schema_for_queries
+        where, parameters = to_where(self._predicate, cls, schema)
+        source, order = f"{self._table.sql_name} WHERE {where}", "rowid"
+        kept = ", ".join(map(quote, [*self._table.properties, REVISION]))
+        nested = False
+        for clause in self._clauses:
+            match clause:
+                case Sort():
+                    order = f"{to_order([clause], cls, schema)}, {order}"
+                case Distinct(paths):
+                    group = ", ".join(SqlWriter().order(path, True)[-1].removesuffix(" ASC") for path in paths)
+                    numbered = f"row_number() OVER (PARTITION BY {group} ORDER BY {order}) AS __place"
+                    row = "rowid AS __row" if not nested else "__row"
+                    source = f"(SELECT {kept}, {row}, {numbered} FROM {source}) WHERE __place = 1"
+                    order, nested = order.replace("rowid", "__row"), True
+                case Limit(count):
+                    row = "rowid AS __row" if not nested else "__row"
+                    source = f"(SELECT {kept}, {row} FROM {source} ORDER BY {order} LIMIT {count})"
+                    order, nested = order.replace("rowid", "__row"), True
+        return f"SELECT {columns} FROM {source}" + (f" ORDER BY {order}" if ordered else ""), parameters
+
+
+class FrozenResults(Results[T]):
+    """Results with fixed members in fixed order. The members are live; a deleted one reads as None."""
+
+    def __init__(self, realm: Realm, table: Table, keys: list[Any]) -> None:
+        super().__init__(realm, table)
+        self._fixed = keys
+
+    def _keys(self) -> list[Any]:
+        return self._fixed
+
+    def __len__(self) -> int:
+        return len(self._fixed)
+
+    def __iter__(self) -> Iterator[T]:
+        return (self._object(key) for key in self._fixed)
+
+    def _object(self, key: Any) -> T:
+        instance: T = super()._object(key)
+        return instance if instance.is_valid() else None  # type: ignore[return-value]
+
+    def snapshot(self) -> Results[T]:
+        return self
+
+    def filtered(self, query: str, *arguments: Any) -> Results[T]:
+        raise RealmError("A snapshot cannot be queried: query the live results.")
+
+    def add_listener(self, callback: Callable[[Results[T], CollectionChanges], object]) -> None:
+        raise RealmError("Cannot create asynchronous query for snapshotted Results.")

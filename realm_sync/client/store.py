@@ -1,0 +1,762 @@
+"""Store: one realm as one SQLite file: objects, pending changesets, subscription sets, progress. Always written together.
+
+What is visible is the server's state at `progress` plus the pending changesets replayed on it (R8). An object that
+pending changesets touch has a *shadow*: its image on the server, or null where it is absent there. Downloads go into
+shadows where there are any, into the tables elsewhere; then what was touched is computed anew.
+
+Every method that writes is one transaction, durable when it returns (R9: synchronous=FULL), so that a process killed
+at any point leaves a consistent file. Any number of threads and processes may hold the same file open: each thread has
+its own connection, writers wait for each other. Knows no network and no user; callers are the realm and its transport.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from ..core.client_session import FileState, UnsentSet
+from ..core.messages import (
+    Bound,
+    Changes,
+    Changeset,
+    ClientFile,
+    Create,
+    Delete,
+    Download,
+    Progress,
+    Rejected,
+    SubscriptionItem,
+    Update,
+)
+from ..core.schema import ObjectSchema, Schema
+from ..core.sql import register_functions
+from .errors import RealmError, RealmFileError
+from .rebase import Fold, Image, Key, Step, replay
+from .tables import Table, quote, type_text
+
+FORMAT = 1
+DEFAULT_MESSAGE_BYTES = 700_000
+"""Assumed largest message until a server has said its own."""
+ENVELOPE_BYTES = 4096
+"""What a changeset may need in its message besides its instructions."""
+
+_TABLES = """
+CREATE TABLE __realm_file (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    ident INTEGER, salt TEXT, epoch TEXT,
+    server_version INTEGER NOT NULL DEFAULT 0,
+    client_version INTEGER NOT NULL DEFAULT 0,
+    query_version INTEGER NOT NULL DEFAULT 0,
+    view INTEGER NOT NULL DEFAULT 0,
+    next_client_version INTEGER NOT NULL DEFAULT 1,
+    revision INTEGER NOT NULL DEFAULT 0,
+    reset TEXT,
+    max_message_bytes INTEGER NOT NULL DEFAULT 0,
+    schema_revision INTEGER NOT NULL DEFAULT 0,
+    schema TEXT NOT NULL DEFAULT '[]'
+);
+INSERT INTO __realm_file (id) VALUES (1);
+CREATE TABLE __realm_changeset (
+    client_version INTEGER PRIMARY KEY, base_version INTEGER NOT NULL, timestamp INTEGER NOT NULL, bytes INTEGER NOT NULL
+);
+CREATE TABLE __realm_instruction (
+    client_version INTEGER NOT NULL, position INTEGER NOT NULL, class TEXT NOT NULL, key NOT NULL, op TEXT NOT NULL, data TEXT,
+    PRIMARY KEY (client_version, position)
+) WITHOUT ROWID;
+CREATE INDEX __realm_instruction_object ON __realm_instruction (class, key);
+CREATE TABLE __realm_shadow (class TEXT NOT NULL, key NOT NULL, image TEXT, PRIMARY KEY (class, key)) WITHOUT ROWID;
+CREATE TABLE __realm_part (id INTEGER PRIMARY KEY, changes BLOB NOT NULL);
+CREATE TABLE __realm_set (version INTEGER PRIMARY KEY, state TEXT NOT NULL, error TEXT, after INTEGER NOT NULL);
+CREATE TABLE __realm_subscription (
+    version INTEGER NOT NULL, id TEXT NOT NULL, name TEXT, class TEXT NOT NULL, query TEXT NOT NULL, created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL, PRIMARY KEY (version, id)
+);
+CREATE TABLE __realm_rejected (client_version INTEGER PRIMARY KEY, report BLOB NOT NULL, told INTEGER NOT NULL DEFAULT 0);
+PRAGMA user_version = 1;
+"""
+
+_schema_decoder = msgspec.json.Decoder(list[ObjectSchema])
+_parts_decoder = msgspec.json.Decoder(list[Changes])
+_rejected_decoder = msgspec.json.Decoder(Rejected)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.decode
+
+_write_locks: WeakValueDictionary[str, WriteLock] = WeakValueDictionary()
+_write_locks_guard = threading.Lock()
+
+
+class WriteLock:
+    """The write lock of one file within this process: hands over at once, where SQLite's busy handler would sleep."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.owner: int | None = None
+        """The thread in a transaction."""
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self.owner = threading.get_ident()
+
+    def __exit__(self, *_: object) -> None:
+        self.owner = None
+        self._lock.release()
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """The bookkeeping of the file, one row."""
+
+    client_file: ClientFile | None
+    epoch: str | None
+    progress: Progress
+    next_client_version: int
+    revision: int
+    reset: str | None
+    """The mode of the client reset that is under way."""
+    max_message_bytes: int
+
+
+@dataclass(frozen=True)
+class StoredSet:
+    """A subscription set. `state`: pending, complete or error; sets older than the complete one are gone: superseded."""
+
+    version: int
+    state: str
+    error: str | None
+    subscriptions: tuple[SubscriptionItem, ...]
+
+
+@dataclass
+class Applied:
+    """What a download did."""
+
+    rejected: list[Rejected]
+    """Compensating writes whose corrections are now in the file; `reports_told` when the app knows them."""
+    reset: str | None = None
+    """The mode of the client reset that this download completed."""
+
+
+@dataclass
+class Writer:
+    """A local write transaction: the visible tables change at once, the changeset is written at the end."""
+
+    store: Store
+    connection: sqlite3.Connection
+    file: FileRow
+    revision: int
+    fold: Fold = field(default_factory=Fold)
+    _originals: dict[Key, Image | None] = field(default_factory=dict)
+    """The object before this transaction, by first touch."""
+
+    def get(self, table: Table, key: Any) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self.connection.execute(table.select_one, (key,)).fetchone()
+        return row
+
+    def create(self, table: Table, wire: Image) -> None:
+        """The object must not exist. `wire`: the values to send; what is missing is null here."""
+        key = table.key_from_wire(wire["_id"])
+        self._originals.setdefault((table.name, key), None)
+        self.connection.executemany(table.insert, table.rows([wire], self.revision))
+        self.fold.create((table.name, key), {name: value for name, value in wire.items() if name != "_id"})
+
+    def update(self, table: Table, key: Any, wire: Image, links: Iterable[Key] = ()) -> None:
+        self._remember(table, key)
+        values = [table.from_wire(name, value) for name, value in wire.items()]
+        self.connection.execute(table.update_sql(wire), (*values, self.revision, key))
+        self.fold.update((table.name, key), wire, links)
+
+    def delete(self, table: Table, key: Any) -> None:
+        self._remember(table, key)
+        self.connection.execute(table.delete, (key,))
+        self.fold.delete((table.name, key))
+
+    def _remember(self, table: Table, key: Any) -> None:
+        if (table.name, key) not in self._originals:
+            row = self.get(table, key)
+            self._originals[table.name, key] = table.image(row) if row else None
+
+    def finish(self, timestamp: int) -> int | None:
+        """Writes the changeset; its client version, or None if there is nothing to send."""
+        steps = self.fold.steps()
+        self.connection.execute("UPDATE __realm_file SET revision = ?", (self.revision,))
+        if not steps or not self.store.synced:
+            return None
+        rows, size = [], 0
+        version = self.file.next_client_version
+        for position, step in enumerate(steps):
+            data = None if step.op == "delete" else _encode(step.values).decode()
+            size += len(step.key[0]) + 80 + (len(data.encode()) if data else 0)
+            rows.append((version, position, step.key[0], step.key[1], step.op, data))
+        limit = (self.file.max_message_bytes or DEFAULT_MESSAGE_BYTES) - ENVELOPE_BYTES
+        if size > limit:
+            raise RealmError(
+                f"This write transaction is {size} bytes large and the server takes at most {limit} at once: "
+                "write it in several transactions.",
+                code="LimitExceeded",
+            )
+        touched = {step.key for step in steps}
+        execute, many = self.connection.execute, self.connection.executemany
+        shadows = [(*key, _image_text(self._originals[key])) for key in touched]
+        # An object that has a shadow keeps it: older pending changesets touched it before this one.
+        many("INSERT OR IGNORE INTO __realm_shadow (class, key, image) VALUES (?, ?, ?)", shadows)
+        execute(
+            "INSERT INTO __realm_changeset VALUES (?, ?, ?, ?)",
+            (version, self.file.progress.server_version, timestamp, size),
+        )
+        many("INSERT INTO __realm_instruction VALUES (?, ?, ?, ?, ?, ?)", rows)
+        execute("UPDATE __realm_file SET next_client_version = ?", (version + 1,))
+        return version
+
+
+def _image_text(image: Image | None) -> str | None:
+    return None if image is None else _encode(image).decode()
+
+
+class Store:
+    """One realm file. `synced`: local writes become pending changesets."""
+
+    def __init__(self, path: str | Path, synced: bool = True, create: bool = True) -> None:
+        """Opens the file, creating it and its directory unless told not to. Raises RealmFileError if it is no realm."""
+        self.path = str(Path(path).absolute())
+        self.synced = synced
+        if not create and not Path(self.path).exists():
+            raise RealmFileError(self.path, "There is no such file.")
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        with _write_locks_guard:
+            self.lock = _write_locks.setdefault(self.path, WriteLock())
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+        self._schema_revision = -1
+        self._tables: dict[str, Table] = {}
+        self._schema = Schema()
+        self.closed = False
+        self._prepare()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection of this thread."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        with self._guard:
+            if self.closed:
+                raise RealmError("Cannot access realm that has been closed.")
+            connection = sqlite3.connect(
+                self.path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute("PRAGMA cache_size = -16000")
+            register_functions(connection)
+            self._connections.append(connection)
+            return connection
+
+    def _prepare(self) -> None:
+        try:
+            connection = self.connection
+            if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                raise RealmFileError(self.path, "Its file system does not allow SQLite's write-ahead log.")
+            with self.transaction():
+                found = connection.execute("PRAGMA user_version").fetchone()[0]
+                if found == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                    for statement in _TABLES.split(";\n"):
+                        connection.execute(statement)
+                elif (
+                    found != FORMAT
+                    or not connection.execute("SELECT 1 FROM sqlite_master WHERE name = '__realm_file'").fetchone()
+                ):
+                    raise RealmFileError(self.path, "It is not a realm file of this version of realm_sync.")
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise RealmFileError(self.path, f"SQLite cannot use it: {error}.") from error
+        except RealmFileError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Closes every thread's connection. An open transaction is rolled back."""
+        with self._guard:
+            self.closed = True
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+        self._local = threading.local()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction: waits for other writers, commits at the end, rolls back if something is raised."""
+        with self.lock:
+            connection = self.connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def data_version(self) -> int:
+        """Changes when another connection of any process has committed; as seen by this thread's connection."""
+        return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
+
+    # --- schema ------------------------------------------------------------------------------------------------------
+
+    @property
+    def schema(self) -> Schema:
+        """Every class and property of the file, the server's included."""
+        self._load_schema()
+        return self._schema
+
+    def table(self, name: str) -> Table | None:
+        self._load_schema()
+        return self._tables.get(name)
+
+    def _load_schema(self) -> None:
+        revision, text = self.connection.execute("SELECT schema_revision, schema FROM __realm_file").fetchone()
+        if revision != self._schema_revision:
+            schema = Schema(_schema_decoder.decode(text))
+            self._schema, self._tables = schema, {cls.name: Table(cls, schema) for cls in schema}
+            self._schema_revision = revision
+
+    def add_schema(self, classes: Iterable[ObjectSchema]) -> bool:
+        """Adds classes and properties; true if there were any. Raises RealmError listing what contradicts the file:
+        like Realm's additive mode, a property never changes its type and nothing is ever removed."""
+        with self.transaction() as connection:
+            return self._add_schema(connection, classes)
+
+    def _add_schema(self, connection: sqlite3.Connection, classes: Iterable[ObjectSchema]) -> bool:
+        self._load_schema()
+        merged = {cls.name: cls for cls in self._schema}
+        problems, added = [], False
+        new_classes: list[str] = []
+        new_columns: list[tuple[str, str]] = []
+        for cls in classes:
+            ours = merged.get(cls.name)
+            if ours is None:
+                merged[cls.name] = cls
+                new_classes.append(cls.name)
+                continue
+            properties = dict(ours.properties)
+            for name, prop in cls.properties.items():
+                known = properties.get(name)
+                if known is None:
+                    new_columns.append((cls.name, name))
+                elif type_text(known) != type_text(prop):
+                    problems.append(
+                        f"Property '{cls.name}.{name}' has been changed from '{type_text(known)}' to '{type_text(prop)}'."
+                    )
+                properties[name] = prop
+            if properties != ours.properties or cls.read_only != ours.read_only:
+                merged[cls.name] = msgspec.structs.replace(ours, properties=properties, read_only=cls.read_only)
+                added = True
+        if problems:
+            lines = "".join(f"\n- {problem}" for problem in problems)
+            raise RealmError(
+                f"The following changes cannot be made in additive-only schema mode:{lines}", code="SchemaMismatch"
+            )
+        if not (added or new_classes or new_columns):
+            return False
+        schema = Schema(merged.values())
+        tables = {cls.name: Table(cls, schema) for cls in schema}
+        for name in new_classes:
+            for statement in tables[name].create_sql():
+                connection.execute(statement)
+        for class_name, name in new_columns:
+            for statement in tables[class_name].add_column_sql(name):
+                connection.execute(statement)
+        connection.execute(
+            "UPDATE __realm_file SET schema = ?, schema_revision = schema_revision + 1",
+            (_encode(list(merged.values())).decode(),),
+        )
+        return True
+
+    # --- the file ----------------------------------------------------------------------------------------------------
+
+    def file(self) -> FileRow:
+        row = self.connection.execute(
+            "SELECT ident, salt, epoch, server_version, client_version, query_version, view, next_client_version, revision,"
+            " reset, max_message_bytes FROM __realm_file"
+        ).fetchone()
+        return FileRow(
+            client_file=None if row[0] is None else ClientFile(ident=row[0], salt=row[1]),
+            epoch=row[2],
+            progress=Progress(server_version=row[3], client_version=row[4], query_version=row[5], view=row[6]),
+            next_client_version=row[7],
+            revision=row[8],
+            reset=row[9],
+            max_message_bytes=row[10],
+        )
+
+    def file_state(self) -> FileState:
+        """What a session needs to know when its connection opens."""
+        file = self.file()
+        return FileState(file.client_file, file.epoch, file.progress, tuple(self.unsent_sets()), file.reset is not None)
+
+    def store_bound(self, client_file: ClientFile | None, bound: Bound) -> bool:
+        """The server's answer to `bind`. True if it brought classes or properties that the file did not have."""
+        with self.transaction() as connection:
+            if client_file is not None:
+                connection.execute("UPDATE __realm_file SET ident = ?, salt = ?", (client_file.ident, client_file.salt))
+            connection.execute(
+                "UPDATE __realm_file SET epoch = ?, max_message_bytes = ?",
+                (bound.epoch, bound.limits.max_message_bytes),
+            )
+            return self._add_schema(connection, bound.schema)
+
+    # --- local writes ------------------------------------------------------------------------------------------------
+
+    def writer(self, connection: sqlite3.Connection) -> Writer:
+        """The writer of an open transaction; `finish` it before the commit."""
+        file = self.file()
+        return Writer(self, connection, file, file.revision + 1)
+
+    def pending_count(self) -> int:
+        return int(self.connection.execute("SELECT count(*) FROM __realm_changeset").fetchone()[0])
+
+    def newest_client_version(self) -> int:
+        """The last changeset ever committed here."""
+        return self.file().next_client_version - 1
+
+    def pending(self, after: int, upto: int | None, max_bytes: int) -> list[Changeset]:
+        """Changesets above `after` in order, of `max_bytes` together, at least one if there is any."""
+        connection = self.connection
+        headers, total = [], 0
+        for header in connection.execute(
+            "SELECT client_version, base_version, timestamp, bytes FROM __realm_changeset WHERE client_version > ?"
+            " AND client_version <= ? ORDER BY client_version LIMIT 1000",
+            (after, 2**62 if upto is None else upto),
+        ):
+            total += header[3]
+            if headers and total > max_bytes:
+                break
+            headers.append(header)
+        if not headers:
+            return []
+        instructions: dict[int, list[Create | Update | Delete]] = defaultdict(list)
+        for version, name, key, op, data in connection.execute(
+            "SELECT client_version, class, key, op, data FROM __realm_instruction WHERE client_version BETWEEN ? AND ?"
+            " ORDER BY client_version, position",
+            (headers[0][0], headers[-1][0]),
+        ):
+            table = self.table(name)
+            ident = table.key_to_wire(key) if table else key
+            if op == "delete":
+                instructions[version].append(Delete(class_name=name, id=ident))
+            else:
+                kind = Create if op == "create" else Update
+                instructions[version].append(kind(class_name=name, id=ident, values=_decode(data)))
+        return [
+            Changeset(client_version=version, base_version=base, timestamp=at, instructions=instructions[version])
+            for version, base, at, _ in headers
+        ]
+
+    # --- downloads ---------------------------------------------------------------------------------------------------
+
+    def drop_parts(self) -> None:
+        if self.connection.execute("SELECT 1 FROM __realm_part").fetchone():
+            with self.transaction() as connection:
+                connection.execute("DELETE FROM __realm_part")
+
+    def store_part(self, download: Download) -> None:
+        with self.transaction() as connection:
+            connection.execute("INSERT INTO __realm_part (changes) VALUES (?)", (_encode(download.changes),))
+
+    def hold_rejected(self, rejected: Rejected) -> list[Rejected]:
+        """Keeps the report until its correction is here; returns it if it is here already. Once per changeset."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO __realm_rejected (client_version, report) VALUES (?, ?)",
+                (rejected.client_version, _encode(rejected)),
+            )
+            return self._due_reports(connection)
+
+    def reports_told(self, reports: Sequence[Rejected]) -> None:
+        with self.transaction() as connection:
+            connection.executemany(
+                "UPDATE __realm_rejected SET told = 1 WHERE client_version = ?", [(r.client_version,) for r in reports]
+            )
+
+    def due_reports(self) -> list[Rejected]:
+        """Reports whose correction is applied and that the app has not been told: it was killed in between."""
+        return self._due_reports(self.connection)
+
+    @staticmethod
+    def _due_reports(connection: sqlite3.Connection) -> list[Rejected]:
+        rows = connection.execute(
+            "SELECT report FROM __realm_rejected WHERE NOT told AND client_version <= (SELECT client_version FROM __realm_file)"
+            " ORDER BY client_version"
+        ).fetchall()
+        return [_rejected_decoder.decode(report) for (report,) in rows]
+
+    def apply(self, download: Download, with_parts: bool) -> Applied:
+        """One download, or one bootstrap with its stored parts, in one transaction (R10), pending changesets replayed."""
+        with self.transaction() as connection:
+            file = self.file()
+            changes = list(download.changes)
+            if with_parts:
+                parts = connection.execute("SELECT changes FROM __realm_part ORDER BY id").fetchall()
+                changes = [change for (part,) in parts for change in _parts_decoder.decode(part)] + changes
+                connection.execute("DELETE FROM __realm_part")
+            rebase = _Rebase(self, connection, file.revision + 1)
+            reset = file.reset if download.query_version >= self._wanted_set(connection) else None
+            if reset:
+                rebase.replace(changes, download, keep_pending=reset == "recover")
+            else:
+                rebase.merge(changes, download.client_version)
+            connection.execute(
+                "UPDATE __realm_file SET server_version = ?, client_version = ?, query_version = ?, view = ?, revision = ?,"
+                " reset = CASE WHEN ? THEN NULL ELSE reset END",
+                (
+                    download.server_version,
+                    download.client_version,
+                    download.query_version,
+                    download.view,
+                    rebase.revision,
+                    reset is not None,
+                ),
+            )
+            version = (download.query_version,)
+            connection.execute("UPDATE __realm_set SET state = 'complete', error = NULL WHERE version = ?", version)
+            connection.execute("DELETE FROM __realm_set WHERE version < ?", version)
+            connection.execute("DELETE FROM __realm_subscription WHERE version < ?", version)
+            return Applied(self._due_reports(connection), reset)
+
+    @staticmethod
+    def _wanted_set(connection: sqlite3.Connection) -> int:
+        row = connection.execute("SELECT max(version) FROM __realm_set WHERE state != 'error'").fetchone()
+        return int(row[0] or 0)
+
+    def begin_reset(self, keep_pending: bool) -> None:
+        """Client reset: the file asks for a new ident and everything anew. What is visible stays until that is here;
+        pending changesets and the newest subscriptions stay as well."""
+        with self.transaction() as connection:
+            newest = self._wanted_set(connection)
+            connection.execute("DELETE FROM __realm_part")
+            connection.execute("DELETE FROM __realm_rejected")
+            connection.execute("DELETE FROM __realm_set WHERE version != ?", (newest,))
+            connection.execute("DELETE FROM __realm_subscription WHERE version != ?", (newest,))
+            connection.execute("UPDATE __realm_set SET state = 'pending', after = 0 WHERE version > 0")
+            connection.execute(
+                "UPDATE __realm_file SET ident = NULL, salt = NULL, epoch = NULL, server_version = 0, client_version = 0,"
+                " query_version = 0, view = 0, reset = ?",
+                ("recover" if keep_pending else "discard",),
+            )
+
+    # --- subscriptions -----------------------------------------------------------------------------------------------
+
+    def newest_set(self) -> StoredSet:
+        """The newest subscription set; version 0, empty and complete, in a new file."""
+        row = self.connection.execute("SELECT max(version) FROM __realm_set").fetchone()
+        return self.subscription_set(row[0] or 0) or StoredSet(0, "complete", None, ())
+
+    def subscription_set(self, version: int) -> StoredSet | None:
+        row = self.connection.execute("SELECT state, error FROM __realm_set WHERE version = ?", (version,)).fetchone()
+        return StoredSet(version, row[0], row[1], self._subscriptions(version)) if row else None
+
+    def _subscriptions(self, version: int) -> tuple[SubscriptionItem, ...]:
+        rows = self.connection.execute(
+            "SELECT id, name, class, query, created_at, updated_at FROM __realm_subscription WHERE version = ? ORDER BY rowid",
+            (version,),
+        ).fetchall()
+        return tuple(
+            SubscriptionItem(id=r[0], name=r[1], class_name=r[2], query=r[3], created_at=r[4], updated_at=r[5])
+            for r in rows
+        )
+
+    def set_states(self) -> tuple[int, dict[int, tuple[str, str | None]]]:
+        """The version the data is complete for, and state and error of every set that is not superseded."""
+        complete = self.connection.execute("SELECT max(version) FROM __realm_set WHERE state = 'complete'").fetchone()[
+            0
+        ]
+        rows = self.connection.execute("SELECT version, state, error FROM __realm_set").fetchall()
+        return complete or 0, {version: (state, error) for version, state, error in rows}
+
+    def unsent_sets(self) -> list[UnsentSet]:
+        """Every pending set, oldest first."""
+        rows = self.connection.execute(
+            "SELECT version, after FROM __realm_set WHERE state = 'pending' ORDER BY version"
+        )
+        return [UnsentSet(version, after, self._subscriptions(version)) for version, after in rows.fetchall()]
+
+    def add_set(self, subscriptions: Iterable[SubscriptionItem]) -> int:
+        """Inside a transaction: a new newest set, to be sent after the changesets that exist now. Its version."""
+        connection = self.connection
+        version = int(connection.execute("SELECT coalesce(max(version), 0) + 1 FROM __realm_set").fetchone()[0])
+        after = self.newest_client_version()
+        connection.execute("INSERT INTO __realm_set VALUES (?, 'pending', NULL, ?)", (version, after))
+        connection.executemany(
+            "INSERT INTO __realm_subscription VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(version, s.id, s.name, s.class_name, s.query, s.created_at, s.updated_at) for s in subscriptions],
+        )
+        return version
+
+    def refuse_set(self, version: int, message: str) -> None:
+        with self.transaction() as connection:
+            connection.execute(
+                "UPDATE __realm_set SET state = 'error', error = ? WHERE version = ?", (message, version)
+            )
+
+
+class _Rebase:
+    """One download's way into the tables, within a transaction."""
+
+    def __init__(self, store: Store, connection: sqlite3.Connection, revision: int) -> None:
+        self.store, self.connection, self.revision = store, connection, revision
+
+    def merge(self, changes: Iterable[Changes], client_version: int) -> None:
+        """Server state forward, acknowledged changesets dropped, the rest replayed."""
+        touched: set[Key] = set()
+        for change in changes:
+            table = self.store.table(change.class_name)
+            if table is not None:
+                self._change(table, change, touched)
+        execute = self.connection.execute
+        acknowledged = execute(
+            "SELECT DISTINCT class, key FROM __realm_instruction WHERE client_version <= ?", (client_version,)
+        ).fetchall()
+        touched.update(acknowledged)
+        execute("DELETE FROM __realm_instruction WHERE client_version <= ?", (client_version,))
+        execute("DELETE FROM __realm_changeset WHERE client_version <= ?", (client_version,))
+        # A restored file meets its own later changesets: it must not use their numbers again.
+        execute("UPDATE __realm_file SET next_client_version = max(next_client_version, ?)", (client_version + 1,))
+        self._show(touched)
+
+    def replace(self, changes: Sequence[Changes], download: Download, keep_pending: bool) -> None:
+        """Client reset: the tables become what the bootstrap says, pending changesets start over on top of it."""
+        execute, many = self.connection.execute, self.connection.executemany
+        execute("DELETE FROM __realm_shadow")
+        kept: dict[str, list[Any]] = defaultdict(list)
+        for change in changes:
+            kept[change.class_name].extend(image["_id"] for image in change.put)
+        for cls in self.store.schema:
+            table = self.store.table(cls.name)
+            assert table is not None
+            keys = _encode([table.key_from_wire(key) for key in kept[cls.name]]).decode()
+            execute(f"DELETE FROM {table.sql_name} WHERE _id NOT IN (SELECT value FROM json_each(?))", (keys,))
+        if not keep_pending:
+            execute("DELETE FROM __realm_instruction")
+            execute("DELETE FROM __realm_changeset")
+        for change in changes:
+            table = self.store.table(change.class_name)
+            if table is not None:
+                self._change(table, change, set())
+        # The new client file has sent nothing yet: its changesets count from one, and stand on what it just got.
+        versions = [row[0] for row in execute("SELECT client_version FROM __realm_changeset ORDER BY client_version")]
+        renumbered = [(new, old) for new, old in enumerate(versions, 1)]
+        many("UPDATE __realm_changeset SET client_version = ? WHERE client_version = ?", renumbered)
+        many("UPDATE __realm_instruction SET client_version = ? WHERE client_version = ?", renumbered)
+        execute("UPDATE __realm_changeset SET base_version = ?", (download.server_version,))
+        execute("UPDATE __realm_file SET next_client_version = ?", (len(versions) + 1,))
+        execute("UPDATE __realm_set SET after = ? WHERE state = 'pending'", (len(versions),))
+        touched = set(execute("SELECT DISTINCT class, key FROM __realm_instruction").fetchall())
+        for name, key in touched:
+            table = self.store.table(name)
+            row = execute(table.select_one, (key,)).fetchone() if table else None
+            image = table.image(row) if table and row else None
+            execute("INSERT INTO __realm_shadow VALUES (?, ?, ?)", (name, key, _image_text(image)))
+        self._show(touched)
+
+    def _change(self, table: Table, change: Changes, touched: set[Key]) -> None:
+        """Applies one Changes to tables and shadows; adds the shadowed objects it met to `touched`."""
+        shadows = self._shadows(table, change)
+        many = self.connection.executemany
+        put, patch, erase = change.put, change.patch, change.erase
+        if shadows:
+            key_of = table.key_from_wire
+            for image in put:
+                if (key := key_of(image["_id"])) in shadows:
+                    shadows[key] = {**table.blank, **{name: image[name] for name in image if name in table.place}}
+            for image in patch:
+                if (key := key_of(image["_id"])) in shadows and (old := shadows[key]) is not None:
+                    shadows[key] = {**old, **{name: image[name] for name in image if name in table.place}}
+            for wire in erase:
+                if (key := key_of(wire)) in shadows:
+                    shadows[key] = None
+            put = [image for image in put if key_of(image["_id"]) not in shadows]
+            patch = [image for image in patch if key_of(image["_id"]) not in shadows]
+            erase = [wire for wire in erase if key_of(wire) not in shadows]
+            many(
+                "UPDATE __realm_shadow SET image = ? WHERE class = ? AND key = ?",
+                [(_image_text(image), table.name, key) for key, image in shadows.items()],
+            )
+            touched.update((table.name, key) for key in shadows)
+        if put:
+            many(table.upsert, table.rows(put, self.revision))
+        by_names: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+        for image in patch:
+            names = tuple(name for name in image if name != "_id" and name in table.place)
+            if names:
+                values = [table.from_wire(name, image[name]) for name in names]
+                by_names[names].append((*values, self.revision, table.key_from_wire(image["_id"])))
+        for names, rows in by_names.items():
+            many(table.update_sql(names), rows)
+        if erase:
+            many(table.delete, [(table.key_from_wire(wire),) for wire in erase])
+
+    def _shadows(self, table: Table, change: Changes) -> dict[Any, Image | None]:
+        """The shadows of the objects in `change`."""
+        some = self.connection.execute("SELECT 1 FROM __realm_shadow WHERE class = ? LIMIT 1", (table.name,)).fetchone()
+        if not some:
+            return {}
+        keys = [image["_id"] for image in change.put] + [image["_id"] for image in change.patch] + change.erase
+        rows = self.connection.execute(
+            "SELECT key, image FROM __realm_shadow WHERE class = ? AND key IN (SELECT value FROM json_each(?))",
+            (table.name, _encode([table.key_from_wire(key) for key in keys]).decode()),
+        )
+        return {key: None if text is None else _decode(text) for key, text in rows.fetchall()}
+
+    def _show(self, touched: Iterable[Key]) -> None:
+        """Visible = shadow + pending, for `touched`; shadows that nothing pending needs any more are dropped."""
+        by_class: dict[str, list[Any]] = defaultdict(list)
+        for name, key in touched:
+            by_class[name].append(key)
+        for name, keys in by_class.items():
+            table = self.store.table(name)
+            if table is not None:
+                self._show_class(table, keys)
+
+    def _show_class(self, table: Table, keys: list[Any]) -> None:
+        execute, many = self.connection.execute, self.connection.executemany
+        chosen = (table.name, _encode(keys).decode())
+        steps: dict[Any, list[tuple[str, Image]]] = defaultdict(list)
+        for key, op, data in execute(
+            "SELECT key, op, data FROM __realm_instruction WHERE class = ? AND key IN (SELECT value FROM json_each(?))"
+            " ORDER BY client_version, position",
+            chosen,
+        ):
+            steps[key].append((op, _decode(data) if data else {}))
+        present, absent, done = [], [], []
+        for key, text in execute(
+            "SELECT key, image FROM __realm_shadow WHERE class = ? AND key IN (SELECT value FROM json_each(?))", chosen
+        ):
+            image = None if text is None else _decode(text)
+            pending = steps.get(key)
+            if pending is None:
+                done.append((table.name, key))
+            else:
+                image = replay(image, pending, table.blank)
+            if image is None:
+                absent.append((key,))
+            else:
+                image["_id"] = table.key_to_wire(key)
+                present.append(image)
+        many(table.upsert, table.rows(present, self.revision))
+        many(table.delete, absent)
+        many("DELETE FROM __realm_shadow WHERE class = ? AND key = ?", done)
+
+
+__all__ = ["Applied", "FileRow", "Store", "StoredSet", "Step", "Writer", "quote"]

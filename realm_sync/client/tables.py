@@ -1,0 +1,182 @@
+"""Tables: how the objects of one class lie in SQLite.
+
+One table per class, named like it; one column per property, `_id` first, and `__rev`, the number of the commit that
+changed the row last (listeners find modifications by it). Decides the column of every Realm type and converts between
+wire values, columns and Python values. Knows SQL text, but runs none: `store.py` does.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from ..core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema
+from ..core.sql import quoted as quote
+from ..core.values import ObjectId, decode, encode
+
+REVISION = "__rev"
+Convert = Callable[[Any], Any]
+
+
+class Column(NamedTuple):
+    """How a scalar type lies in a column. None: the value as it is. Null is not asked."""
+
+    declaration: str
+    from_wire: Convert | None
+    to_wire: Convert | None
+    to_python: Convert | None
+
+
+def _number_from_wire(wire: Any) -> Any:
+    return math.inf if wire == "Infinity" else -math.inf if wire == "-Infinity" else wire
+
+
+def _number_to_python(value: Any) -> Any:
+    return math.nan if value == "NaN" else value
+
+
+def _number_to_wire(value: Any) -> Any:
+    return value if value == "NaN" else encode("double", value)
+
+
+# Integers beyond 2^53 come as text, which a column of INTEGER affinity turns into the integer. NaN, which SQLite would
+# store as NULL, stays the text that it is on the wire.
+COLUMNS: dict[str, Column] = {
+    "bool": Column("INTEGER", None, bool, bool),
+    "int": Column("INTEGER", int, lambda value: encode("int", value), None),
+    "float": Column("REAL", _number_from_wire, _number_to_wire, _number_to_python),
+    "double": Column("REAL", _number_from_wire, _number_to_wire, _number_to_python),
+    "decimal128": Column("TEXT", None, None, Decimal),
+    "string": Column("TEXT", None, None, None),
+    "data": Column("BLOB", base64.b64decode, lambda value: base64.b64encode(value).decode(), bytes),
+    "date": Column("TEXT", None, None, lambda value: decode("date", value)),
+    "objectId": Column("TEXT", None, None, ObjectId),
+    "uuid": Column("TEXT", None, None, uuid.UUID),
+}
+_BULK_SKIPS = {"int"}
+"""Types whose `from_wire` SQLite's column affinity does as well, and faster, for whole rows."""
+
+
+class Table:
+    """One class. `key` in its methods is the key as it lies in the column."""
+
+    def __init__(self, cls: ObjectSchema, schema: Schema) -> None:
+        self.cls = cls
+        self.schema = schema
+        self.name = cls.name
+        self.sql_name = quote(cls.name)
+        self.properties: tuple[str, ...] = tuple(cls.properties)
+        self.columns = [COLUMNS[schema.wire_type(prop)] for prop in cls.properties.values()]
+        self.place = {name: at for at, name in enumerate(self.properties)}
+        self.key_column = self.columns[0]
+        self.blank: dict[str, Any] = dict.fromkeys(self.properties)
+        names = ", ".join(map(quote, self.properties))
+        marks = ", ".join("?" * len(self.properties))
+        rest = self.properties[1:]
+        self.select = f"SELECT {names} FROM {self.sql_name}"
+        self.select_one = f"{self.select} WHERE _id = ?"
+        # An upsert keeps the row's place in the table; rows that change nothing keep their revision, so that
+        # applying a change twice (R3) tells no listener.
+        self.upsert = f"INSERT INTO {self.sql_name} ({names}, {REVISION}) VALUES ({marks}, ?) ON CONFLICT (_id) DO "
+        if rest:
+            sets = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in (*rest, REVISION))
+            old, new = (
+                ", ".join(f"{prefix}{quote(name)}" for name in rest) for prefix in (f"{self.sql_name}.", "excluded.")
+            )
+            different = f"({old}) IS NOT ({new})" if len(rest) > 1 else f"{old} IS NOT {new}"
+            self.upsert += f"UPDATE SET {sets} WHERE {different}"
+        else:
+            self.upsert += "NOTHING"
+        self.insert = f"INSERT INTO {self.sql_name} ({names}, {REVISION}) VALUES ({marks}, ?)"
+        self.delete = f"DELETE FROM {self.sql_name} WHERE _id = ?"
+        self._pick: Callable[[Mapping[str, Any]], Any] = itemgetter(*self.properties)
+        self._converted = [
+            (at, column.from_wire)
+            for at, column in enumerate(self.columns)
+            if column.from_wire and self.schema.wire_type(cls.properties[self.properties[at]]) not in _BULK_SKIPS
+        ]
+
+    def create_sql(self) -> list[str]:
+        key = f"_id {self.key_column.declaration} NOT NULL PRIMARY KEY"
+        # `INTEGER PRIMARY KEY` would make the key the rowid, and the order of unsorted results that of the keys.
+        key = key.replace("INTEGER NOT NULL", "INT NOT NULL")
+        rest = [
+            f"{quote(name)} {column.declaration}"
+            for name, column in list(zip(self.properties, self.columns, strict=True))[1:]
+        ]
+        return [
+            f"CREATE TABLE {self.sql_name} ({', '.join([key, *rest, f'{REVISION} INTEGER NOT NULL DEFAULT 0'])})",
+            *(sql for name in self.properties for sql in self.index_sql(name)),
+        ]
+
+    def add_column_sql(self, name: str) -> list[str]:
+        declaration = self.columns[self.place[name]].declaration
+        return [f"ALTER TABLE {self.sql_name} ADD COLUMN {quote(name)} {declaration}", *self.index_sql(name)]
+
+    def index_sql(self, name: str) -> list[str]:
+        prop = self.cls.properties[name]
+        if name == PRIMARY_KEY or not (prop.indexed or prop.type == "object"):
+            return []
+        index = quote(f"__index_{self.name}_{name}")
+        return [f"CREATE INDEX IF NOT EXISTS {index} ON {self.sql_name} ({quote(name)})"]
+
+    def update_sql(self, names: Iterable[str]) -> str:
+        """Parameters: the values of `names`, the revision, the key. Unlike an upsert it counts as a change even if
+        the values are the same: so does a write in Realm."""
+        sets = ", ".join(f"{quote(name)} = ?" for name in names)
+        return f"UPDATE {self.sql_name} SET {sets}, {REVISION} = ? WHERE _id = ?"
+
+    # --- conversions -------------------------------------------------------------------------------------------------
+
+    def rows(self, images: Iterable[Mapping[str, Any]], revision: int) -> list[tuple[Any, ...]]:
+        """Parameters of `upsert` for many wire images at once. A property the image lacks is null."""
+        pick, converted, tail = self._pick, self._converted, (revision,)
+        single = len(self.properties) == 1
+        rows = []
+        for image in images:
+            try:
+                row = pick(image)
+            except KeyError:
+                row = tuple(map(image.get, self.properties)) if not single else image[PRIMARY_KEY]
+            if single:
+                row = (row,)
+            if converted:
+                mutable = list(row)
+                for at, convert in converted:
+                    if mutable[at] is not None:
+                        mutable[at] = convert(mutable[at])
+                row = tuple(mutable)
+            rows.append(row + tail)
+        return rows
+
+    def from_wire(self, name: str, wire: Any) -> Any:
+        convert = self.columns[self.place[name]].from_wire
+        return wire if wire is None or convert is None else convert(wire)
+
+    def key_from_wire(self, wire: Any) -> Any:
+        return self.key_column.from_wire(wire) if self.key_column.from_wire else wire
+
+    def key_to_wire(self, key: Any) -> Any:
+        return self.key_column.to_wire(key) if self.key_column.to_wire else key
+
+    def image(self, row: Iterable[Any]) -> dict[str, Any]:
+        """The wire image of a row of `select`."""
+        return {
+            name: value if value is None or column.to_wire is None else column.to_wire(value)
+            for name, column, value in zip(self.properties, self.columns, row, strict=True)
+        }
+
+    def to_python(self, name: str, value: Any) -> Any:
+        """The Python value of a column; of a link, that of the target's key."""
+        convert = self.columns[self.place[name]].to_python
+        return value if value is None or convert is None else convert(value)
+
+
+def type_text(prop: Property) -> str:
+    """`int?`, `Airfield`: how people write the type."""
+    return prop.object_type or "object" if prop.type == "object" else prop.type + ("?" if prop.optional else "")

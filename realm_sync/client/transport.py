@@ -1,0 +1,579 @@
+"""Transport: the thread that keeps one realm file in sync.
+
+Drives `core/client_session.py` over a websocket: connects, performs the effects on the store, reconnects (1 s doubling
+to 5 min, minus up to 25 % jitter, reset by success), refreshes tokens, carries out client resets, and completes what
+others wait for. Has no sync rules of its own. Several processes may hold one file open; the one that holds the lock
+`<file>.lock` syncs, the others see its changes through the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from typing import IO, Literal
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+
+from .. import __version__
+from ..core.client_session import (
+    ApplyDownload,
+    ClientSession,
+    DropParts,
+    Effect,
+    Ended,
+    HoldRejected,
+    Marked,
+    ReadPending,
+    RefuseSet,
+    Send,
+    StoreBound,
+    StorePart,
+)
+from ..core.errors import ProtocolError
+from ..core.messages import SUBPROTOCOL, Error, Rejected, decode_from_server, encode
+from ..core.schema import ObjectSchema
+from .app import User
+from .errors import (
+    AppError,
+    ClientResetError,
+    CompensatedWrite,
+    CompensatingWriteError,
+    RealmError,
+    SyncError,
+    WaitTimeout,
+)
+from .store import Store
+
+logger = logging.getLogger("realm_sync.client")
+FIRST_DELAY, LONGEST_DELAY, JITTER = 1.0, 300.0, 0.25
+CONNECT_TIMEOUT = 120.0
+LARGEST_FRAME = 64 * 1024 * 1024
+INACTIVE = "Sync session became inactive"
+
+ConnectionState = Literal["disconnected", "connecting", "connected"]
+ResetMode = Literal["recover_unsynced_changes", "discard_unsynced_changes"]
+
+
+class Backoff:
+    """The delays between attempts."""
+
+    def __init__(self, rng: Callable[[], float] = random.random) -> None:
+        self._rng = rng
+        self._next = FIRST_DELAY
+
+    def delay(self) -> float:
+        """Seconds until the next attempt; longer every time."""
+        delay = self._next * (1 - JITTER * self._rng())
+        self._next = min(self._next * 2, LONGEST_DELAY)
+        return delay
+
+    def reset(self) -> None:
+        self._next = FIRST_DELAY
+
+
+@dataclass
+class Wait:
+    """Somebody waits for uploads up to a client version, for a mark, or for a subscription set."""
+
+    kind: Literal["upload", "download", "set"]
+    target: int
+    future: Future[None] = field(default_factory=Future)
+
+    def settle(self, error: Exception | None = None) -> None:
+        with contextlib.suppress(InvalidStateError):
+            if error is None:
+                self.future.set_result(None)
+            else:
+                self.future.set_exception(error)
+
+
+@dataclass(frozen=True)
+class SyncOptions:
+    """What the app decides about a file's session."""
+
+    user: User
+    schema: Sequence[ObjectSchema] | None = None
+    client_reset: ResetMode = "recover_unsynced_changes"
+    cancel_waits_on_non_fatal_error: bool = False
+    connect_timeout: float = CONNECT_TIMEOUT
+
+
+class Transport:
+    """Keeps one file in sync from `start` to `stop`. Every public method may be called from any thread."""
+
+    def __init__(self, store: Store, options: SyncOptions, changed: Callable[[], None]) -> None:
+        """`changed`: called after every commit to the store."""
+        self.store, self.options, self._changed = store, options, changed
+        self.on_error: Callable[[SyncError], None] = lambda error: logger.warning("%s", error)
+        self.on_progress: Callable[[Literal["download", "upload"], float], None] = lambda direction, estimate: None
+        self.on_connection: Callable[[ConnectionState, ConnectionState], None] = lambda new, old: None
+        self.on_stopped: Callable[[], None] = lambda: None
+        self.connection_state: ConnectionState = "disconnected"
+        self.download_estimate: float | None = None
+        self.active = True
+        """False while paused, after a fatal error, and while the user is logged out."""
+        self._paused = False
+        self._failed = False
+        self._stopping = False
+        self._finish_uploads = False
+        self._wake_loop: Callable[[], None] = lambda: None
+        self._woken = asyncio.Event()
+        self._guard = threading.RLock()
+        self._waits: list[Wait] = []
+        self._next_mark = 1
+        self._backoff = Backoff()
+        self._session: ClientSession | None = None
+        self._skip_delay = False
+        self._refreshed = False
+        """A token refresh or client reset was the reaction to the last session; again would be a loop."""
+        self._marks_asked: set[int] = set()
+        self._lock_file: IO[str] | None = None
+        self._upload_batch = 0
+        self._thread = threading.Thread(target=self._run, name="realm-sync transport", daemon=True)
+
+    # --- for other threads -------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self.options.user.app.add_listener(self.wake)
+        self._thread.start()
+
+    def stop(self, after_upload: bool = False) -> None:
+        """Ends the session and the thread; `after_upload`: as soon as nothing is pending. Open waits fail."""
+        with self._guard:
+            self._finish_uploads = after_upload
+            self._stopping = True
+        self._fail_waits(RealmError(INACTIVE))
+        self.wake()
+
+    def revive(self) -> None:
+        """Takes a `stop(after_upload=True)` back, if the thread still runs."""
+        with self._guard:
+            self._stopping = self._finish_uploads = False
+        self.resume()
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self, timeout: float) -> None:
+        if threading.current_thread() is not self._thread and self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def wake(self) -> None:
+        """There may be something new in the store, or in what is wanted."""
+        self._wake_loop()
+
+    def pause(self) -> None:
+        self._paused, self.active = True, False
+        self._fail_waits(RealmError(INACTIVE))
+        self.wake()
+
+    def resume(self) -> None:
+        self._paused = self._failed = False
+        self.active = True
+        self._backoff.reset()
+        self.reconnect()
+
+    def reconnect(self) -> None:
+        """Ends the current delay: the next attempt is now."""
+        self._skip_delay = True
+        self.wake()
+
+    def wait_for_upload(self) -> Future[None]:
+        """Done when the server has acknowledged every changeset that is in the file now."""
+        wait = Wait("upload", self.store.newest_client_version())
+        return self._add_wait(wait)
+
+    def wait_for_download(self) -> Future[None]:
+        """Done when the file holds everything the server has when it gets the question."""
+        with self._guard:
+            wait = Wait("download", self._next_mark)
+            self._next_mark += 1
+        return self._add_wait(wait)
+
+    def wait_for_set(self, version: int) -> Future[None]:
+        """Done when the subscription set is complete or superseded; fails if the server refuses it."""
+        return self._add_wait(Wait("set", version))
+
+    def _add_wait(self, wait: Wait) -> Future[None]:
+        with self._guard:
+            self._waits.append(wait)
+        self._settle_waits()
+        self.wake()
+        return wait.future
+
+    def _fail_waits(self, error: Exception) -> None:
+        with self._guard:
+            waits, self._waits = self._waits, []
+        for wait in waits:
+            wait.settle(error)
+
+    def _settle_waits(self) -> None:
+        """Completes the waits that the file's contents fulfil."""
+        with self._guard:
+            waits = [wait for wait in self._waits if wait.kind != "download"]
+            if not waits or self.store.closed:
+                return
+            pending = self.store.pending(0, None, 0)
+            first = pending[0].client_version if pending else None
+            complete, states = self.store.set_states()
+            done: list[tuple[Wait, Exception | None]] = []
+            for wait in waits:
+                if wait.kind == "upload":
+                    if first is None or first > wait.target:
+                        done.append((wait, None))
+                elif wait.target <= complete:
+                    done.append((wait, None))
+                elif states.get(wait.target, ("", None))[0] == "error":
+                    done.append((wait, RealmError(states[wait.target][1] or "The subscription set was refused.")))
+            for wait, _ in done:
+                self._waits.remove(wait)
+        for wait, error in done:
+            wait.settle(error)
+
+    # --- the thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except Exception as error:
+            if not self.store.closed:
+                logger.exception("The sync thread of '%s' failed", self.store.path)
+            self._fail_waits(RealmError(f"The sync thread failed: {error}"))
+        finally:
+            self.active = False
+            self._set_connection("disconnected")
+            self.options.user.app.remove_listener(self.wake)
+            if self._lock_file is not None:
+                self._lock_file.close()
+            self.on_stopped()
+
+    async def _main(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the thread is ending
+                loop.call_soon_threadsafe(self._woken.set)
+
+        self._wake_loop = wake
+        self._report(self.store.due_reports())
+        while not self._is_over():
+            if not self.options.user.is_logged_in:
+                self.active = False
+            elif not self._paused and not self._failed:
+                self.active = True
+            if not self.active or not self._acquire_lock():
+                await self._sleep(1.0)
+                continue
+            self._skip_delay = False
+            ended = await self._connect()
+            self._set_connection("disconnected")
+            if self._is_over():
+                return
+            await self._after(ended)
+
+    def _is_over(self) -> bool:
+        return self._stopping and (not self._finish_uploads or not self.active or self.store.pending_count() == 0)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until woken, or the time is over."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        self._woken.clear()
+
+    async def _delay(self, at_least: float | None) -> None:
+        """The back-off, which `reconnect` and `stop` end."""
+        until = time.monotonic() + max(self._backoff.delay(), at_least or 0.0)
+        while (left := until - time.monotonic()) > 0:
+            if self._skip_delay or self._is_over() or not self.active or not self.options.user.is_logged_in:
+                return
+            await self._sleep(left)
+
+    def _acquire_lock(self) -> bool:
+        """One process syncs a file; the lock goes when the process does."""
+        if self._lock_file is None:
+            file = open(f"{self.store.path}.lock", "a")  # noqa: SIM115 (held as long as the thread runs)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.close()
+                return False
+            self._lock_file = file
+        return True
+
+    async def _after(self, ended: Ended) -> None:
+        """What to do after a session."""
+        error = ended.error
+        code = error.code if error else "ConnectionClosed"
+        message = error.message if error else "The connection was lost."
+        match ended.action:
+            case "stop":
+                self._fail(SyncError(code, message, is_fatal=True))
+            case "reset":
+                try:
+                    await asyncio.to_thread(
+                        self.store.begin_reset, self.options.client_reset == "recover_unsynced_changes"
+                    )
+                except Exception as failure:
+                    self._fail(ClientResetError(code, f"{message} The client reset failed: {failure}", is_fatal=True))
+                    return
+                logger.warning("%s: client reset of '%s'", message, self.store.path)
+                if self._refreshed:  # the second attempt in a row
+                    await self._delay(ended.retry_after)
+                self._refreshed = True
+            case "reauthenticate":
+                try:
+                    await asyncio.to_thread(self.options.user.refresh_access_token)
+                except AppError as failure:
+                    self._token_refused(failure)
+                if self._refreshed:  # the second attempt in a row: a server that issues tokens it refuses
+                    await self._delay(ended.retry_after)
+                self._refreshed = True
+            case "retry":
+                self._non_fatal(SyncError(code, message, is_fatal=False))
+                await self._delay(ended.retry_after)
+
+    def _token_refused(self, error: AppError) -> None:
+        if error.status in (401, 403):
+            self._fail(SyncError("AuthError", str(error), is_fatal=True))
+        else:
+            self._non_fatal(SyncError("ConnectionFailed", str(error), is_fatal=False))
+
+    def _fail(self, error: SyncError) -> None:
+        self._failed, self.active = True, False
+        self._fail_waits(error)
+        self.on_error(error)
+
+    def _non_fatal(self, error: SyncError) -> None:
+        logger.info("%s", error)
+        if self.options.cancel_waits_on_non_fatal_error:
+            self._fail_waits(error)
+
+    def _set_connection(self, state: ConnectionState) -> None:
+        old, self.connection_state = self.connection_state, state
+        if old != state:
+            self.on_connection(state, old)
+
+    # --- one connection ----------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> Ended:
+        """One connection, from token to close."""
+        options = self.options
+        self._set_connection("connecting")
+        try:
+            token = await asyncio.to_thread(options.user.fresh_access_token)
+        except AppError as error:
+            self._token_refused(error)
+            return Ended("done" if self._failed else "retry")
+        try:
+            async with connect(
+                options.user.app.sync_url,
+                subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+                open_timeout=options.connect_timeout,
+                close_timeout=2,
+                ping_interval=None,
+                max_size=LARGEST_FRAME,
+                user_agent_header=f"realm_sync/{__version__}",
+            ) as socket:
+                return await self._converse(socket, token)
+        except InvalidStatus as error:
+            if error.response.status_code in (401, 403):
+                return Ended("reauthenticate", ProtocolError("AuthError", "The server refused the connection."))
+            return self._unreachable(error)
+        except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as error:
+            return self._unreachable(error)
+
+    def _unreachable(self, error: Exception) -> Ended:
+        text = f"Cannot connect to {self.options.user.app.sync_url}: {error or type(error).__name__}"
+        return Ended("retry", Error(code="ConnectionFailed", message=text, fatal=False, action="retry"))
+
+    async def _converse(self, socket: ClientConnection, token: str) -> Ended:
+        schema = self.options.schema
+        session = self._session = ClientSession(
+            self.store.file_state(), token, None if schema is None else list(schema), f"realm_sync/{__version__}"
+        )
+        for wait in self._open_marks():
+            session.request_mark(wait)
+        self._marks_asked = set(self._open_marks())
+        frames: asyncio.Queue[str | bytes | None] = asyncio.Queue(maxsize=32)
+        reader = asyncio.create_task(self._read(socket, frames))
+        try:
+            self._set_connection("connected")
+            ended = await self._perform(socket, session.opened(time.monotonic()))
+            while ended is None:
+                ended = await self._step(socket, session, frames)
+            return ended
+        except ConnectionClosed:
+            return next(effect for effect in session.lost() if isinstance(effect, Ended))
+        finally:
+            self._session = None
+            reader.cancel()
+
+    @staticmethod
+    async def _read(socket: ClientConnection, frames: asyncio.Queue[str | bytes | None]) -> None:
+        try:
+            async for frame in socket:
+                await frames.put(frame)
+        finally:
+            await frames.put(None)
+
+    async def _step(
+        self, socket: ClientConnection, session: ClientSession, frames: asyncio.Queue[str | bytes | None]
+    ) -> Ended | None:
+        """Waits for a frame or a wish, and acts on it."""
+        if frames.empty():
+            get = asyncio.ensure_future(frames.get())
+            woken = asyncio.ensure_future(self._woken.wait())
+            await asyncio.wait((get, woken), timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+            woken.cancel()
+            received = get.done()
+            frame = get.result() if received else None
+            if not received and not get.cancel():
+                received, frame = True, get.result()
+        else:
+            received, frame = True, frames.get_nowait()
+        now = time.monotonic()
+        effects: list[Effect] = []
+        if received:
+            if frame is None:
+                effects += session.lost()
+            else:
+                try:
+                    effects += session.receive(decode_from_server(frame), now)
+                except ProtocolError as error:
+                    effects += session.undecodable(error)
+        ended = await self._perform(socket, effects)
+        if ended is None and self._woken.is_set():
+            self._woken.clear()
+            ended = await self._perform(socket, self._wishes(session))
+        return ended or await self._perform(socket, session.tick(now))
+
+    def _wishes(self, session: ClientSession) -> list[Effect]:
+        """What other threads want by now."""
+        if self._is_over() or not self.active or not self.options.user.is_logged_in:
+            return session.close()
+        effects = session.subscriptions_changed(self.store.unsent_sets())
+        effects += session.local_commit()
+        for mark in self._open_marks():
+            if mark not in self._marks_asked:
+                self._marks_asked.add(mark)
+                effects += session.request_mark(mark)
+        self._report_upload()
+        return effects
+
+    def _open_marks(self) -> list[int]:
+        with self._guard:
+            return [wait.target for wait in self._waits if wait.kind == "download"]
+
+    async def _perform(self, socket: ClientConnection, effects: list[Effect]) -> Ended | None:
+        session = self._session
+        assert session is not None
+        queue = deque(effects)
+        while queue:
+            effect = queue.popleft()
+            match effect:
+                case Send(message):
+                    await socket.send(encode(message))
+                case Ended():
+                    return effect
+                case ApplyDownload(download, with_parts):
+                    applied = self.store.apply(download, with_parts)
+                    self._succeeded()
+                    self._changed()
+                    if applied.reset:
+                        self._retarget_uploads()
+                    self._report(applied.rejected)
+                    self.download_estimate = download.progress
+                    self.on_progress("download", download.progress)
+                    self._report_upload()
+                    self._settle_waits()
+                    queue.extendleft(reversed(session.applied(download)))
+                    if self._is_over():
+                        queue.extend(session.close())
+                case StorePart(download):
+                    self.store.store_part(download)
+                    self.download_estimate = download.progress
+                    self.on_progress("download", download.progress)
+                    queue.extendleft(reversed(session.stored()))
+                case ReadPending(after, upto, max_bytes):
+                    queue.extendleft(reversed(session.pending_read(self.store.pending(after, upto, max_bytes))))
+                case StoreBound(client_file, bound):
+                    try:
+                        self.store.store_bound(client_file, bound)
+                    except RealmError as error:
+                        return Ended("stop", ProtocolError("SchemaMismatch", str(error)))
+                    self._changed()
+                case DropParts():
+                    self.store.drop_parts()
+                case HoldRejected(rejected):
+                    self._report(self.store.hold_rejected(rejected))
+                case RefuseSet(error):
+                    self.store.refuse_set(error.query_version, error.message)
+                    self._changed()
+                    self._settle_waits()
+                case Marked(ident):
+                    self._succeeded()
+                    self._marked(ident)
+        return None
+
+    def _succeeded(self) -> None:
+        self._backoff.reset()
+        self._refreshed = False
+
+    def _marked(self, ident: int) -> None:
+        with self._guard:
+            done = [wait for wait in self._waits if wait.kind == "download" and wait.target == ident]
+            for wait in done:
+                self._waits.remove(wait)
+        for wait in done:
+            wait.settle()
+        self.download_estimate = 1.0
+        self.on_progress("download", 1.0)
+
+    def _retarget_uploads(self) -> None:
+        """After a client reset, changesets have new numbers: those who wait, wait for all of them."""
+        newest = self.store.newest_client_version()
+        with self._guard:
+            for wait in self._waits:
+                if wait.kind == "upload":
+                    wait.target = newest
+
+    def _report_upload(self) -> None:
+        pending = self.store.pending_count()
+        self._upload_batch = max(self._upload_batch, pending)
+        if self._upload_batch:
+            self.on_progress("upload", 1 - pending / self._upload_batch)
+        if not pending:
+            self._upload_batch = 0
+
+    def _report(self, reports: Sequence[Rejected]) -> None:
+        """Tells the app about compensating writes; each once."""
+        if not reports:
+            return
+        writes = [
+            CompensatedWrite(write.class_name, write.id, write.property, write.reason, write.code)
+            for report in reports
+            for write in report.writes
+        ]
+        self.on_error(CompensatingWriteError(writes))
+        self.store.reports_told(reports)
+
+
+def wait_for(future: Future[None], timeout: float | None, message: str) -> None:
+    """Blocks until the future is done; raises WaitTimeout with `message` after `timeout` seconds."""
+    try:
+        future.result(timeout)
+    except TimeoutError as error:
+        if isinstance(error, WaitTimeout) or future.done():
+            raise
+        raise WaitTimeout(message) from None
