@@ -12,8 +12,9 @@ Inside: `realm.py` is the surface, `store.py` the file, `transport.py` the threa
 
 from __future__ import annotations
 
-from ..core.errors import QueryError, RealmSyncError, SchemaError, SchemaMismatch, ValueTypeError
-from ..core.values import ObjectId
+from realm_sync.core.errors import QueryError, RealmSyncError, SchemaError, SchemaMismatch, ValueTypeError
+from realm_sync.core.values import ObjectId
+
 from .app import App, Credentials, User
 from .errors import (
     AppError,

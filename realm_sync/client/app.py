@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from .. import __version__
+from realm_sync import __version__
+
 from .errors import AppError, RealmError
 from .operation import Operation
 
@@ -44,7 +45,7 @@ class Credentials:
 
     @classmethod
     def anonymous(cls, reuse: bool = True) -> Credentials:
-        """A user without a name. `reuse`: the anonymous user of this device, if there is one, without asking the server."""
+        """A user without a name. `reuse`: this device's anonymous user if it has one, without asking the server."""
         return cls("anon-user", {"provider": "anon-user"}, reuse)
 
     @classmethod
@@ -296,7 +297,8 @@ class App:
         device = {
             "appId": self.id, "platform": platform.system(), "platformVersion": platform.release(), "sdk": "realm_sync",
             "sdkVersion": __version__, "cpuArch": platform.machine(), "deviceName": "", "deviceVersion": "",
-            "frameworkName": "CPython", "frameworkVersion": platform.python_version(), "coreVersion": __version__, "bundleId": "",
+            "frameworkName": "CPython", "frameworkVersion": platform.python_version(), "coreVersion": __version__,
+            "bundleId": "",
         }  # fmt: skip
         provider = urllib.parse.quote(credentials.provider, safe="")
         answer = self._request(

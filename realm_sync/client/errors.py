@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import WIRE_ERRORS, RealmSyncError
+from realm_sync.core.errors import WIRE_ERRORS, RealmSyncError
 
 
 class RealmError(RealmSyncError):

@@ -23,9 +23,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
-from ..core.errors import SchemaError
-from ..core.schema import PRIMARY_KEY, ObjectSchema, Property, check_class
-from ..core.values import SCALARS, ObjectId
+from realm_sync.core.errors import SchemaError
+from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, check_class
+from realm_sync.core.values import SCALARS, ObjectId
+
 from .listeners import ObjectChanges
 from .tables import Table
 

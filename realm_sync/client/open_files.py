@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from ..core.schema import Schema
+from realm_sync.core.schema import Schema
+
 from .errors import RealmError
 from .listeners import Notifier
 from .store import Store

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
-from ..core.errors import ValueTypeError
-from ..core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema, encode_property, parse_class
+from realm_sync.core.errors import ValueTypeError
+from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema, encode_property, parse_class
+
 from .app import User
 from .errors import RealmError, SyncError, WaitTimeout
 from .listeners import CollectionObserver, ObjectChanges, ObjectObserver, Observer, deliver, running_loop
@@ -69,7 +70,8 @@ DEFAULT_BEHAVIOR = OpenBehavior("download_before_open", 30.0, "throw_exception")
 
 @dataclass(frozen=True)
 class InitialSubscriptions:
-    """Subscriptions of a new file. `update(subscriptions)` or `update(subscriptions, realm)`; `rerun_on_open`: every time."""
+    """Subscriptions of a new file: `update(subscriptions)` or `update(subscriptions, realm)`; `rerun_on_open`: of every
+    file that is opened."""
 
     update: Callable[..., object]
     rerun_on_open: bool = False
@@ -77,7 +79,7 @@ class InitialSubscriptions:
 
 @dataclass(frozen=True)
 class SyncConfiguration:
-    """How a realm syncs. `on_error(session, error)` gets what goes wrong in the background, compensating writes included."""
+    """How a realm syncs. `on_error(session, error)` gets what goes wrong in the background, and compensating writes."""
 
     user: User
     initial_subscriptions: InitialSubscriptions | Callable[..., object] | None = None
@@ -149,6 +151,28 @@ class OpeningRealm(Operation["Realm"]):
 
 class Realm:
     """An open realm. Close it with `close()`, or use it as a context manager."""
+
+    _config: Configuration
+    _loop: asyncio.AbstractEventLoop | None
+    _closed: bool
+    _file: OpenFile
+    _store: Store
+    _transport: Transport | None
+    _declared: Schema | None
+    _classes: dict[str, type[Object]]
+    _dynamic: dict[str, type[Object]]
+    """Classes made up for objects of classes that only the schema declares."""
+    _writer: Writer | None
+    _writer_thread: int | None
+    _writable: set[str] | None
+    """Classes that may be written in this transaction; None: all."""
+    _sql_transaction: AbstractContextManager[Any] | None
+    _change_listeners: list[Callable[[Realm, str], object]]
+    _observers: dict[Any, list[tuple[Any, Observer]]]
+    """The observers of this realm's listeners, by what they listen to."""
+    _refreshed: int
+    _own_revision: int
+    """The revision of this realm's last commit."""
 
     def __init__(self, config: Configuration | str | Path | None = None, **options: Any) -> None:
         """Opens at once, without waiting for the network; sync goes on in the background.
@@ -337,7 +361,8 @@ class Realm:
         if row is not None:
             if mode == "never":
                 raise RealmError(
-                    f"Attempting to create an object of type '{table.name}' with an existing primary key value '{wire[PRIMARY_KEY]}'.",
+                    f"Attempting to create an object of type '{table.name}' with an existing primary key value "
+                    f"'{wire[PRIMARY_KEY]}'.",
                     code="ObjectAlreadyExists",
                 )
             old = table.image(row)
@@ -450,17 +475,9 @@ class Realm:
 
     def _start(self, config: Configuration, loop: asyncio.AbstractEventLoop | None) -> None:
         self._config, self._loop, self._closed = config, loop, False
-        self._classes: dict[str, type[Object]] = {}
-        self._dynamic: dict[str, type[Object]] = {}
-        self._writer: Writer | None = None
-        self._writer_thread: int | None = None
-        self._writable: set[str] | None = None
-        self._sql_transaction: AbstractContextManager[Any] | None = None
-        self._change_listeners: list[Callable[[Realm, str], object]] = []
-        self._observers: dict[Any, list[tuple[Any, Observer]]] = {}
-        self._refreshed = -1
+        self._classes, self._dynamic, self._change_listeners, self._observers = {}, {}, [], {}
+        self._writer = self._writer_thread = self._writable = self._sql_transaction = None
         self._own_revision = -1
-        """The revision of this realm's last commit."""
         self._declared = self._declare(config.schema)
         options = None
         if config.sync is not None:
@@ -476,9 +493,9 @@ class Realm:
                 sync.cancel_waits_on_non_fatal_error,
                 sync.connect_timeout,
             )
-        self._file: OpenFile = share(config.file_path, self._declared, options)
-        self._store: Store = self._file.store
-        self._transport: Transport | None = self._file.transport
+        self._file = share(config.file_path, self._declared, options)
+        self._store = self._file.store
+        self._transport = self._file.transport
         if config.sync is not None and config.sync.on_error is not None and self._file.session is not None:
             self._file.session._on_error(config.sync.on_error, loop)
         self._file.run()

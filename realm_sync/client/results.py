@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from ..core.query import TRUE, Clause, Distinct, Limit, Node, Path, Query, Sort, and_, bind, parse, to_text
-from ..core.schema import ObjectSchema
-from ..core.sql import SqlWriter, to_order, to_where
+from realm_sync.core.query import TRUE, Clause, Distinct, Limit, Node, Path, Query, Sort, and_, bind, parse, to_text
+from realm_sync.core.schema import ObjectSchema
+from realm_sync.core.sql import SqlWriter, quoted, to_order, to_where
+
 from .errors import RealmError
 from .listeners import CollectionChanges
 from .objects import Object
 from .operation import Operation
-from .tables import REVISION, Table, quote
+from .tables import REVISION, Table
 
 if TYPE_CHECKING:
     from .realm import Realm
@@ -95,7 +96,7 @@ class Results(Generic[T], Sequence[T]):
     def __iter__(self) -> Iterator[T]:
         """The objects of this moment: changing the collection on the way does no harm."""
         version = self._realm._version
-        columns = ", ".join(map(quote, self._table.properties))
+        columns = ", ".join(map(quoted, self._table.properties))
         sql, parameters = self._sql(columns)
         rows = self._realm._connection.execute(sql, parameters).fetchall()
         wrap, table = self._realm._wrap, self._table
@@ -144,7 +145,7 @@ class Results(Generic[T], Sequence[T]):
         if prop.type not in types:
             kind = prop.type + ("?" if prop.optional else "")
             raise RealmError(f"Operation '{operation}' not supported for {kind} property '{self.type}.{property}'")
-        sql, parameters = self._sql(quote(property))
+        sql, parameters = self._sql(quoted(property))
         rows = self._realm._connection.execute(sql, parameters)
         return [self._table.to_python(property, value) for (value,) in rows if value is not None]
 
@@ -158,7 +159,7 @@ class Results(Generic[T], Sequence[T]):
     # --- listeners and subscriptions ---------------------------------------------------------------------------------
 
     def add_listener(self, callback: Callable[[Results[T], CollectionChanges], object]) -> None:
-        """`callback(collection, changes)`: once soon with empty changes, then after every commit that changed something.
+        """`callback(collection, changes)`: once soon with empty changes, then after commits that changed something.
 
         `collection` holds exactly the objects that the indices of `changes` speak of. Called in the asyncio loop that
         is running now (or ran when the realm was opened), else on the notifier's thread.
@@ -193,7 +194,8 @@ class Results(Generic[T], Sequence[T]):
     # --- SQL ---------------------------------------------------------------------------------------------------------
 
     def _object(self, key: Any) -> T:
-        return self._realm._wrap(self._table, key, None)
+        instance: T = self._realm._wrap(self._table, key, None)
+        return instance
 
     def _keys(self) -> list[Any]:
         version = self._realm._version
@@ -214,7 +216,7 @@ class Results(Generic[T], Sequence[T]):
         cls, schema = self._table.cls, self._realm._schema_for_queries
         where, parameters = to_where(self._predicate, cls, schema)
         source, order = f"{self._table.sql_name} WHERE {where}", "rowid"
-        kept = ", ".join(map(quote, [*self._table.properties, REVISION]))
+        kept = ", ".join(map(quoted, [*self._table.properties, REVISION]))
         nested = False
         for clause in self._clauses:
             match clause:

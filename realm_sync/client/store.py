@@ -1,4 +1,4 @@
-"""Store: one realm as one SQLite file: objects, pending changesets, subscription sets, progress. Always written together.
+"""Store: one realm as one SQLite file: objects, pending changesets, subscription sets, progress.
 
 What is visible is the server's state at `progress` plus the pending changesets replayed on it (R8). An object that
 pending changesets touch has a *shadow*: its image on the server, or null where it is absent there. Downloads go into
@@ -23,8 +23,8 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from ..core.client_session import FileState, UnsentSet
-from ..core.messages import (
+from realm_sync.core.client_session import FileState, UnsentSet
+from realm_sync.core.messages import (
     Bound,
     Changes,
     Changeset,
@@ -37,11 +37,12 @@ from ..core.messages import (
     SubscriptionItem,
     Update,
 )
-from ..core.schema import ObjectSchema, Schema
-from ..core.sql import register_functions
+from realm_sync.core.schema import ObjectSchema, Schema
+from realm_sync.core.sql import register_functions
+
 from .errors import RealmError, RealmFileError
-from .rebase import Fold, Image, Key, Step, replay
-from .tables import Table, quote, type_text
+from .rebase import Fold, Image, Key, replay
+from .tables import Table, type_text
 
 FORMAT = 1
 DEFAULT_MESSAGE_BYTES = 700_000
@@ -66,21 +67,24 @@ CREATE TABLE __realm_file (
 );
 INSERT INTO __realm_file (id) VALUES (1);
 CREATE TABLE __realm_changeset (
-    client_version INTEGER PRIMARY KEY, base_version INTEGER NOT NULL, timestamp INTEGER NOT NULL, bytes INTEGER NOT NULL
+    client_version INTEGER PRIMARY KEY, base_version INTEGER NOT NULL, timestamp INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
 );
 CREATE TABLE __realm_instruction (
-    client_version INTEGER NOT NULL, position INTEGER NOT NULL, class TEXT NOT NULL, key NOT NULL, op TEXT NOT NULL, data TEXT,
-    PRIMARY KEY (client_version, position)
+    client_version INTEGER NOT NULL, position INTEGER NOT NULL, class TEXT NOT NULL, key NOT NULL, op TEXT NOT NULL,
+    data TEXT, PRIMARY KEY (client_version, position)
 ) WITHOUT ROWID;
 CREATE INDEX __realm_instruction_object ON __realm_instruction (class, key);
 CREATE TABLE __realm_shadow (class TEXT NOT NULL, key NOT NULL, image TEXT, PRIMARY KEY (class, key)) WITHOUT ROWID;
 CREATE TABLE __realm_part (id INTEGER PRIMARY KEY, changes BLOB NOT NULL);
 CREATE TABLE __realm_set (version INTEGER PRIMARY KEY, state TEXT NOT NULL, error TEXT, after INTEGER NOT NULL);
 CREATE TABLE __realm_subscription (
-    version INTEGER NOT NULL, id TEXT NOT NULL, name TEXT, class TEXT NOT NULL, query TEXT NOT NULL, created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL, PRIMARY KEY (version, id)
+    version INTEGER NOT NULL, id TEXT NOT NULL, name TEXT, class TEXT NOT NULL, query TEXT NOT NULL,
+    created_at TEXT NOT NULL, updated_at TEXT NOT NULL, PRIMARY KEY (version, id)
 );
-CREATE TABLE __realm_rejected (client_version INTEGER PRIMARY KEY, report BLOB NOT NULL, told INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE __realm_rejected (
+    client_version INTEGER PRIMARY KEY, report BLOB NOT NULL, told INTEGER NOT NULL DEFAULT 0
+);
 PRAGMA user_version = 1;
 """
 
@@ -127,7 +131,7 @@ class FileRow:
 
 @dataclass(frozen=True)
 class StoredSet:
-    """A subscription set. `state`: pending, complete or error; sets older than the complete one are gone: superseded."""
+    """A subscription set. `state`: pending, complete or error; sets older than the complete one are gone."""
 
     version: int
     state: str
@@ -357,7 +361,8 @@ class Store:
                     new_columns.append((cls.name, name))
                 elif type_text(known) != type_text(prop):
                     problems.append(
-                        f"Property '{cls.name}.{name}' has been changed from '{type_text(known)}' to '{type_text(prop)}'."
+                        f"Property '{cls.name}.{name}' has been changed from '{type_text(known)}' "
+                        f"to '{type_text(prop)}'."
                     )
                 properties[name] = prop
             if properties != ours.properties or cls.read_only != ours.read_only:
@@ -366,7 +371,8 @@ class Store:
         if problems:
             lines = "".join(f"\n- {problem}" for problem in problems)
             raise RealmError(
-                f"The following changes cannot be made in additive-only schema mode:{lines}", code="SchemaMismatch"
+                f"The following changes cannot be made in additive-only schema mode:{lines}",
+                code="SchemaMismatch",
             )
         if not (added or new_classes or new_columns):
             return False
@@ -388,8 +394,8 @@ class Store:
 
     def file(self) -> FileRow:
         row = self.connection.execute(
-            "SELECT ident, salt, epoch, server_version, client_version, query_version, view, next_client_version, revision,"
-            " reset, max_message_bytes FROM __realm_file"
+            "SELECT ident, salt, epoch, server_version, client_version, query_version, view, next_client_version,"
+            " revision, reset, max_message_bytes FROM __realm_file"
         ).fetchone()
         return FileRow(
             client_file=None if row[0] is None else ClientFile(ident=row[0], salt=row[1]),
@@ -434,7 +440,8 @@ class Store:
     def pending(self, after: int, upto: int | None, max_bytes: int) -> list[Changeset]:
         """Changesets above `after` in order, of `max_bytes` together, at least one if there is any."""
         connection = self.connection
-        headers, total = [], 0
+        headers: list[tuple[int, int, int, int]] = []
+        total = 0
         for header in connection.execute(
             "SELECT client_version, base_version, timestamp, bytes FROM __realm_changeset WHERE client_version > ?"
             " AND client_version <= ? ORDER BY client_version LIMIT 1000",
@@ -448,8 +455,8 @@ class Store:
             return []
         instructions: dict[int, list[Create | Update | Delete]] = defaultdict(list)
         for version, name, key, op, data in connection.execute(
-            "SELECT client_version, class, key, op, data FROM __realm_instruction WHERE client_version BETWEEN ? AND ?"
-            " ORDER BY client_version, position",
+            "SELECT client_version, class, key, op, data FROM __realm_instruction"
+            " WHERE client_version BETWEEN ? AND ? ORDER BY client_version, position",
             (headers[0][0], headers[-1][0]),
         ):
             table = self.table(name)
@@ -497,13 +504,13 @@ class Store:
     @staticmethod
     def _due_reports(connection: sqlite3.Connection) -> list[Rejected]:
         rows = connection.execute(
-            "SELECT report FROM __realm_rejected WHERE NOT told AND client_version <= (SELECT client_version FROM __realm_file)"
-            " ORDER BY client_version"
+            "SELECT report FROM __realm_rejected WHERE NOT told"
+            " AND client_version <= (SELECT client_version FROM __realm_file) ORDER BY client_version"
         ).fetchall()
         return [_rejected_decoder.decode(report) for (report,) in rows]
 
     def apply(self, download: Download, with_parts: bool) -> Applied:
-        """One download, or one bootstrap with its stored parts, in one transaction (R10), pending changesets replayed."""
+        """One download, or one bootstrap with its stored parts, in one transaction (R10)."""
         with self.transaction() as connection:
             file = self.file()
             changes = list(download.changes)
@@ -518,8 +525,8 @@ class Store:
             else:
                 rebase.merge(changes, download.client_version)
             connection.execute(
-                "UPDATE __realm_file SET server_version = ?, client_version = ?, query_version = ?, view = ?, revision = ?,"
-                " reset = CASE WHEN ? THEN NULL ELSE reset END",
+                "UPDATE __realm_file SET server_version = ?, client_version = ?, query_version = ?, view = ?,"
+                " revision = ?, reset = CASE WHEN ? THEN NULL ELSE reset END",
                 (
                     download.server_version,
                     download.client_version,
@@ -551,8 +558,8 @@ class Store:
             connection.execute("DELETE FROM __realm_subscription WHERE version != ?", (newest,))
             connection.execute("UPDATE __realm_set SET state = 'pending', after = 0 WHERE version > 0")
             connection.execute(
-                "UPDATE __realm_file SET ident = NULL, salt = NULL, epoch = NULL, server_version = 0, client_version = 0,"
-                " query_version = 0, view = 0, reset = ?",
+                "UPDATE __realm_file SET ident = NULL, salt = NULL, epoch = NULL, server_version = 0,"
+                " client_version = 0, query_version = 0, view = 0, reset = ?",
                 ("recover" if keep_pending else "discard",),
             )
 
@@ -569,7 +576,8 @@ class Store:
 
     def _subscriptions(self, version: int) -> tuple[SubscriptionItem, ...]:
         rows = self.connection.execute(
-            "SELECT id, name, class, query, created_at, updated_at FROM __realm_subscription WHERE version = ? ORDER BY rowid",
+            "SELECT id, name, class, query, created_at, updated_at FROM __realm_subscription WHERE version = ?"
+            " ORDER BY rowid",
             (version,),
         ).fetchall()
         return tuple(
@@ -757,6 +765,3 @@ class _Rebase:
         many(table.upsert, table.rows(present, self.revision))
         many(table.delete, absent)
         many("DELETE FROM __realm_shadow WHERE class = ? AND key = ?", done)
-
-
-__all__ = ["Applied", "FileRow", "Store", "StoredSet", "Step", "Writer", "quote"]

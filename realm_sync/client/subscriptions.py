@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
-from ..core.messages import SubscriptionItem
-from ..core.query import Query, Sort, check_subscribable, to_text
-from ..core.values import ObjectId, decode, encode
+from realm_sync.core.messages import SubscriptionItem
+from realm_sync.core.query import Query, Sort, check_subscribable, to_text
+from realm_sync.core.values import ObjectId, decode, encode
+
 from .errors import RealmError
 from .operation import Operation
 from .store import StoredSet
@@ -123,7 +124,7 @@ class SubscriptionSet(_BaseSet):
         return self._realm._store.set_states()[1].get(self._version, ("", None))[1]
 
     def update(self, callback: Callable[..., object]) -> Operation[None]:
-        """Calls `callback(subscriptions)`, or `callback(subscriptions, realm)`, at once with a set to change, and stores
+        """Calls `callback(subscriptions)`, or `callback(subscriptions, realm)`, at once with a set to change; stores
         the result as the newest set. The operation ends when its data is here; `.state` tells without waiting.
 
         Raises what the callback raises, and nothing is changed then. Must not be called in a write transaction."""
@@ -164,7 +165,7 @@ class MutableSubscriptionSet(_BaseSet):
         self._now = encode("date", datetime.now(UTC))
 
     def add(self, results: Results[Any], *, name: str | None = None, throw_on_update: bool = False) -> Subscription:
-        """Adds the query of `results`, or renews the subscription that has the same name, or no name and the same query.
+        """Adds the query of `results`, or renews the subscription of that name, or without a name of that query.
         Sorting is left out. Raises QueryError for what cannot be subscribed to."""
         query = query_text(results)
         for at, item in enumerate(self._items):
@@ -217,8 +218,8 @@ class MutableSubscriptionSet(_BaseSet):
 
 
 def query_text(results: Results[Any]) -> str:
-    """The canonical query of a subscription. `sorted` is dropped, as in Realm; LIMIT and DISTINCT would change what is
-    selected, and are refused by `check_subscribable`, as is everything else that cannot be kept live."""
+    """The canonical query of a subscription. Sorting is dropped, as in Realm; LIMIT and DISTINCT would change what is
+    selected and are refused by `check_subscribable`, as is everything else that cannot be kept live."""
     clauses = tuple(clause for clause in results._clauses if not isinstance(clause, Sort))
     check_subscribable(Query(results._predicate, clauses, results.description()))
     return to_text(results._predicate)

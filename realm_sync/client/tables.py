@@ -15,9 +15,9 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from ..core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema
-from ..core.sql import quoted as quote
-from ..core.values import ObjectId, decode, encode
+from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema
+from realm_sync.core.sql import quoted
+from realm_sync.core.values import ObjectId, decode, encode
 
 REVISION = "__rev"
 Convert = Callable[[Any], Any]
@@ -69,13 +69,13 @@ class Table:
         self.cls = cls
         self.schema = schema
         self.name = cls.name
-        self.sql_name = quote(cls.name)
+        self.sql_name = quoted(cls.name)
         self.properties: tuple[str, ...] = tuple(cls.properties)
         self.columns = [COLUMNS[schema.wire_type(prop)] for prop in cls.properties.values()]
         self.place = {name: at for at, name in enumerate(self.properties)}
         self.key_column = self.columns[0]
         self.blank: dict[str, Any] = dict.fromkeys(self.properties)
-        names = ", ".join(map(quote, self.properties))
+        names = ", ".join(map(quoted, self.properties))
         marks = ", ".join("?" * len(self.properties))
         rest = self.properties[1:]
         self.select = f"SELECT {names} FROM {self.sql_name}"
@@ -84,9 +84,9 @@ class Table:
         # applying a change twice (R3) tells no listener.
         self.upsert = f"INSERT INTO {self.sql_name} ({names}, {REVISION}) VALUES ({marks}, ?) ON CONFLICT (_id) DO "
         if rest:
-            sets = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in (*rest, REVISION))
+            sets = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in (*rest, REVISION))
             old, new = (
-                ", ".join(f"{prefix}{quote(name)}" for name in rest) for prefix in (f"{self.sql_name}.", "excluded.")
+                ", ".join(f"{prefix}{quoted(name)}" for name in rest) for prefix in (f"{self.sql_name}.", "excluded.")
             )
             different = f"({old}) IS NOT ({new})" if len(rest) > 1 else f"{old} IS NOT {new}"
             self.upsert += f"UPDATE SET {sets} WHERE {different}"
@@ -106,7 +106,7 @@ class Table:
         # `INTEGER PRIMARY KEY` would make the key the rowid, and the order of unsorted results that of the keys.
         key = key.replace("INTEGER NOT NULL", "INT NOT NULL")
         rest = [
-            f"{quote(name)} {column.declaration}"
+            f"{quoted(name)} {column.declaration}"
             for name, column in list(zip(self.properties, self.columns, strict=True))[1:]
         ]
         return [
@@ -116,19 +116,19 @@ class Table:
 
     def add_column_sql(self, name: str) -> list[str]:
         declaration = self.columns[self.place[name]].declaration
-        return [f"ALTER TABLE {self.sql_name} ADD COLUMN {quote(name)} {declaration}", *self.index_sql(name)]
+        return [f"ALTER TABLE {self.sql_name} ADD COLUMN {quoted(name)} {declaration}", *self.index_sql(name)]
 
     def index_sql(self, name: str) -> list[str]:
         prop = self.cls.properties[name]
         if name == PRIMARY_KEY or not (prop.indexed or prop.type == "object"):
             return []
-        index = quote(f"__index_{self.name}_{name}")
-        return [f"CREATE INDEX IF NOT EXISTS {index} ON {self.sql_name} ({quote(name)})"]
+        index = quoted(f"__index_{self.name}_{name}")
+        return [f"CREATE INDEX IF NOT EXISTS {index} ON {self.sql_name} ({quoted(name)})"]
 
     def update_sql(self, names: Iterable[str]) -> str:
         """Parameters: the values of `names`, the revision, the key. Unlike an upsert it counts as a change even if
         the values are the same: so does a write in Realm."""
-        sets = ", ".join(f"{quote(name)} = ?" for name in names)
+        sets = ", ".join(f"{quoted(name)} = ?" for name in names)
         return f"UPDATE {self.sql_name} SET {sets}, {REVISION} = ? WHERE _id = ?"
 
     # --- conversions -------------------------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ from typing import IO, Literal
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
-from .. import __version__
-from ..core.client_session import (
+from realm_sync import __version__
+from realm_sync.core.client_session import (
     ApplyDownload,
     ClientSession,
     DropParts,
@@ -39,9 +39,10 @@ from ..core.client_session import (
     StoreBound,
     StorePart,
 )
-from ..core.errors import ProtocolError
-from ..core.messages import SUBPROTOCOL, Error, Rejected, decode_from_server, encode
-from ..core.schema import ObjectSchema
+from realm_sync.core.errors import ProtocolError
+from realm_sync.core.messages import SUBPROTOCOL, Error, Rejected, decode_from_server, encode
+from realm_sync.core.schema import ObjectSchema
+
 from .app import User
 from .errors import (
     AppError,

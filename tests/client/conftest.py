@@ -1,4 +1,4 @@
-"""Fixtures of the client's tests: a small world, a fake server, a user who is logged in, realms that are closed again."""
+"""Fixtures of the client's tests: a small world, a fake server, a user who is logged in, realms that get closed."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ def make_user(url: str, directory: Path, id: str = "nora") -> User:
     app = LocalApp("realm-sync", base_url="http://127.0.0.1:1", base_file_path=directory)
     app.sync_address = url
     record = {
-        "id": id, "provider": "local-userpass", "state": "LoggedIn", "access_token": jwt(sub=id), "refresh_token": jwt(sub=id),
+        "id": id, "provider": "local-userpass", "state": "LoggedIn",
+        "access_token": jwt(sub=id), "refresh_token": jwt(sub=id),
     }  # fmt: skip
     app._users[id] = User(app, record)
     app._current = id
