@@ -75,6 +75,4 @@ LANGUAGE_CODE = "en"
 STATIC_URL = "static/"
 STATIC_ROOT = ROOT / "staticfiles"
 
-REALM_SYNC = {
-    "APP_ID": "demo",
-}
+REALM_SYNC: dict[str, object] = {}  # every key has a default: realm_sync/conf.py

@@ -53,7 +53,7 @@ def test_the_system_check_has_no_complaints(demo: Server) -> None:
 
 @pytest.mark.parametrize("username", ["nora", "noah", "sol", "admin"])
 def test_users_of_the_page_can_log_in_as_clients(demo: Server, username: str) -> None:
-    url = f"{demo.url}/api/client/v2.0/app/demo/auth/providers/local-userpass/login"
+    url = f"{demo.url}/api/client/v2.0/app/realm-sync/auth/providers/local-userpass/login"
     body = json.dumps({"username": username, "password": "demo"}).encode()
     with urlopen(Request(url, body, {"Content-Type": "application/json"})) as response:
         assert json.load(response)["access_token"]
