@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import AppConfig
+from django.db import connections
 from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate
 from django.db.utils import OperationalError
 from django.utils.module_loading import autodiscover_modules
 
@@ -27,7 +29,19 @@ class RealmSyncConfig(AppConfig):
 
         MigrationWriter.register_serializer(ObjectId, ObjectIdSerializer)
         connection_created.connect(prepare_sqlite, dispatch_uid="realm_sync.prepare_sqlite")
+        # Sent once per migrate for every app, after the migrations of all of them: Django's table rebuilds on SQLite
+        # drop triggers, whichever app they belong to, and then they are back.
+        post_migrate.connect(install_triggers, sender=self, dispatch_uid="realm_sync.install_triggers")
         autodiscover_modules("sync")
+
+
+def install_triggers(using: str, **kwargs: Any) -> None:
+    """Puts the triggers where the registry wants them (R1) after a migrate."""
+    from . import capture
+    from .conf import settings
+
+    if using == settings.DATABASE:
+        capture.install(connections[using])
 
 
 def prepare_sqlite(connection: Any, **kwargs: Any) -> None:

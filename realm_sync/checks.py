@@ -22,14 +22,17 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from django.apps import AppConfig
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections, models
 
+from . import capture
 from .conf import Settings, settings
 from .core.schema import KEY_TYPES
+from .models import Change
 from .registry import LONGEST_KEY, ModelSync, realm_type, refusal, registry
 
 TAG = "realm_sync"
+VENDORS = ("sqlite", "postgresql")
 
 
 @register(TAG)
@@ -81,7 +84,7 @@ def check_project(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any)
         problem = f'REALM_SYNC["DATABASE"] is {alias!r}, and DATABASES has no such alias.'
         return [*found, Error(problem, hint=f"Use one of {aliases}.", id="realm_sync.E002")]
     connection = connections[alias]
-    if connection.vendor not in ("sqlite", "postgresql"):
+    if connection.vendor not in VENDORS:
         problem = (
             f"The database {alias!r} is {connection.display_name}; realm_sync has triggers for SQLite and PostgreSQL."
         )
@@ -94,6 +97,29 @@ def check_project(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any)
             hint = f'Write "OPTIONS": {{"timeout": 20, "transaction_mode": "IMMEDIATE"}} in DATABASES["{alias}"].'
             found.append(Warning(problem, hint=hint, id="realm_sync.W001"))
     return found
+
+
+@register(TAG, Tags.database)
+def check_triggers(
+    app_configs: Sequence[AppConfig] | None = None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """A warning, not an error: migrate runs this check first, and is what mends it."""
+    if settings.DATABASE not in (databases or ()):
+        return []
+    connection = connections[settings.DATABASE]
+    if connection.vendor not in VENDORS or Change._meta.db_table not in connection.introspection.table_names():
+        return []
+    wrong = [row for row in capture.status(connection) if row.state != "INSTALLED"]
+    if not wrong:
+        return []
+    states = ", ".join(sorted({f"{row.table} ({row.state})" for row in wrong}))
+    return [
+        Warning(
+            f"Triggers are not as they should be, and changes may not reach clients: {states}.",
+            hint="Run manage.py migrate, or manage.py realm_sync triggers --repair.",
+            id="realm_sync.W003",
+        )
+    ]
 
 
 @register(TAG)

@@ -12,8 +12,8 @@ from django.db import connections, models
 from django.test import override_settings
 from django.test.utils import isolate_apps
 
-from realm_sync import sync
-from realm_sync.checks import check_bindings, check_classes, check_project, check_settings
+from realm_sync import capture, sync
+from realm_sync.checks import check_bindings, check_classes, check_project, check_settings, check_triggers
 from realm_sync.conf import Settings, settings
 from realm_sync.registry import Registry
 from tests.testapp.models import Airfield, Team
@@ -243,6 +243,26 @@ def test_objects_that_clients_could_never_create_are_noticed():
         message, _ = of((runway, RULES | options))["W005"]
         assert message.startswith("Clients cannot create objects: they do not write length, which may not be null")
     assert of((runway, {"fields": [], "readable_by": RULES["readable_by"]})) == {}
+
+
+def test_missing_and_outdated_triggers_are_a_warning_until_repaired(each_database):
+    connection = connections[each_database]
+    assert check_triggers(databases=[each_database]) == []
+    capture.uninstall(connection)
+    assert check_triggers() == check_triggers(databases=["another"]) == []
+    message, hint = found(check_triggers(databases=[each_database]))["W003"]
+    assert message.startswith("Triggers are not as they should be") and "testapp_team (MISSING)" in message
+    assert hint == "Run manage.py migrate, or manage.py realm_sync triggers --repair."
+    call_command("migrate", database=each_database, verbosity=0)
+    assert check_triggers(databases=[each_database]) == []
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+def test_the_first_migrate_is_not_told_about_triggers(each_database, tmp_path):
+    connections[each_database].close()
+    connections.settings[each_database]["NAME"] = tmp_path / "new.sqlite3"
+    del connections[each_database]
+    assert check_triggers(databases=[each_database]) == []
 
 
 def test_checks_of_one_app_stay_with_that_app():

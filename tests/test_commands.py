@@ -9,11 +9,17 @@ from types import ModuleType
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connections
+from django.test import override_settings
 
+from realm_sync import capture
 from realm_sync.core.schema import parse_class
 from realm_sync.management.commands.realm_sync import models_text
+from realm_sync.models import Change
 from realm_sync.registry import registry
+from tests.testapp.models import Team
 
 
 def run(*arguments, **options):
@@ -159,6 +165,40 @@ def test_files_that_cannot_be_models_are_refused(tmp_path, content, problem):
         run("models", str(path))
     with pytest.raises(CommandError, match="cannot be read: No such file"):
         run("models", str(tmp_path / "missing.json"))
+
+
+def test_triggers_are_shown_and_repaired(each_database):
+    assert "INSTALLED" in run("triggers") and "MISSING" not in run("triggers")
+    with connections[each_database].cursor() as cursor:
+        for row in capture.status(connections[each_database]):
+            if row.table.endswith("testapp_team"):
+                on = f" ON {row.table}" if each_database == "postgres" else ""
+                cursor.execute(f"DROP TRIGGER {row.name}{on}")
+    shown = run("triggers")
+    assert "MISSING" in shown and "INSTALLED" in shown
+    assert "MISSING" not in run("triggers", "--repair")
+    Team.objects.create(name="North")
+    assert Change.objects.filter(class_name="Team").count() == 1
+
+
+def test_old_history_is_pruned(each_database):
+    Team.objects.create(name="North")
+    assert run("prune").startswith("Removed 0 changes older than 30 days.")
+    Change.objects.update(timestamp=0)
+    Team.objects.create(name="South")
+    with override_settings(REALM_SYNC=settings.REALM_SYNC | {"HISTORY_DAYS": 7}):
+        assert run("prune").startswith("Removed 1 changes older than 7 days.")
+    assert [change.kind for change in Change.objects.all()] == ["insert"]
+    assert run("prune", "--days", "0").startswith("Removed")
+    with pytest.raises(CommandError, match="'soon' is not a number of days"):
+        run("prune", "--days", "soon")
+
+
+def test_the_epoch_is_shown_and_renewed(each_database):
+    first = run("epoch")
+    assert first.strip() and run("epoch") == first
+    renewed = run("epoch", "--renew")
+    assert renewed != first and run("epoch") == renewed
 
 
 def test_an_unknown_verb_lists_the_known_ones():
