@@ -1,0 +1,265 @@
+"""Sessions against a real database: what a client is told, live and after being away, and what it can make others see."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from realm_sync import sync
+from realm_sync.conf import settings as conf
+from realm_sync.core import messages as m
+from realm_sync.models import ClientFile, SubscriptionSet
+from tests.testapp.models import Inspection
+from tests.wire import Wire
+from tests.world import World, db
+
+
+def create(**values: Any) -> m.Create:
+    return m.Create(class_name="Inspection", id=str(uuid.uuid4()), values=values)
+
+
+async def test_a_new_file_is_named_and_gets_what_it_subscribes_to(world: World) -> None:
+    mine, theirs = world.inspection(), world.inspection(world.south)
+    async with Wire(world.nora) as wire:
+        bound = await wire.next(m.Bound)
+        assert wire.file is not None and {cls.name for cls in bound.schema} >= {"Inspection", "Airfield"}
+        assert wire.objects == {}
+        await wire.subscribe("Inspection: TRUEPREDICATE", 'Airfield: country == "ED"')
+        assert set(wire.of("Inspection")) == {str(mine.pk)}, f"{theirs.pk} is none of hers"
+        assert wire.of("Airfield")["EDDM"]["name"] == "Munich" and len(wire.of("Airfield")) == 1
+
+
+async def test_any_writer_reaches_a_subscribed_client(world: World) -> None:
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection: priority < 5")
+        one = await db(world.inspection)
+        await wire.until(lambda: str(one.pk) in wire.of("Inspection"))
+        await db(Inspection.objects.filter(pk=one.pk).update, title="Fence")
+        await wire.until(lambda: wire.of("Inspection")[str(one.pk)]["title"] == "Fence")
+        await db(Inspection.objects.filter(pk=one.pk).update, priority=9)
+        await wire.until(lambda: not wire.of("Inspection"))
+        await db(Inspection.objects.filter(pk=one.pk).update, priority=1)
+        await wire.until(lambda: str(one.pk) in wire.of("Inspection"))
+        await db(Inspection.objects.all().delete)
+        await wire.until(lambda: not wire.of("Inspection"))
+
+
+async def test_an_upload_reaches_the_table_its_writer_and_others(world: World) -> None:
+    async with Wire(world.nora) as wire, Wire(world.nora) as other:
+        await wire.subscribe("Inspection")
+        await other.subscribe("Inspection")
+        step = create(**world.values(priority=3))
+        await wire.write(step)
+        row = await db(Inspection.objects.get, pk=step.id)
+        assert (row.title, row.airfield_id, row.priority, row.status) == ("Windsock", "ENSB", 3, "planned")
+        assert wire.of("Inspection")[step.id]["priority"] == 3 and wire.rejected == []
+        await other.until(lambda: step.id in other.of("Inspection"))
+        await wire.write(m.Update(class_name="Inspection", id=step.id, values={"title": "Done"}))
+        await other.until(lambda: other.of("Inspection")[step.id]["title"] == "Done")
+        await wire.write(m.Delete(class_name="Inspection", id=step.id))
+        await other.until(lambda: not other.of("Inspection"))
+        assert not await db(Inspection.objects.exists)
+
+
+async def test_a_file_that_was_away_gets_the_difference(world: World) -> None:
+    kept, gone, moved = (world.inspection(title=title) for title in ("kept", "gone", "moved"))
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        assert len(wire.objects) == 3
+    await db(gone.delete)
+    await db(Inspection.objects.filter(pk=moved.pk).update, team=world.south)
+    await db(Inspection.objects.filter(pk=kept.pk).update, notes="seen")
+    new = await db(world.inspection, title="new")
+    async with Wire(world.nora, wire) as wire:
+        await wire.mark()
+        assert set(wire.of("Inspection")) == {str(kept.pk), str(new.pk)}
+        assert wire.of("Inspection")[str(kept.pk)]["notes"] == "seen"
+        puts = [
+            image for it in wire.log if isinstance(it, m.Download) for changes in it.changes for image in changes.put
+        ]
+        assert [image["title"] for image in puts] == ["new"], "the difference, never everything again"
+
+
+async def test_changing_the_set_sends_the_difference(world: World) -> None:
+    low, high = world.inspection(priority=1), world.inspection(priority=9)
+    both = world.inspection(priority=5)
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection: priority < 6")
+        wire.log.clear()
+        await wire.subscribe("Inspection: priority > 4")
+        assert set(wire.of("Inspection")) == {str(high.pk), str(both.pk)}
+        [download] = [it for it in wire.log if isinstance(it, m.Download) and it.query_version == 2]
+        [changes] = [it for it in download.changes if it.put], [it for it in download.changes if it.erase]
+        assert [image["_id"] for it in changes[0] for image in it.put] == [str(high.pk)]
+        assert [id for it in changes[1] for id in it.erase] == [str(low.pk)]
+        await db(Inspection.objects.filter(pk=low.pk).update, title="unseen")
+        await wire.mark()
+        assert str(low.pk) not in wire.of("Inspection")
+
+
+async def test_access_that_changes_is_followed_by_the_difference(world: World) -> None:
+    north, south = world.inspection(), world.inspection(world.south)
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        assert set(wire.of("Inspection")) == {str(north.pk)}
+
+        def move() -> None:
+            world.north.members.remove(world.nora)
+            world.south.members.add(world.nora)
+            sync.access_changed(world.nora)
+
+        await db(move)
+        await wire.until(lambda: set(wire.of("Inspection")) == {str(south.pk)})
+        await db(Inspection.objects.filter(pk=north.pk).update, title="not hers any more")
+        await db(Inspection.objects.filter(pk=south.pk).update, title="hers now")
+        await wire.until(lambda: wire.of("Inspection")[str(south.pk)]["title"] == "hers now")
+        assert set(wire.of("Inspection")) == {str(south.pk)}
+
+    def move_back() -> None:
+        world.south.members.remove(world.nora)
+        world.north.members.add(world.nora)
+        sync.access_changed(world.nora)
+
+    await db(move_back)
+    async with Wire(world.nora, wire) as wire:
+        await wire.mark()
+        assert set(wire.of("Inspection")) == {str(north.pk)}, "also if it changed while the file was away"
+
+
+async def test_states_of_the_set_are_kept_for_the_admin(world: World) -> None:
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection: priority == 1")
+        await wire.subscribe("Inspection: priority == 2")
+        await wire.mark()
+
+        def states() -> dict[int, str]:
+            return dict(SubscriptionSet.objects.values_list("query_version", "state"))
+
+        for _ in range(100):
+            if (found := await db(states)) == {1: "superseded", 2: "complete"}:
+                break
+            await asyncio.sleep(0.02)
+        assert found == {1: "superseded", 2: "complete"}
+
+
+async def test_a_client_that_does_not_acknowledge_is_caught_up_later(world: World, settings: Any) -> None:
+    settings.REALM_SYNC = {**settings.REALM_SYNC, "WINDOW": 4}
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        wire.acknowledges = False
+        sent = wire.received
+        one = await db(world.inspection)
+        for number in range(30):
+            await db(Inspection.objects.filter(pk=one.pk).update, priority=number)
+        await asyncio.sleep(0.3)
+        assert wire.received - sent <= 4, "no more than the window is under way"
+        wire.acknowledges = True
+        wire.send(m.Upload(received=wire.received))
+        await wire.until(lambda: wire.of("Inspection")[str(one.pk)]["priority"] == 29)
+        assert wire.received - sent <= 8, "what was missed came folded"
+
+
+@pytest.mark.parametrize("size", [3, 700])
+async def test_a_bootstrap_of_several_parts_is_applied_as_a_whole(world: World, settings: Any, size: int) -> None:
+    settings.REALM_SYNC = {**settings.REALM_SYNC, "DOWNLOAD_BYTES": 20_000, "WINDOW": 3}
+    await db(
+        Inspection.objects.bulk_create,
+        [Inspection(team=world.north, airfield_id="EDDM", title=f"{number} " + "é" * 60) for number in range(size)],
+    )
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        assert len(wire.of("Inspection")) == size
+        downloads = [it for it in wire.log if isinstance(it, m.Download) and it.query_version == 1]
+        assert [it.batch_state for it in downloads] == ["more"] * (len(downloads) - 1) + ["last"]
+        assert [it.progress for it in downloads] == sorted(it.progress for it in downloads) and downloads[
+            -1
+        ].progress == 1
+        assert (len(downloads) > 1) == (size > 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"epoch": "another"}, "DivergingHistories"),
+        ({"progress": m.Progress(server_version=10**15, view=1)}, "BadServerVersion"),
+        ({"progress": m.Progress(server_version=1, client_version=99, view=1)}, "BadClientVersion"),
+        ({"progress": m.Progress(server_version=1, view=99)}, "BadServerVersion"),
+        ({"client_file": m.ClientFile(ident=1, salt="1")}, "BadClientFileIdent"),
+        ({"client_file": m.ClientFile(ident=2**62, salt="1")}, "BadClientFileIdent"),
+        ({"token": "not.a.token"}, "AuthError"),
+    ],
+)
+async def test_a_file_that_cannot_go_on_is_told_what_to_do(world: World, change: dict[str, Any], code: str) -> None:
+    async with Wire(world.nora) as first:
+        await first.subscribe("Inspection")
+    if "epoch" in change:
+        first.progress = m.Progress()
+    async with Wire(world.nora, first, **change) as wire:
+        error = await wire.ended()
+        assert error.code == code and error.action == ("reauthenticate" if code == "AuthError" else "reset")
+
+
+async def test_another_users_file_is_not_opened(world: World) -> None:
+    async with Wire(world.nora) as first:
+        await first.subscribe("Inspection")
+    async with Wire(world.sol, first) as wire:
+        assert (await wire.ended()).code == "UserMismatch"
+
+
+async def test_a_file_marked_for_reset_is_sent_away(world: World) -> None:
+    async with Wire(world.nora) as first:
+        await first.subscribe("Inspection")
+    await db(ClientFile.objects.filter(ident=first.file.ident).update, reset_reason="Asked for by an operator.")
+    async with Wire(world.nora, first) as wire:
+        error = await wire.ended()
+        assert (error.code, error.action, error.message) == ("ClientReset", "reset", "Asked for by an operator.")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["Inspection: priority >", "Inspection: colour == 1", "Inspection: TRUEPREDICATE SORT(title ASC)", "Nothing: TRUEPREDICATE",
+     "Inspection: TRUEPREDICATE LIMIT(3)", "Inspection: team.name == 'North'", "Inspection: " + "(" * 5000, "Inspection: priority == 'x'"],
+)  # fmt: skip
+async def test_a_set_that_is_refused_leaves_the_one_before_in_force(world: World, query: str) -> None:
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        wire.query(query)
+        refused = await wire.next(m.QueryError)
+        assert refused.query_version == 2 and refused.message
+        one = await db(world.inspection)
+        await wire.until(lambda: str(one.pk) in wire.of("Inspection"))
+        wire.query("Inspection: priority == 7")
+        await wire.until(lambda: wire.progress.query_version == 3 and not wire.objects)
+
+
+async def test_bad_input_ends_one_session_and_no_other(world: World) -> None:
+    async with Wire(world.nora) as good:
+        await good.subscribe("Inspection")
+        for frame in ("{", None, '{"type":"nothing"}', "x" * (conf.MAX_MESSAGE_BYTES + 1), m.encode(m.Bind())):
+            async with Wire(world.nora) as bad:
+                await bad.next(m.Bound)
+                bad.send(frame)
+                assert (await bad.ended()).action == "stop"
+        one = await db(world.inspection)
+        await good.until(lambda: str(one.pk) in good.of("Inspection"))
+
+
+async def test_a_deactivated_user_is_ended_within_seconds(world: World, settings: Any) -> None:
+    settings.REALM_SYNC = {**settings.REALM_SYNC, "RECHECK_SECONDS": 0.1}
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        world.nora.is_active = False
+        await db(world.nora.save)
+        assert (await wire.ended()).code == "UserDisabled"
+
+
+async def test_nobody_in_particular_sees_nothing(world: World) -> None:
+    world.inspection()
+    stranger = await db(get_user_model().objects.create_user, "stranger")
+    async with Wire(stranger) as wire:
+        await wire.subscribe("Inspection", "Team", "Airfield")
+        assert wire.of("Inspection") == {} and wire.of("Team") == {} and len(wire.of("Airfield")) == 3
