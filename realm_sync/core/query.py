@@ -639,7 +639,10 @@ def _from_python(value: Any, item: Argument) -> tuple[str, Any]:
         case Decimal():
             return "number", _NAN if value.is_nan() else value
         case str():
-            return _text(str(value))
+            try:
+                return _text(str(value))
+            except UnicodeEncodeError:
+                raise QueryError(f"Argument ${item.index} holds a lone surrogate.", "", item.position) from None
         case bytes() | bytearray() | memoryview():
             return "data", bytes(value)
         case datetime():
@@ -1258,7 +1261,7 @@ def _path_text(path: Path) -> str:
 def _index_text(index: Index) -> str:
     value = index.value
     if isinstance(value, str):
-        return "*" if value == "STAR" else value
+        return value
     return _operand_text(value)
 
 

@@ -1,0 +1,166 @@
+"""What the operators mean: Python closures and the client's SQL on the vectors, and the corners of each operator."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import time
+from base64 import b64decode
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from realm_sync.core.predicate import apply_clauses, arithmetic, compile_predicate, fold, like_pattern
+from realm_sync.core.query import MAX_DEPTH, not_
+from realm_sync.core.sql import quoted, register_functions, to_order, to_where
+from tests.core.test_query import INSPECTION, SCHEMA, VECTORS, argument, bound
+
+OBJECTS: list[dict[str, Any]] = VECTORS["objects"]
+COLUMNS = {"bool": "INTEGER", "int": "INTEGER", "float": "REAL", "double": "REAL", "data": "BLOB"}
+
+
+def stored(kind: str, wire: Any) -> Any:
+    """A wire value as the client's store keeps it."""
+    if wire is None:
+        return None
+    if kind == "int":
+        return int(wire)
+    if kind in ("float", "double"):
+        return {"Infinity": math.inf, "-Infinity": -math.inf}.get(wire, wire) if isinstance(wire, str) else wire
+    return b64decode(wire) if kind == "data" else wire
+
+
+@pytest.fixture(scope="module")
+def store() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    register_functions(connection)
+    kinds = {name: SCHEMA.wire_type(prop) for name, prop in INSPECTION.properties.items()}
+    columns = ", ".join(f"{quoted(name)} {COLUMNS.get(kind, 'TEXT')}" for name, kind in kinds.items())
+    connection.execute(f"CREATE TABLE Inspection ({columns})")
+    for image in OBJECTS:
+        values = [stored(kind, image[name]) for name, kind in kinds.items()]
+        connection.execute(f"INSERT INTO Inspection VALUES ({', '.join('?' * len(values))})", values)
+    return connection
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["query"])
+def test_python_selects(case: dict[str, Any]) -> None:
+    query = bound(case["query"], *argument(case.get("args", [])))
+    matches = compile_predicate(query.predicate, INSPECTION, SCHEMA)
+    selected = [image for image in OBJECTS if matches(image)]
+    assert [image["_id"] for image in apply_clauses(selected, query.clauses, INSPECTION, SCHEMA)] == case["keys"]
+    never = compile_predicate(not_(query.predicate), INSPECTION, SCHEMA)
+    assert [image for image in OBJECTS if not never(image)] == selected
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["query"])
+def test_the_client_store_selects(case: dict[str, Any], store: sqlite3.Connection) -> None:
+    query = bound(case["query"], *argument(case.get("args", [])))
+    where, params = to_where(query.predicate, INSPECTION, SCHEMA)
+    order = to_order(query.clauses, INSPECTION, SCHEMA) or "rowid"
+    keys = [key for (key,) in store.execute(f'SELECT "_id" FROM Inspection WHERE {where} ORDER BY {order}, rowid', params)]
+    if any(word in case["query"] for word in ("LIMIT(", "DISTINCT(")):
+        assert set(case["keys"]) <= set(keys)
+    else:
+        assert keys == case["keys"]
+
+
+def test_a_missing_key_is_null() -> None:
+    assert compile_predicate(bound("note == null AND NOT priority > 3 AND team == null").predicate, INSPECTION, SCHEMA)({})
+
+
+@pytest.mark.parametrize(
+    ("operator", "left", "right", "result"),
+    [
+        ("+", 2**63 - 1, 1, -(2**63)),
+        ("-", -(2**63), 1, 2**63 - 1),
+        ("*", 2**62, 4, 0),
+        ("/", 7, 2, 3),
+        ("/", -7, 2, -3),
+        ("/", 7, -2, -3),
+        ("/", 0, 0, 2**63 - 1),
+        ("/", -1, 0, -(2**63)),
+        ("/", -(2**63), -1, -(2**63)),
+        ("/", None, 0, None),
+    ],
+)
+def test_integer_arithmetic(operator: str, left: Any, right: Any, result: Any) -> None:
+    assert arithmetic(operator, "int", left, right) == result
+
+
+def test_other_arithmetic() -> None:
+    assert arithmetic("/", "double", 1.0, 0.0) == math.inf
+    assert arithmetic("/", "double", 1.0, -0.0) == -math.inf
+    assert math.isnan(arithmetic("/", "double", 0.0, 0))
+    assert arithmetic("*", "double", 1e300, 1e300) == math.inf
+    assert arithmetic("/", "decimal128", Decimal(1), Decimal(3)) == Decimal("0." + "3" * 34)
+    assert arithmetic("/", "decimal128", Decimal(1), Decimal(0)) == Decimal("Infinity")
+    assert arithmetic("+", "decimal128", 0.1, Decimal("0.2")) == Decimal("0.3")
+
+
+def test_folding() -> None:
+    assert fold("ÀÖØÞ×÷ßŸΩЯ") == "àöøþ×÷ßŸΩЯ"
+    assert fold("Straße") == "straße"
+    assert fold(b"A\xc3\x84") == b"a\xc3\x84"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "yes", "no"),
+    [
+        ("", [""], ["a"]),
+        ("*", ["", "a\nb"], []),
+        ("?", ["a", "😀", "\n"], ["", "ab"]),
+        ("a*a", ["aa", "aba"], ["a"]),
+        ("*ab*", ["ab", "xaby"], ["a b"]),
+        ("a*b*c", ["abc", "axbxbxc"], ["acb", "abcd"]),
+        ("?*?", ["ab", "abc"], ["a"]),
+        ("*?b", ["ab", "aab"], ["b"]),
+        ("[a].%_", ["[a].%_"], ["a.%_"]),
+        (b"a?*", [b"ab", b"a\xc3\xc3"], [b"a"]),
+    ],
+)
+def test_like(pattern: Any, yes: list[Any], no: list[Any]) -> None:
+    matches = like_pattern(pattern)
+    assert all(map(matches, yes)) and not any(map(matches, no))
+
+
+def test_like_never_backtracks() -> None:
+    start = time.perf_counter()
+    assert not like_pattern("*a" * 40 + "*b")("a" * 5_000)
+    assert time.perf_counter() - start < 0.2
+
+
+@pytest.mark.parametrize(
+    "levels",
+    ["(priority == 1 AND (note == null OR {}))", "NOT (title == 'x' OR {})", "(NOT {} AND done != true)", "(hours <= 1 AND {})"],
+)
+def test_the_deepest_queries_pass_sqlite(levels: str, store: sqlite3.Connection) -> None:
+    text = "visits < priority"
+    while True:
+        deeper = levels.format(text)
+        if deeper.count("(") + deeper.count("NOT ") > MAX_DEPTH:
+            break
+        text = deeper
+    node = bound(text).predicate
+    where, params = to_where(node, INSPECTION, SCHEMA)
+    found = {key for (key,) in store.execute(f'SELECT "_id" FROM Inspection WHERE {where}', params)}
+    matches = compile_predicate(node, INSPECTION, SCHEMA)
+    assert found == {image["_id"] for image in OBJECTS if matches(image)}
+
+
+def test_the_deepest_arithmetic_passes_sqlite(store: sqlite3.Connection) -> None:
+    for text in ("visits" + " + 1" * 16 + " == 19", "visits == " + "(1 + " * 12 + "visits" + ")" * 12):
+        where, params = to_where(bound(text).predicate, INSPECTION, SCHEMA)
+        store.execute(f'SELECT "_id" FROM Inspection WHERE {where}', params).fetchall()
+
+
+def test_long_lists_pass_sqlite(store: sqlite3.Connection) -> None:
+    for prop, values in (("title", [str(n) for n in range(40_000)] + ["Apron"]), ("priority", [*range(2, 40_000), None])):
+        where, params = to_where(bound(f"{prop} IN $0", values).predicate, INSPECTION, SCHEMA)
+        found = [key for (key,) in store.execute(f'SELECT "_id" FROM Inspection WHERE {where}', params)]
+        assert found == (["c"] if prop == "title" else ["b", "c"])
+
+
+def test_names_are_quoted_in_sql() -> None:
+    assert quoted('a"b') == '"a""b"'
