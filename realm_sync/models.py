@@ -62,6 +62,8 @@ class Epoch(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     epoch = models.CharField(max_length=32)
+    pruned_upto = models.BigIntegerField(default=0)
+    """History up to this version is gone; a client file that has not seen it all must start over."""
     created = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -76,6 +78,8 @@ class Origin(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     ident = models.BigIntegerField(default=0)
+    timestamp = models.BigIntegerField(null=True)
+    """Milliseconds since 1970 for what is written meanwhile; null: now."""
 
     def __str__(self) -> str:
         return str(self.ident)

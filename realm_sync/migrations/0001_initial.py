@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ('epoch', models.CharField(max_length=32)),
+                ('pruned_upto', models.BigIntegerField(default=0)),
                 ('created', models.DateTimeField(auto_now_add=True)),
             ],
         ),
@@ -28,6 +29,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ('ident', models.BigIntegerField(default=0)),
+                ('timestamp', models.BigIntegerField(null=True)),
             ],
         ),
         migrations.CreateModel(

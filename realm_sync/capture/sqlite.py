@@ -1,0 +1,278 @@
+"""Capture on SQLite: row-level triggers that write the history, built from functions that every SQLite has.
+
+Decides the SQL of images, triggers and their bookkeeping. The triggers fire for any program that opens the file, so
+they use nothing that Python registers. Does not know when to install: `capture` is its only caller.
+
+REPLACE (`INSERT OR REPLACE`, `UPDATE OR REPLACE`) removes rows without firing their delete triggers. So triggers that
+run before note the rows whose keys collide in the table `realm_sync_replaced`, and those that run after log the ones
+that are gone. A collision that ends otherwise (IGNORE, an upsert) leaves a note which is harmless: notes of rows that
+are still there log nothing, and whatever removes a row the usual way removes its note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import models
+
+from ..registry import ModelSync
+from .columns import PREFIX, Trigger, decimal_field, literal, storage, trigger_name
+
+_SAFE = "BETWEEN -9007199254740992 AND 9007199254740992"
+NEXT_VERSION = "coalesce((SELECT max(id) FROM realm_sync_change), 0) + 1"
+"""The id that the next row gets; equal to it because prune() keeps the newest row. `sqlite_sequence` would not do:
+SQLite updates it at the end of a statement, when its triggers have fired for every row."""
+NOW = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+"""Milliseconds since 1970."""
+_ORIGIN = "coalesce((SELECT ident FROM realm_sync_origin), 0)"
+_LOG = "INSERT INTO realm_sync_change (version, class, object_id, kind, before, after, timestamp, origin)"
+_NOTES = "CREATE TABLE IF NOT EXISTS realm_sync_replaced (class, key, object_id, before)"
+_BASE64 = "'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'"
+
+
+def quote(name: str) -> str:
+    return name if name.startswith('"') and name.endswith('"') else f'"{name}"'
+
+
+def value_sql(field: Any, column: str) -> str:
+    """The JSON value of a column as text, `null` for NULL (R12)."""
+    kind = storage(field)
+    text = _text(field, column)
+    if kind == "string":
+        # Of an address or a key too: json_quote() escapes what Realm strings may hold, and turns NULL into null.
+        return f"json_quote({column})"
+    if kind == "double" or kind == "float":
+        return (
+            f"CASE WHEN {column} IS NULL THEN 'null' WHEN {column} = 9e999 THEN '\"Infinity\"'"
+            f" WHEN {column} = -9e999 THEN '\"-Infinity\"' ELSE {text} END"
+        )
+    if kind == "bigint":
+        return f"CASE WHEN {column} {_SAFE} THEN {text} WHEN {column} IS NULL THEN 'null' ELSE json_quote({text}) END"
+    if kind in ("bool", "int"):
+        return f"coalesce({text}, 'null')"
+    if kind in ("decimal128", "address"):
+        return f"json_quote({text})"
+    return f"coalesce('\"' || {text} || '\"', 'null')"
+
+
+def _text(field: Any, column: str) -> str:
+    """The value of a column as plain text: its wire value without quotes; NULL for NULL."""
+    match storage(field):
+        case "bool":
+            return f"CASE {column} WHEN 0 THEN 'false' WHEN 1 THEN 'true' END"
+        case "int" | "bigint":
+            return f"CAST({column} AS TEXT)"
+        case "float" | "double":
+            # 17 digits would do if SQLite rounded exactly beyond 1e200 or so; with 18 every double reads back equal.
+            return f"printf('%!.18g', {column})"
+        case "fixed":
+            return _fixed(decimal_field(field), column)
+        case "data":
+            return _base64(column)
+        case "date":
+            return (
+                f"CASE length({column})"
+                f" WHEN 26 THEN substr({column}, 1, 10) || 'T' || substr({column}, 12) || 'Z'"
+                f" WHEN 19 THEN substr({column}, 1, 10) || 'T' || substr({column}, 12) || '.000000Z'"
+                # Not as Django writes it: with an offset, without seconds …
+                f" ELSE strftime('%Y-%m-%dT%H:%M:%f000Z', {column}) END"
+            )
+        case "day":
+            return f"substr({column}, 1, 10) || 'T00:00:00.000000Z'"
+        case "uuid":
+            parts = " || '-' || ".join(
+                f"substr({column}, {start}, {size})" for start, size in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+            )
+            return f"lower({parts})"
+        case _:
+            return column
+
+
+def _fixed(field: models.DecimalField, column: str) -> str:
+    """A DecimalField is stored as a double or an integer, and Django reads it with 15 digits."""
+    places = field.decimal_places or 0
+    if (field.max_digits or 0) > 15:
+        column = f"CAST(printf('%.14e', {column}) AS REAL)"
+    text = f"printf('%.{places}f', {column})"
+    if places:
+        text = f"rtrim(rtrim({text}, '0'), '.')"
+    return f"CASE WHEN {column} IS NOT NULL THEN CASE round({column}, {places}) WHEN 0 THEN '0' ELSE {text} END END"
+
+
+def _base64(column: str) -> str:
+    """Base64 without WITH, which triggers may not use: a row of json_each for every three bytes, as six hex digits.
+
+    About 1.3 µs a byte.
+    """
+
+    def digit(position: int) -> str:
+        return f"instr('123456789ABCDEF', substr(h, {position}, 1))"
+
+    letters = (
+        f"{digit(1)} * 4 + {digit(2)} / 4",
+        f"{digit(2)} % 4 * 16 + {digit(3)}",
+        f"{digit(4)} * 4 + {digit(5)} / 4",
+        f"{digit(5)} % 4 * 16 + {digit(6)}",
+    )
+    quartet = " || ".join(f"substr({_BASE64}, {letter} + 1, 1)" for letter in letters)
+    data = f"CAST({column} AS BLOB)"
+    size = f"length({data})"
+    rows = f"json_each('[' || rtrim(replace(hex(zeroblob(({size} + 2) / 3)), '00', '0,'), ',') || ']')"
+    encoded = (
+        f"(SELECT group_concat({quartet}, '')"
+        f" FROM (SELECT hex(substr({data}, key * 3 + 1, 3)) || '0000' AS h FROM {rows}))"
+    )
+    return (
+        f"CASE {size} WHEN 0 THEN ''"
+        f" ELSE substr({encoded}, 1, ({size} * 4 + 2) / 3) || substr('==', 1, (3 - {size} % 3) % 3) END"
+    )
+
+
+def _member(name: str) -> str:
+    return f',"{name}":'
+
+
+def key_sql(field: Any, column: str) -> str:
+    """The object id: the wire value of a primary key as plain text."""
+    return _text(field, column)
+
+
+def image_sql(binding: ModelSync, row: str) -> str:
+    """The wire image of a row (`NEW`, `OLD` or a quoted table) as JSON text (R12)."""
+    pieces = []
+    for number, (name, field) in enumerate(binding.fields_by_name.items()):
+        pieces.append(literal(("{" if number == 0 else ",") + f'"{name}":'))
+        pieces.append(f"({value_sql(field, f'{row}.{quote(field.column)}')})")
+    return " || ".join([*pieces, "'}'"])
+
+
+def triggers(binding: ModelSync) -> Iterator[Trigger]:
+    """The triggers of one model's table."""
+    model, name = binding.model, literal(binding.class_name)
+    table, key = quote(model._meta.db_table), quote(binding.primary_key.column)
+    old_key, new_key = f"OLD.{key}", f"NEW.{key}"
+    new_id, old_id = (key_sql(binding.primary_key, column) for column in (new_key, old_key))
+    stamp = f"{NOW}, {_ORIGIN}"
+    log_new = f"{_LOG} VALUES ({NEXT_VERSION}, {name}, {new_id}, 'insert', NULL, {image_sql(binding, 'NEW')}, {stamp});"
+    log_old = f"{_LOG} VALUES ({NEXT_VERSION}, {name}, {old_id}, 'delete', {image_sql(binding, 'OLD')}, NULL, {stamp});"
+
+    differs, before = [], []
+    for prop, field in binding.fields_by_name.items():
+        if field.primary_key:
+            continue
+        old, new = f"OLD.{quote(field.column)}", f"NEW.{quote(field.column)}"
+        # Whatever the column's collation calls equal: a client shall see what is stored.
+        differ = (
+            f"{old} COLLATE BINARY IS NOT {new}" if storage(field) in ("string", "address") else f"{old} IS NOT {new}"
+        )
+        differs.append(differ)
+        before.append(f"CASE WHEN {differ} THEN {literal(_member(prop))} || ({value_sql(field, old)}) ELSE '' END")
+
+    # Which rows of the table would collide with the new one, by primary key or by another unique key.
+    others = list(_unique_keys(model))
+    collision = " OR ".join(
+        "(" + " AND ".join(f"{table}.{quote(column)} = NEW.{quote(column)}" for column in columns) + ")"
+        for columns in [[binding.primary_key.column], *others]
+    )
+    moved = " OR ".join(
+        f"OLD.{column} IS NOT NEW.{column}" for column in {quote(name): 1 for key in others for name in key}
+    )
+    note = (
+        f"DELETE FROM realm_sync_replaced; INSERT INTO realm_sync_replaced"
+        f" SELECT {name}, {table}.{key}, {key_sql(binding.primary_key, f'{table}.{key}')}, {image_sql(binding, table)}"
+        f" FROM {table} WHERE ({collision})"
+    )
+    forget = f"DELETE FROM realm_sync_replaced WHERE class = {name} AND key IS {old_key};"
+
+    def log_replaced(or_by_key: str = "") -> str:
+        return (
+            f"{_LOG} SELECT {NEXT_VERSION} - 1 + row_number() OVER (), class, object_id, 'delete', before, NULL, {stamp}"
+            f" FROM realm_sync_replaced WHERE class = {name} AND"
+            f" ({or_by_key}NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{key} = realm_sync_replaced.key));"
+            f" DELETE FROM realm_sync_replaced;"
+        )
+
+    def trigger(event: str, when: str, *body: str) -> Trigger:
+        full = trigger_name(model._meta.db_table, event)
+        return Trigger(full, f"CREATE TRIGGER {quote(full)} {when} BEGIN {' '.join(body)} END")
+
+    any_collision = f"EXISTS (SELECT 1 FROM {table} WHERE {collision})"
+    by_key = f"key IS {new_key} OR "
+    same, other = f"{old_key} IS {new_key}", f"{old_key} IS NOT {new_key}"
+    yield trigger("collide", f"BEFORE INSERT ON {table} WHEN {any_collision}", f"{note};")
+    yield trigger("insert", f"AFTER INSERT ON {table}", log_replaced(by_key), log_new)
+    yield trigger(
+        "move",
+        f"BEFORE UPDATE ON {table} WHEN {' OR '.join(filter(None, [other, moved]))}",
+        f"{note} AND {table}.{key} IS NOT {old_key};",
+    )
+    yield trigger("rekey", f"AFTER UPDATE ON {table} WHEN {other}", forget, log_replaced(by_key), log_old, log_new)
+    if moved:
+        yield trigger("moved", f"AFTER UPDATE ON {table} WHEN {same} AND ({moved})", log_replaced())
+    if differs:
+        old_values = f"'{{' || substr({' || '.join(before)}, 2) || '}}'"
+        yield trigger(
+            "update",
+            f"AFTER UPDATE ON {table} WHEN {same} AND ({' OR '.join(differs)})",
+            f"{_LOG} VALUES ({NEXT_VERSION}, {name}, {new_id}, 'update', {old_values}, {image_sql(binding, 'NEW')}, {stamp});",
+        )
+    yield trigger("delete", f"AFTER DELETE ON {table}", forget, log_old)
+
+
+def _unique_keys(model: type[models.Model]) -> Iterator[list[str]]:
+    """The columns of every unique key but the primary one. A condition does not matter: more rows are noted, and
+    those still there are not logged. Unique expressions are left out: REPLACE by one of them is not seen."""
+    meta = model._meta
+    by_name = [[field.name] for field in meta.local_concrete_fields if field.unique and not field.primary_key]
+    by_name += [list(names) for names in meta.unique_together]
+    by_name += [
+        list(each.fields) for each in meta.constraints if isinstance(each, models.UniqueConstraint) and each.fields
+    ]
+    for names in by_name:
+        yield [meta.get_field(name).column for name in names]
+
+
+def expected(connection: Any, binding: ModelSync) -> dict[str, tuple[str, Trigger]]:
+    """The triggers a model should have: name → table, trigger; none while its table or the history does not exist."""
+    tables = [binding.model._meta.db_table.strip('"'), "realm_sync_change", "realm_sync_origin"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN (%s, %s, %s)", tables)
+        if cursor.fetchone()[0] < len(tables):
+            return {}
+    return {trigger.name: (tables[0], trigger) for trigger in triggers(binding)}
+
+
+def installed(connection: Any) -> dict[str, tuple[str, str]]:
+    """Our triggers that are there: name → table, hash."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, %s) = %s",
+            [len(PREFIX), PREFIX],
+        )
+        return {name: (table, Trigger(name, sql).hash) for name, table, sql in cursor.fetchall()}
+
+
+def create(connection: Any, table: str, trigger: Trigger) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_NOTES)
+        cursor.execute(f"DROP TRIGGER IF EXISTS {quote(trigger.name)}")
+        cursor.execute(trigger.sql)
+
+
+def drop(connection: Any, table: str, name: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TRIGGER IF EXISTS {quote(name)}")
+
+
+def lock(connection: Any) -> None:
+    """Nothing to do: whoever drops or creates a trigger holds the one write lock until the transaction ends."""
+
+
+def set_origin(connection: Any, ident: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO realm_sync_origin (id, ident) VALUES (1, %s)"
+            " ON CONFLICT (id) DO UPDATE SET ident = excluded.ident",
+            [ident],
+        )
