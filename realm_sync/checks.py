@@ -29,7 +29,7 @@ from . import capture
 from .conf import Settings, settings
 from .core.schema import KEY_TYPES
 from .models import Change
-from .registry import LONGEST_KEY, ModelSync, realm_type, refusal, registry
+from .registry import LONGEST_KEY, ModelSync, SyncedModel, realm_type, refusal, registry
 
 TAG = "realm_sync"
 VENDORS = ("sqlite", "postgresql")
@@ -277,7 +277,9 @@ def _is_default(binding: ModelSync, rule: str) -> bool:
 
 def _place(binding: ModelSync) -> str:
     """Where the options of the binding are written, for hints."""
-    return f"class Sync of {binding.model.__name__}" if hasattr(binding.model, "Sync") else type(binding).__name__
+    return (
+        f"class Sync of {binding.model.__name__}" if issubclass(binding.model, SyncedModel) else type(binding).__name__
+    )
 
 
 def _other_name(binding: ModelSync) -> str:

@@ -15,7 +15,8 @@ from django.db import connections
 from django.test import override_settings
 
 from realm_sync import capture
-from realm_sync.core.schema import parse_class
+from realm_sync.client.objects import declared_schema
+from realm_sync.core.schema import compare, parse_class
 from realm_sync.management.commands.realm_sync import models_text
 from realm_sync.models import Change
 from realm_sync.registry import registry
@@ -59,14 +60,19 @@ def test_schema_as_javascript():
     assert '            priority: { type: "int", indexed: true },\n' in text
 
 
-def test_schema_as_python_is_python():
+def test_schema_as_python_declares_the_same_classes(monkeypatch):
     text = run("schema", "--format", "python")
-    compile(text, "schema.py", "exec")
     assert "from uuid import UUID, uuid4\n" in text
     assert "class Team(Object):\n    _id: UUID = field(primary_key=True, default=uuid4)\n" in text
     assert "    country: str = field(indexed=True)\n    latitude: float | None\n" in text
     assert "    airfield: Airfield | None\n" in text
-    assert '    maybe_float: Annotated[float, "float"] | None\n' in text
+    module = ModuleType("tests.testapp.classes")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(text, vars(module))
+    classes = {name: vars(module)[name] for name in registry.schema.names()}
+    compare([declared_schema(cls, classes) for cls in classes.values()], registry.schema)
+    for cls in registry.schema:
+        assert list(declared_schema(classes[cls.name], classes).properties) == list(cls.properties)
 
 
 DOGS = [
@@ -199,6 +205,16 @@ def test_the_epoch_is_shown_and_renewed(each_database):
     assert first.strip() and run("epoch") == first
     renewed = run("epoch", "--renew")
     assert renewed != first and run("epoch") == renewed
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("verb", ["triggers", "prune", "epoch"])
+def test_a_database_without_history_is_told_to_migrate(each_database, verb, tmp_path):
+    connections[each_database].close()
+    connections.settings[each_database]["NAME"] = tmp_path / "new.sqlite3"
+    del connections[each_database]
+    with pytest.raises(CommandError, match="The database 'default' has no history yet: run manage.py migrate first."):
+        run(verb)
 
 
 def test_an_unknown_verb_lists_the_known_ones():

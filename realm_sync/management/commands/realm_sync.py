@@ -22,6 +22,7 @@ from django.utils import timezone
 from realm_sync.conf import settings
 from realm_sync.core.errors import SchemaError
 from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property
+from realm_sync.models import Change
 from realm_sync.registry import fields_of_schema, registry
 
 
@@ -71,9 +72,9 @@ def schema_as_python(classes: Iterable[ObjectSchema]) -> str:
             options = []
             if name == PRIMARY_KEY:
                 options.append("primary_key=True")
-                if prop.type == "uuid":
-                    options.append("default=uuid4")
-                    words.add("uuid4")
+                if prop.type in PYTHON_KEYS:
+                    options.append(f"default={PYTHON_KEYS[prop.type]}")
+                    words.add(PYTHON_KEYS[prop.type])
             elif prop.indexed and prop.type != "object":
                 options.append("indexed=True")
             hint += " | None" if prop.optional else ""
@@ -85,9 +86,8 @@ def schema_as_python(classes: Iterable[ObjectSchema]) -> str:
         if words & set(names)
     ]
     header = ["from __future__ import annotations", "", *imports, *([""] if imports else [])]
-    header.append("from realm_sync.client import Object, field")
-    if "ObjectId" in words:
-        header.append("from realm_sync.core.values import ObjectId")
+    ours = [name for name in ("Object", "ObjectId", "field", "new_object_id") if name in words | {"Object", "field"}]
+    header.append(f"from realm_sync.client import {', '.join(ours)}")
     return "\n".join(header) + "\n\n\n" + "\n\n\n".join(bodies)
 
 
@@ -96,6 +96,8 @@ PYTHON_TYPES = {
     "string": "str", "data": "bytes", "date": "datetime", "objectId": "ObjectId", "uuid": "UUID",
 }  # fmt: skip
 """The annotation that means each Realm type to the Python client."""
+PYTHON_KEYS = {"uuid": "uuid4", "objectId": "new_object_id"}
+"""What makes a new key of each type that clients can make."""
 PYTHON_IMPORTS = {
     "datetime": ("datetime",), "decimal": ("Decimal",), "typing": ("Annotated",), "uuid": ("UUID", "uuid4"),
 }  # fmt: skip
@@ -223,6 +225,14 @@ def _short(text: str) -> str:
     return text
 
 
+def migrated_database() -> Any:
+    """The connection to the synced database. CommandError while realm_sync's own tables are not there."""
+    connection = connections[settings.DATABASE]
+    if Change._meta.db_table not in connection.introspection.table_names():
+        raise CommandError(f"The database '{settings.DATABASE}' has no history yet: run manage.py migrate first.")
+    return connection
+
+
 # triggers
 
 
@@ -233,7 +243,7 @@ def add_triggers_arguments(parser: CommandParser) -> None:
 def run_triggers(command: BaseCommand, options: dict[str, Any]) -> None:
     from realm_sync import capture
 
-    connection = connections[settings.DATABASE]
+    connection = migrated_database()
     if options["repair"]:
         capture.install(connection)
     for row in capture.status(connection):
@@ -258,7 +268,7 @@ def run_prune(command: BaseCommand, options: dict[str, Any]) -> None:
     from realm_sync import history
 
     days = settings.HISTORY_DAYS if options["days"] is None else options["days"]
-    removed = history.prune(connections[settings.DATABASE], timezone.now() - timedelta(days=days))
+    removed = history.prune(migrated_database(), timezone.now() - timedelta(days=days))
     command.stdout.write(
         f"Removed {removed} changes older than {days} days. Files away for longer meet a client reset."
     )
@@ -276,7 +286,7 @@ def add_epoch_arguments(parser: CommandParser) -> None:
 def run_epoch(command: BaseCommand, options: dict[str, Any]) -> None:
     from realm_sync import history
 
-    connection = connections[settings.DATABASE]
+    connection = migrated_database()
     if options["renew"]:
         history.renew_epoch(connection)
     command.stdout.write(history.epoch(connection))
