@@ -18,7 +18,7 @@ from .sync_session import SyncSession
 from .transport import SyncOptions, Transport
 
 CLOSE_SECONDS = 5.0
-"""How long the last `close` waits for the session to say good-bye."""
+"""How long the last `close` waits for uploads that are on their way, and for the session to say good-bye."""
 
 _open: dict[str, OpenFile] = {}
 _guard = threading.RLock()
@@ -101,7 +101,7 @@ def release(file: OpenFile) -> None:
             return
         pending = transport.active and file.store.pending_count() > 0
         transport.stop(after_upload=pending)
-    if not pending:
+    if not pending or transport.connection_state == "connected":
         transport.join(CLOSE_SECONDS)
 
 

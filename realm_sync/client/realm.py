@@ -452,8 +452,9 @@ class Realm:
     # --- closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Idempotent. An open transaction is cancelled, listeners end. What is pending is still uploaded while the
-        process runs, unless another connection is needed for it; otherwise when the file is next opened."""
+        """Idempotent. An open transaction is cancelled, listeners end. What is pending is still uploaded: the last realm
+        of a file waits some seconds for that while it is connected; later uploads go on while the process runs, and
+        else when the file is opened again."""
         if self._closed:
             return
         if self.is_in_transaction:

@@ -248,7 +248,8 @@ class Transport:
         try:
             asyncio.run(self._main())
         except Exception as error:
-            if not self.store.closed:
+            # Python is shutting down under a thread that still runs: not an error, the file holds everything.
+            if not self.store.closed and threading.main_thread().is_alive():
                 logger.exception("The sync thread of '%s' failed", self.store.path)
             self._fail_waits(RealmError(f"The sync thread failed: {error}"))
         finally:
