@@ -22,6 +22,7 @@ from django.db.models.expressions import RawSQL
 from . import capture, history
 from .conf import settings
 from .core.changes import Change, ChangeList, Fold, Predicate
+from .core.errors import ProtocolError
 from .core.messages import RejectedWrite
 from .core.predicate import compile_predicate
 from .core.query import FALSE, Node, and_, not_
@@ -31,7 +32,11 @@ from .registry import ModelSync, registry
 from .subscriptions import Views
 
 CHUNK = 5000
-"""Rows of the history read, folded and sent at a time; rows of a table, a tenth of it."""
+"""Rows of the history read and folded at a time."""
+ROWS = 200
+"""Rows of a table read and joined at a time."""
+PIECE = 128 * 1024
+"""Characters that are joined before looking at their size in bytes; a larger group is taken apart."""
 SPOOL_BYTES = 4 * 1024 * 1024
 """How much of a transfer stays in memory; the rest waits on disk."""
 
@@ -56,11 +61,29 @@ class Transfer:
         """What the file's own uploads came to, in the state that the pieces complete."""
         self._file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 (closed by close)
         self._sizes: list[int] = []
+        self._waiting: list[bytes] = []
+        self._waiting_size = 0
 
-    def add(self, text: str) -> None:
-        data = text.encode()
-        self._file.write(data)
-        self._sizes.append(len(data))
+    def add(self, groups: str) -> None:
+        """Groups of changes, as JSON texts joined by commas; they share a download with what fits beside them."""
+        data = groups.encode()
+        if self._waiting and self._waiting_size + len(data) > settings.DOWNLOAD_BYTES:
+            self._spool()
+        self._waiting.append(data)
+        self._waiting_size += len(data)
+
+    def _spool(self) -> None:
+        if self._waiting:
+            data = b"[" + b",".join(self._waiting) + b"]"
+            check_size(data)
+            self._file.write(data)
+            self._sizes.append(len(data))
+            self._waiting, self._waiting_size = [], 0
+
+    def finish(self) -> Transfer:
+        """Nothing more will be added."""
+        self._spool()
+        return self
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -72,6 +95,16 @@ class Transfer:
 
     def close(self) -> None:
         self._file.close()
+
+
+def check_size(piece: bytes) -> None:
+    """Raises ProtocolError for a piece that a server might drop without a word: one object is larger than allowed."""
+    if len(piece) > settings.MAX_MESSAGE_BYTES:
+        raise ProtocolError(
+            "LimitExceeded",
+            f"An object is too large to send: {len(piece)} bytes, where MAX_MESSAGE_BYTES allows "
+            f"{settings.MAX_MESSAGE_BYTES}: {piece[:80].decode(errors='replace')}…",
+        )
 
 
 def catch_up(ident: int, after: int, views: Views) -> Transfer:
@@ -88,7 +121,7 @@ def catch_up(ident: int, after: int, views: Views) -> Transfer:
         _fold(transfer, ident, batch.changes, predicates, predicates)
         if batch.complete:
             transfer.version = batch.upto
-            return transfer
+            return transfer.finish()
         cursor = batch.cursor
 
 
@@ -118,7 +151,7 @@ def bootstrap(ident: int, after: int, old: Views, new: Views) -> Transfer:
             if held != wanted:
                 _put(transfer, model_sync, and_(wanted, not_(held)))
                 _erase(transfer, model_sync, and_(held, not_(wanted)))
-    return transfer
+    return transfer.finish()
 
 
 @contextmanager
@@ -162,11 +195,11 @@ def _fold(
         if result is None:
             continue
         pieces.add(result[0], name, result[1])
-        if pieces.size > settings.DOWNLOAD_BYTES:
-            transfer.add(pieces.text())
+        if pieces.size > PIECE:
+            transfer.add(pieces.text()[1:-1])
             pieces = ChangeList()
     if pieces.count:
-        transfer.add(pieces.text())
+        transfer.add(pieces.text()[1:-1])
 
 
 def _rows(model_sync: ModelSync, node: Node) -> QuerySet[Any]:
@@ -191,19 +224,12 @@ def _erase(transfer: Transfer, model_sync: ModelSync, node: Node) -> None:
 
 def _select(transfer: Transfer, model_sync: ModelSync, node: Node, kind: str, sql: str) -> None:
     texts = _rows(model_sync, node).values_list(RawSQL(sql.replace("%", "%%"), ()), flat=True)
-    rows = iter(texts.iterator(chunk_size=CHUNK // 10))
-    piece: list[str] = []
-    size = 0
-    while chunk := list(islice(rows, CHUNK // 10)):
+    rows = iter(texts.iterator(chunk_size=ROWS))
+    head = f'{{"class":"{model_sync.class_name}","{kind}":['
+    while chunk := list(islice(rows, ROWS)):
         joined = ",".join(chunk)
-        piece.append(joined)
-        size += len(joined)
-        if size > settings.DOWNLOAD_BYTES:
-            transfer.add(_piece(model_sync.class_name, kind, piece))
-            piece, size = [], 0
-    if piece:
-        transfer.add(_piece(model_sync.class_name, kind, piece))
-
-
-def _piece(class_name: str, kind: str, joined: list[str]) -> str:
-    return f'[{{"class":"{class_name}","{kind}":[{",".join(joined)}]}}]'
+        if len(joined) <= PIECE:
+            transfer.add(f"{head}{joined}]}}")
+        else:
+            for text in chunk:
+                transfer.add(f"{head}{text}]}}")

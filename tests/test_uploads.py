@@ -67,7 +67,7 @@ async def test_the_later_write_stands_whoever_uploads_first(world: World) -> Non
             await a.subscribe("Inspection")
             await b.subscribe("Inspection")
             base = min(a.progress.server_version, b.progress.server_version)
-            now = int(time.time() * 1000)
+            now = int(time.time() * 1000) - 1000
             await a.write(update(one.pk, title=f"at {first}"), timestamp=now + first, base=base)
             await b.write(update(one.pk, title=f"at {second}"), timestamp=now + second, base=base)
             await a.mark()
@@ -93,9 +93,9 @@ async def test_a_delete_beats_what_was_written_meanwhile(world: World) -> None:
     one = world.inspection()
     async with Wire(world.nora) as wire:
         await wire.subscribe("Inspection")
-        base = wire.progress.server_version
+        base, pk = wire.progress.server_version, one.pk
         await db(one.delete)
-        await wire.write(update(one.pk, title="too late"), base=base, timestamp=NOW + 10**6)
+        await wire.write(update(pk, title="too late"), base=base, timestamp=NOW + 10**6)
         assert not await db(Inspection.objects.exists) and wire.rejected == [] and wire.of("Inspection") == {}
 
 
@@ -107,7 +107,8 @@ async def test_a_delete_beats_what_was_written_meanwhile(world: World) -> None:
         ({"title": None}, "title", "PropertyTypeMismatch"),
         ({"priority": "high"}, "priority", "PropertyTypeMismatch"),
         ({"priority": 1.5}, "priority", "PropertyTypeMismatch"),
-        ({"priority": 2**40}, "priority", "ValidationFailed"),
+        ({"priority": 2**63}, "priority", "PropertyTypeMismatch"),
+        ({"hours": "12345678"}, "hours", "ValidationFailed"),
         ({"due": "2026-01-01T12:00:00.000000Z"}, "due", "ValidationFailed"),
         ({"due": "yesterday"}, "due", "PropertyTypeMismatch"),
         ({"hours": "1.234"}, "hours", "ValidationFailed"),
@@ -179,10 +180,11 @@ async def test_an_edit_that_leaves_the_view_is_kept(world: World) -> None:
 async def test_constraints_of_the_database_cost_only_the_culprit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from realm_sync.registry import registry
 
-    sync = registry.get("Team")
-    monkeypatch.setattr(type(sync), "read_only_fields", ())
-    monkeypatch.setattr(type(sync), "readable_by", lambda self, user: True)
-    monkeypatch.setattr(type(sync), "writable_by", lambda self, user: True)
+    for name in ("Team", "Inspection"):
+        sync = registry.get(name)
+        monkeypatch.setattr(type(sync), "read_only_fields", ())
+        monkeypatch.setattr(type(sync), "readable_by", lambda self, user: True)
+        monkeypatch.setattr(type(sync), "writable_by", lambda self, user: True)
     monkeypatch.setattr(registry, "_derived", None)
     ids = [str(uuid.uuid4()) for _ in range(3)]
     async with Wire(world.nora) as wire:
