@@ -1,8 +1,9 @@
 """Queries and Django: RQL nodes to a `Q` that any queryset filters by, and an access rule's `Q` to RQL nodes.
 
-Decides how the operators are written for the columns that Django makes on SQLite and PostgreSQL (core/sql.py has the rest), and which
-lookups an access rule may use. Every condition is two-valued, so that `~to_q(node)` is the exact complement (R4). Knows neither
-models' registration nor users; downloads.py and access.py call it, apps.py connects `register_sqlite_functions`.
+Decides how the operators are written for the columns that Django makes on SQLite and PostgreSQL (core/sql.py has the
+rest), and which lookups an access rule may use. Every condition is two-valued, so that `~to_q(node)` is the exact
+complement (R4). Knows neither models' registration nor users; downloads.py and access.py call it, apps.py connects
+`register_sqlite_functions`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
@@ -37,7 +37,7 @@ from .core.query import (
     not_,
     or_,
     properties,
-    server_arithmetic_problem,
+    server_problem,
     to_text,
 )
 from .core.schema import ObjectSchema, Schema
@@ -48,21 +48,14 @@ from .core.values import encode
 
 
 def to_q(node: Node, fields: Mapping[str, models.Field[Any, Any]]) -> Q:
-    """The bound node as a Q over the model that `fields` (wire name → concrete field) belongs to. Raises QueryError, with the reason,
-    for what the databases of the server would compute differently from the clients."""
+    """The bound node as a Q over the model that `fields` (wire name → concrete field) belongs to. Raises QueryError,
+    with the reason, for what the databases of the server would compute differently from the clients."""
     lowered = lower(node)
     for comparison in comparisons(lowered):
-        if comparison.fold and "data" in _types(comparison):
-            raise QueryError("[c] on binary data is not supported by the server's databases.")
-        for side in (comparison.left, comparison.right):
-            if problem := server_arithmetic_problem(side):
-                raise QueryError(problem)
+        if problem := server_problem(comparison):
+            raise QueryError(problem)
     used = {name: fields[name] for name in sorted(properties(lowered))}
     return Q(_Condition(lowered, tuple(used.items())))
-
-
-def _types(comparison: Comparison) -> set[str]:
-    return {getattr(side, "type", "") for side in (comparison.left, comparison.right)}
 
 
 class _Condition(Expression):
@@ -140,7 +133,9 @@ class _SqliteWriter(_DjangoWriter):
         column, field = self.raw_column(path), self.field(path)
         if isinstance(field, models.DecimalField):
             # What Django reads back, and what the wire image says: the number rounded to the field's places.
-            text = f"printf('%%.{field.decimal_places}f', {{}})"
+            # More than 15 digits are not in a double; Django reads them as zeros.
+            number = "CAST(printf('%%.14e', {}) AS REAL)" if field.max_digits > 15 else "{}"
+            text = f"printf('%%.{field.decimal_places}f', {number})"
             return fill(f"CASE WHEN {{}} IS NULL THEN NULL ELSE realm_decimal_key({text}) END", column, column)
         if _is_day(field):
             return fill("({} || ' 00:00:00')", column)
@@ -150,7 +145,7 @@ class _SqliteWriter(_DjangoWriter):
 
     def text(self, kind: str, value: Any) -> Any:
         if kind == "date":
-            return str(self.connection.ops.adapt_datetimefield_value(_for_connection(value)))
+            return str(self.connection.ops.adapt_datetimefield_value(value))
         return value.hex if kind == "uuid" else str(value)
 
 
@@ -163,8 +158,8 @@ class _PostgresWriter(_DjangoWriter):
     longest_list = 2**31
 
     _CASTS = {
-        "bool": "boolean", "int": "bigint", "float": "float8", "double": "float8", "decimal128": "numeric", "string": "text",
-        "data": "bytea", "date": "timestamptz", "uuid": "uuid",
+        "bool": "boolean", "int": "bigint", "float": "float8", "double": "float8", "decimal128": "numeric",
+        "string": "text", "data": "bytea", "date": "timestamptz", "uuid": "uuid",
     }  # fmt: skip
 
     def column(self, path: Path) -> Sql:
@@ -181,8 +176,6 @@ class _PostgresWriter(_DjangoWriter):
         kind, value = constant.type, constant.value
         if kind == "objectId":
             return Sql("%s", (str(value),))
-        if kind == "date":
-            value = _for_connection(value)
         # CAST, not `::`, which binds more tightly than the minus of the smallest integer.
         return Sql(f"CAST(%s AS {self._CASTS[kind]})" if kind in self._CASTS else "%s", (value,))
 
@@ -285,11 +278,6 @@ def _is_day(field: Any) -> bool:
     return isinstance(field, models.DateField) and not isinstance(field, models.DateTimeField)
 
 
-def _for_connection(value: datetime.datetime) -> datetime.datetime:
-    """Without USE_TZ Django takes naive dates only; such columns hold UTC."""
-    return value if settings.USE_TZ else value.replace(tzinfo=None)
-
-
 def _like_pattern(pattern: Any, kind: str) -> Any:
     """RQL's `?` and `*` as SQL's `_` and `%`."""
     replacements = (("\\", "\\\\"), ("%", "\\%"), ("_", "\\_"), ("?", "_"), ("*", "%"))
@@ -326,9 +314,9 @@ _XOR_LIMIT = 8
 def from_q(q: Q | bool, fields: Mapping[str, models.Field[Any, Any]], cls: ObjectSchema, schema: Schema) -> Node:
     """An access rule as a bound node: a Q over the class's own columns, True or False.
 
-    Lookups: exact, in (lists and querysets, evaluated now), gt, gte, lt, lte, range, isnull, startswith, endswith, contains; with
-    & | ~ ^, and model instances as values of foreign keys. Anything else raises SchemaError, which names the lookup and says what
-    to use instead: nothing may be guessed where access is decided.
+    Lookups: exact, in (lists and querysets, evaluated now), gt, gte, lt, lte, range, isnull, startswith, endswith,
+    contains; with & | ~ ^, and model instances as values of foreign keys. Anything else raises SchemaError, which
+    names the lookup and says what to use instead: nothing may be guessed where access is decided.
     """
     if isinstance(q, bool):
         return TRUE if q else FALSE

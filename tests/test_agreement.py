@@ -1,5 +1,6 @@
-"""R4: every back end selects the same rows. Random well-typed queries over random rows of every type, as Django Q on SQLite and on
-PostgreSQL, as Python predicate, and as SQL of the client's store; for the query and for NOT the query."""
+"""R4: every back end selects the same rows. Random well-typed queries over random rows of every type, as Django Q on
+SQLite and on PostgreSQL, as Python predicate, and as SQL of the client's store; for the query and for NOT the
+query."""
 
 from __future__ import annotations
 
@@ -17,8 +18,9 @@ from django.db import connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from realm_sync.core.errors import QueryError
 from realm_sync.core.predicate import compile_predicate
-from realm_sync.core.query import Node, bind, equality_keys, not_, parse, to_text
+from realm_sync.core.query import Node, bind, check_subscribable, equality_keys, not_, parse, to_text
 from realm_sync.core.schema import ObjectSchema, Property, Schema
 from realm_sync.core.sql import quoted, register_functions, to_where
 from realm_sync.core.values import ObjectId, encode, single
@@ -27,9 +29,9 @@ from tests.testapp.models import Sample, Team
 
 TEAM = ObjectSchema(name="Team", properties={"_id": Property(type="uuid"), "name": Property(type="string")})
 TYPES = {
-    "a_bool": "bool", "an_int": "int", "a_float": "float", "a_double": "double", "a_decimal": "decimal128", "a_fixed": "decimal128",
-    "a_string": "string", "a_text": "string", "a_data": "data", "a_date": "date", "a_day": "date", "an_object_id": "objectId",
-    "a_uuid": "uuid",
+    "a_bool": "bool", "an_int": "int", "a_float": "float", "a_double": "double", "a_decimal": "decimal128",
+    "a_fixed": "decimal128", "a_string": "string", "a_text": "string", "a_data": "data", "a_date": "date",
+    "a_day": "date", "an_object_id": "objectId", "a_uuid": "uuid",
 }  # fmt: skip
 OPTIONAL = {"maybe_" + name.split("_", 1)[1]: kind for name, kind in TYPES.items()}
 SAMPLE = ObjectSchema(
@@ -304,6 +306,12 @@ def test_text_keeps_the_meaning_and_keys_are_implied(rows: list[Any], query: Any
     text = to_text(bound)
     assert to_text(parse(text)) == text
     assert bind(parse(text), SAMPLE, SCHEMA) == bound
+    try:
+        check_subscribable(bound)
+    except QueryError:
+        pass
+    else:
+        to_q(bound.predicate, FIELDS)  # which never refuses what a subscription may use
     matches, keys = compile_predicate(bound.predicate, SAMPLE, SCHEMA), equality_keys(bound.predicate)
     for image in map(image_of, keyed(rows)):
         if matches(image):

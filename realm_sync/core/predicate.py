@@ -1,8 +1,9 @@
 """Queries as Python: one compiled closure per predicate, for live delivery and for whatever has images at hand.
 
-Decides what every operator means; the other back ends (sql.py, filters.py, query.js) select the same rows (R4). An image is a dict of
-wire values by property, as JSON decodes it; a missing key is null. Equality compares wire values as they are, because one value has
-one wire image (R12); only where that would be wrong (order of large integers, decimals, data, NaN) is a value decoded.
+Decides what every operator means; the other back ends (sql.py, filters.py, query.js) select the same rows (R4). An
+image is a dict of wire values by property, as JSON decodes it; a missing key is null. Equality compares wire values
+as they are, because one value has one wire image (R12); only where that would be wrong (order of large integers,
+decimals, data, NaN) is a value decoded.
 
 Compilation happens once per view, the closure runs for every change, so all choices by type and operator are made here
 and none inside the closures. Takes bound nodes only (query.bind).
@@ -48,12 +49,14 @@ _QUIET = Context(prec=DECIMAL128.prec, Emin=DECIMAL128.Emin, Emax=DECIMAL128.Ema
 
 UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + "".join(map(chr, [*range(0xC0, 0xD7), *range(0xD8, 0xDF)]))
 LOWER = "abcdefghijklmnopqrstuvwxyz" + "".join(map(chr, [*range(0xE0, 0xF7), *range(0xF8, 0xFF)]))
-"""What `[c]` takes for equal: ASCII and Latin-1 letters, without × and ÷. Other alphabets keep their case, as in Realm."""
+"""What `[c]` takes for equal: ASCII and Latin-1 letters, without × and ÷. Other alphabets keep their case, as in
+Realm."""
 _FOLDED = str.maketrans(UPPER, LOWER)
 
 
 def compile_predicate(node: Node, cls: ObjectSchema, schema: Schema) -> Predicate:
-    """A function from images of `cls` to whether the bound `node` selects them. Never raises for images that fit the class."""
+    """A function from images of `cls` to whether the bound `node` selects them. Never raises for images that fit the
+    class."""
     return _compile(lower(node))
 
 
@@ -241,8 +244,8 @@ def _arithmetic(
 
 
 def arithmetic(operator: str, kind: str, left: Any, right: Any) -> Any:
-    """`left operator right` in `kind`: int wraps at 64 bits and divides towards zero (by zero: the largest or smallest int),
-    double follows IEEE, decimal128 rounds to 34 digits. Null if a side is null. Never raises."""
+    """`left operator right` in `kind`: int wraps at 64 bits and divides towards zero (by zero: the largest or
+    smallest int), double follows IEEE, decimal128 rounds to 34 digits. Null if a side is null. Never raises."""
     if left is None or right is None:
         return None
     if kind == "int":
@@ -333,7 +336,8 @@ def _folded(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
 
 @lru_cache(maxsize=256)
 def like_pattern(pattern: str | bytes) -> Callable[[Any], bool]:
-    """A function that matches a whole value: `?` is one character (of data: one byte), `*` any number, nothing is escaped.
+    """A function that matches a whole value: `?` is one character (of data: one byte), `*` any number, nothing is
+    escaped.
 
     Finds the pieces between stars from left to right, each as early as possible: that needs no backtracking, so that no
     pattern takes more than length of value × length of pattern.
@@ -371,8 +375,8 @@ def _piece(piece: str | bytes) -> re.Pattern[Any]:
 
 
 def apply_clauses(images: Iterable[Image], clauses: Sequence[Clause], cls: ObjectSchema, schema: Schema) -> list[Image]:
-    """The images sorted, thinned and cut as the bound clauses say, in written order; stable, so that of two adjacent SORTs the
-    later is the primary one. Ascending: null, then NaN, then values; strings by UTF-8 bytes."""
+    """The images sorted, thinned and cut as the bound clauses say, in written order; stable, so that of two adjacent
+    SORTs the later is the primary one. Ascending: null, then NaN, then values; strings by UTF-8 bytes."""
     rows = list(images)
     for clause in clauses:
         if isinstance(clause, Sort):

@@ -5,13 +5,14 @@
     lower(node) -> node                 the same in fewer words, for back ends: no lists but in IN, no BETWEEN
     to_text(query) -> str               canonical text; subscriptions are equal when these texts are (reference 10.12)
 
-Back ends take bound nodes: predicate.py (a Python closure), sql.py (the client's SQLite), filters.py (Django) and query.js.
-They all select the same rows (R4). What no back end can do yet (key paths through links, collections, subqueries,
-full text, geometry) has nodes and text here, and is refused by `bind` with a sentence that says so.
+Back ends take bound nodes: predicate.py (a Python closure), sql.py (the client's SQLite), filters.py (Django) and
+query.js. They all select the same rows (R4). What no back end can do yet (key paths through links, collections,
+subqueries, full text, geometry) has nodes and text here, and is refused by `bind` with a sentence that says so.
 
-Decisions where Realm leaves room, the same in every back end: NaN equals NaN and is neither below nor above anything; `<=` is
-"less or equal" also for null and NaN, so `p <= null` holds when p is null; dates are cut to microseconds; `[c]` on data
-folds ASCII letters only; and a link may be compared with a plain value of the target's key type (an extension).
+Decisions where Realm leaves room, the same in every back end: NaN equals NaN and is neither below nor above anything;
+`<=` is "less or equal" also for null and NaN, so `p <= null` holds when p is null; dates are cut to microseconds;
+`[c]` on data folds ASCII letters only; and a link may be compared with a plain value of the target's key type (an
+extension).
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ from .values import DECIMAL128, ObjectId, encode, single
 MAX_BYTES = 256 * 1024
 """Longest query text in UTF-8, as on Atlas; a longer one is refused with code LimitExceeded."""
 MAX_DEPTH = 50
-"""Deepest nesting of parentheses and NOTs (an arithmetic operator counts as three); deeper is refused with code LimitExceeded.
-The narrowest place that a query has to pass is SQLite's parser, which has a stack of 100 entries."""
+"""Deepest nesting of parentheses and NOTs (an arithmetic operator counts as three); deeper is refused with code
+LimitExceeded. The narrowest place that a query has to pass is SQLite's parser, which has a stack of 100 entries."""
 TRUSTED_DEPTH = 60
+"""The same for text that `to_text` made, where conditions were joined and parentheses added."""
 
 NUMERIC = ("int", "float", "double", "decimal128")
 _STRING_OPERATORS = ("BEGINSWITH", "ENDSWITH", "CONTAINS", "LIKE")
@@ -57,9 +59,9 @@ def _position() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A literal or an inlined argument. From `parse` its type is how it was written: a scalar type, `null`, `number` (a
-    Decimal, for `1.5` and NaN), `text` (bytes of a B64 literal: string or data), `object` or `internal`. After `bind` it is a scalar
-    type with its Python value (values.py), `null`, or `object`: (class name, constant key)."""
+    """A literal or an inlined argument. From `parse` its type is how it was written: a scalar type, `null`, `number`
+    (a Decimal, for `1.5` and NaN), `text` (bytes of a B64 literal: string or data), `object` or `internal`. After
+    `bind` it is a scalar type with its Python value (values.py), `null`, or `object`: (class name, constant key)."""
 
     type: str
     value: Any
@@ -85,9 +87,9 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A property or a key path: names (`team`, `@links`), words (`@count`) and indexes. `bind` fills in the type: a link
-    has that of the key it holds, and names the class it leads to in `target`. `counted` says of what `@count` is the
-    size: the bytes of a `string` or of `data`, or a `link` (0 or 1)."""
+    """A property or a key path: names (`team`, `@links`), words (`@count`) and indexes. `bind` fills in the type: a
+    link has that of the key it holds, and names the class it leads to in `target`. `counted` says of what `@count` is
+    the size: the bytes of a `string` or of `data`, or a `link` (0 or 1)."""
 
     steps: tuple[str | Index, ...]
     quantifier: str = ""
@@ -481,7 +483,8 @@ def _literal(token: lark.Token) -> Constant:
 
 
 def _integer(digits: str, base: int) -> int:
-    # int() refuses thousands of digits with a ValueError of its own; no number of that size can be compared with anything.
+    # int() refuses thousands of digits with a ValueError of its own; no number of that size can be compared with
+    # anything.
     if len(digits.lstrip("+-0")) > 40:
         raise QueryError(f"Cannot convert '{_excerpt(digits, 40)}' to a number")
     return int(digits, base)
@@ -667,8 +670,9 @@ def _from_python(value: Any, item: Argument) -> tuple[str, Any]:
 
 
 def bind(query: Query, cls: ObjectSchema, schema: Schema) -> Query:
-    """The query for one class: names resolved, operands type-checked, constants converted to the type they are compared
-    with. Required before any back end; binding a bound query again changes nothing. Raises QueryError, worded as Realm does."""
+    """The query for one class: names resolved, operands type-checked, constants converted to the type they are
+    compared with. Required before any back end; binding a bound query again changes nothing. Raises QueryError,
+    worded as Realm does."""
     binder = _Binder(cls, schema)
     try:
         return Query(binder.node(query.predicate), tuple(map(binder.clause, query.clauses)), query.text)
@@ -704,7 +708,10 @@ class _Binder:
                 "Column has no fulltext index: full-text search (TEXT) is not supported yet.", "", node.position
             )
         if operator == "GEOWITHIN":
-            problem = "The left hand side of 'geoWithin' must be a link to geoJSON formatted data. Geospatial queries are not supported yet."
+            problem = (
+                "The left hand side of 'geoWithin' must be a link to geoJSON formatted data. "
+                "Geospatial queries are not supported yet."
+            )
             raise QueryError(problem, "", node.position)
         left, right = self.operand(node.left), self.operand(node.right)
         if operator == "IN" and not isinstance(right, ListValue):
@@ -799,7 +806,10 @@ class _Binder:
         position = getattr(side, "position", None)
         if node.operator in (*_ORDERINGS, "BETWEEN") and _target(side):
             operator = ">=" if node.operator == "BETWEEN" else node.operator
-            problem = f"Unsupported operator {operator} in query. Only equal (==) and not equal (!=) are supported for this type."
+            problem = (
+                f"Unsupported operator {operator} in query. "
+                "Only equal (==) and not equal (!=) are supported for this type."
+            )
             raise QueryError(problem, "", position)
         if (node.operator in _STRING_OPERATORS or node.fold) and (
             _kind(side) not in ("string", "data") or _target(side)
@@ -861,7 +871,10 @@ class _Binder:
             if constant.argument is None and name not in self.schema:
                 raise QueryError(f"Unknown object type '{name}'", "", constant.position)
             if name in self.schema and name != target:
-                problem = f"The relationship which links to type '{target}' cannot be compared to an argument of type '{name}'"
+                problem = (
+                    f"The relationship which links to type '{target}' cannot be compared "
+                    f"to an argument of type '{name}'"
+                )
                 raise QueryError(problem, "", constant.position)
             key = replace(key, position=constant.position)
         else:
@@ -883,7 +896,8 @@ class _Binder:
             raise self.mismatch(key, key_type) from None
 
     def convert(self, constant: Constant, kind: str, other: Operand | None) -> Constant:
-        """The constant as a `kind`; a number that an int property cannot hold stays a double, and just never equals it."""
+        """The constant as a `kind`; a number that an int property cannot hold stays a double, and just never equals
+        it."""
         value = constant.value
         if kind in NUMERIC and constant.type in ("string", "text"):
             value = self.parsed_number(constant, kind)
@@ -947,14 +961,14 @@ class _Binder:
             problem = f"No property '{path.name}' found on object type '{self.cls.name}' specified in '{clause}' clause"
             raise QueryError(problem, "", path.position)
         bound = self.path(path)
-        where = f"Cannot sort on key path '{_path_text(path)}': property '{self.cls.name}.{path.name}' of type"
         if bound.counted:
             raise QueryError(f"'{clause}' takes properties, not '{bound.steps[-1]}'", "", path.position)
+        where = f"Cannot sort on key path '{_path_text(path)}': property '{self.cls.name}.{path.name}'"
         if clause == "sort" and bound.target:
-            raise QueryError(f"{where} 'object' cannot be the final property in the key path", "", path.position)
-        if clause == "sort" and bound.type == "data":
-            problem = f"Cannot sort on key path '{_path_text(path)}': property '{self.cls.name}.{path.name}' is of unsupported type 'data'"
+            problem = f"{where} of type 'object' cannot be the final property in the key path"
             raise QueryError(problem, "", path.position)
+        if clause == "sort" and bound.type == "data":
+            raise QueryError(f"{where} is of unsupported type 'data'", "", path.position)
         return bound
 
 
@@ -1025,8 +1039,9 @@ def _has_property(operand: Operand) -> bool:
 
 
 def lower(node: Node) -> Node:
-    """A bound node in the words that every back end must know: Truth, And, Or, Not, and Comparison of scalars (a constant
-    never stands left of a property, except in string operators), or IN with a list without quantifier. Links are their keys."""
+    """A bound node in the words that every back end must know: Truth, And, Or, Not, and Comparison of scalars (a
+    constant never stands left of a property, except in string operators), or IN with a list without quantifier. Links
+    are their keys."""
     match node:
         case And(nodes):
             return and_(*map(lower, nodes))
@@ -1085,7 +1100,8 @@ def wire(constant: Constant) -> Any:
 
 
 def equality_keys(node: Node) -> dict[str, frozenset[Any]]:
-    """Every property for which the node implies that its wire value is one of these (None: null). How views are indexed (R5)."""
+    """Every property for which the node implies that its wire value is one of these (None: null). How views are
+    indexed (R5)."""
     return _equality_keys(lower(node))
 
 
@@ -1130,9 +1146,9 @@ def _paths(item: Node | Operand) -> Iterator[Path]:
 
 
 def check_subscribable(query: Query) -> None:
-    """Raises QueryError, with the reason, for what a subscription cannot keep live: clauses, relation paths, collections,
-    aggregates, subqueries, and arithmetic that a database computes in its own way. Works on bound queries (and, but for
-    arithmetic, on parsed ones)."""
+    """Raises QueryError, with the reason, for what a subscription cannot keep live: clauses, relation paths,
+    collections, aggregates, subqueries, and what a database computes in its own way (`server_problem`: known of bound
+    queries only; the rest of parsed ones too)."""
     for clause in query.clauses:
         word = type(clause).__name__.upper()
         raise QueryError(
@@ -1145,8 +1161,9 @@ def check_subscribable(query: Query) -> None:
         for side in (comparison.left, comparison.right):
             if isinstance(side, Subquery):
                 raise QueryError("SUBQUERY cannot be used in a subscription.", query.text, comparison.position)
-            if problem := server_arithmetic_problem(side):
-                raise QueryError(problem, query.text, comparison.position)
+    for comparison in comparisons(lower(query.predicate)):
+        if problem := server_problem(comparison):
+            raise QueryError(problem, query.text)
     for path in _paths(query.predicate):
         if path.quantifier or any(isinstance(step, Index) for step in path.steps):
             raise QueryError("Collections cannot be used in a subscription.", query.text, path.position)
@@ -1154,15 +1171,28 @@ def check_subscribable(query: Query) -> None:
             problem = f"'{_path_text(path)}' cannot be used in a subscription: aggregates and relations are for reads."
             raise QueryError(problem, query.text, path.position)
         if len(path.steps) > 1 and path.steps[1:] != (PRIMARY_KEY,):
-            problem = f"The key path '{_path_text(path)}' cannot be used in a subscription: only properties of the object itself."
+            problem = (
+                f"The key path '{_path_text(path)}' cannot be used in a subscription: "
+                "only properties of the object itself."
+            )
             raise QueryError(problem, query.text, path.position)
 
 
-def server_arithmetic_problem(operand: Operand) -> str:
-    """Why the server's databases cannot compute this arithmetic as the clients do, or nothing. Integers wrap everywhere; PostgreSQL
-    raises on overflow of doubles, and rounds quotients of decimals differently from decimal128."""
-    if isinstance(operand, Arithmetic) and operand.type not in ("", "int"):
-        return f"Arithmetic on '{operand.type}' values cannot be used in a subscription: only on 'int' ones."
+def server_problem(comparison: Comparison) -> str:
+    """Why the server's databases cannot compute this bound comparison as the clients do; "" if they can.
+
+    Integers wrap everywhere. But PostgreSQL raises where a double overflows, rounds quotients of decimals in its own
+    way, and has neither case folding nor `replace` for bytes.
+    """
+    sides = (comparison.left, comparison.right)
+    for side in sides:
+        if isinstance(side, Arithmetic) and side.type not in ("", "int"):
+            return f"Arithmetic on '{side.type}' values cannot be used in a subscription: only on 'int' ones."
+    if "data" in map(_kind, sides):
+        if comparison.fold:
+            return "[c] on binary data cannot be used in a subscription."
+        if comparison.operator == "LIKE" and not isinstance(comparison.right, Constant):
+            return "LIKE with the pattern in a property cannot be used in a subscription on binary data."
     return ""
 
 
@@ -1242,7 +1272,8 @@ def _geometry_text(shape: str, rings: tuple[Any, ...], radius: Any) -> str:
         return f"geoPolygon({', '.join('{' + points(ring) + '}' for ring in rings)})"
     if shape == "geoBox":
         return f"geoBox({points(rings[0])})"
-    return f"geoCircle({points(rings[0])}, {_constant_text(radius) if isinstance(radius, Constant) else _number_text(radius)})"
+    radius_text = _constant_text(radius) if isinstance(radius, Constant) else _number_text(radius)
+    return f"geoCircle({points(rings[0])}, {radius_text})"
 
 
 def _path_text(path: Path) -> str:
@@ -1316,10 +1347,3 @@ def _number_text(value: Decimal) -> str:
     if point <= 0:
         return f"{prefix}0.{'0' * -point}{figures}"
     return f"{prefix}{figures[:point].ljust(point, '0')}.{figures[point:] or '0'}"
-
-
-__all__ = [
-    "FALSE", "MAX_BYTES", "MAX_DEPTH", "TRUE", "And", "Arithmetic", "Comparison", "Constant", "Distinct", "Geometry", "Index",
-    "Limit", "ListValue", "Node", "Not", "Or", "Path", "Query", "Sort", "Subquery", "Truth", "and_", "bind",
-    "check_subscribable", "equality_keys", "lower", "not_", "or_", "parse", "properties", "to_text", "wire",
-]  # fmt: skip

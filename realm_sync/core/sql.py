@@ -1,11 +1,13 @@
-"""Queries as SQL: the WHERE and ORDER BY of the client's SQLite store, and the writer that the server's dialects extend.
+"""Queries as SQL: the WHERE and ORDER BY of the client's SQLite store, and the writer that the server's dialects
+extend.
 
-Decides how each operator is written so that it selects the rows that predicate.py selects (R4): every condition is true or false, never
-NULL, so that NOT is the exact complement. Where SQLite has no such operator, a registered function calls predicate.py itself.
-`SqlWriter` knows the client's columns; filters.py derives one writer per database of the server from it and overrides what differs.
+Decides how each operator is written so that it selects the rows that predicate.py selects (R4): every condition is
+true or false, never NULL, so that NOT is the exact complement. Where SQLite has no such operator, a registered
+function calls predicate.py itself. `SqlWriter` knows the client's columns; filters.py derives one writer per database
+of the server from it and overrides what differs.
 
-Columns of the client store, by property type: bool 0/1, int INTEGER, float and double REAL (NaN as the text 'NaN'), decimal128, string, date,
-objectId and uuid TEXT as on the wire, data BLOB, links as the key's type.
+Columns of the client store, by property type: bool 0/1, int INTEGER, float and double REAL (NaN as the text 'NaN'),
+decimal128, string, date, objectId and uuid TEXT as on the wire, data BLOB, links as the key's type.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class Sql(NamedTuple):
 
 
 class Term(NamedTuple):
-    """An operand in a form that SQL compares as Realm does. `optional`: it can be NULL. `constant`: its value, if it has one."""
+    """An operand in a form that SQL compares as Realm does. `optional`: it can be NULL. `constant`: its value, if it
+    has one."""
 
     sql: Sql
     type: str
@@ -55,17 +58,18 @@ class Term(NamedTuple):
 
 
 def to_where(node: Node, cls: ObjectSchema, schema: Schema) -> tuple[str, list[Any]]:
-    """The WHERE condition (without the keyword) of a bound node for the client's table of `cls`, and its parameters. The connection must
-    have been through `register_functions`."""
+    """The WHERE condition (without the keyword) of a bound node for the client's table of `cls`, and its parameters.
+    The connection must have been through `register_functions`."""
     text, params = SqlWriter().condition(lower(node))
     return text, list(params)
 
 
 def to_order(clauses: Iterable[Clause], cls: ObjectSchema, schema: Schema) -> str:
-    """The ORDER BY terms (without the keyword) of bound SORT clauses, "" for none; of several, the later is the primary one.
+    """The ORDER BY terms (without the keyword) of bound SORT clauses, "" for none; of several, the later is the
+    primary one.
 
-    Ascending: null, NaN, values. Other clauses are ignored: the caller applies LIMIT and DISTINCT, and must sort in several steps where a
-    SORT follows one of them. Ties keep the caller's order: append `rowid`.
+    Ascending: null, NaN, values. Other clauses are ignored: the caller applies LIMIT and DISTINCT, and must sort in
+    several steps where a SORT follows one of them. Ties keep the caller's order: append `rowid`.
     """
     writer = SqlWriter()
     keys = [key for clause in reversed(list(clauses)) if isinstance(clause, Sort) for key in clause.keys]
@@ -83,7 +87,8 @@ def fill(template: str, *parts: Sql) -> Sql:
 
 
 class SqlWriter:
-    """Writes lowered nodes as SQL for the client's store. Conditions come in parentheses where they are not one word."""
+    """Writes lowered nodes as SQL for the client's store. Conditions come in parentheses where they are not one
+    word."""
 
     def condition(self, node: Node) -> Sql:
         match node:
@@ -99,7 +104,8 @@ class SqlWriter:
                 return self.comparison(node)
 
     def joined(self, word: str, parts: Iterable[Sql]) -> Sql:
-        # The most deeply nested part first: SQLite's parser then needs one entry of its small stack per level, else three.
+        # The most deeply nested part first: SQLite's parser then needs one entry of its small stack per level, else
+        # three.
         ordered = sorted(parts, key=lambda part: -_depth(part.text))
         return Sql(f"({word.join(part.text for part in ordered)})", tuple(p for part in ordered for p in part.params))
 

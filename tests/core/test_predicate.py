@@ -59,7 +59,9 @@ def test_the_client_store_selects(case: dict[str, Any], store: sqlite3.Connectio
     query = bound(case["query"], *argument(case.get("args", [])))
     where, params = to_where(query.predicate, INSPECTION, SCHEMA)
     order = to_order(query.clauses, INSPECTION, SCHEMA) or "rowid"
-    keys = [key for (key,) in store.execute(f'SELECT "_id" FROM Inspection WHERE {where} ORDER BY {order}, rowid', params)]
+    keys = [
+        key for (key,) in store.execute(f'SELECT "_id" FROM Inspection WHERE {where} ORDER BY {order}, rowid', params)
+    ]
     if any(word in case["query"] for word in ("LIMIT(", "DISTINCT(")):
         assert set(case["keys"]) <= set(keys)
     else:
@@ -67,7 +69,9 @@ def test_the_client_store_selects(case: dict[str, Any], store: sqlite3.Connectio
 
 
 def test_a_missing_key_is_null() -> None:
-    assert compile_predicate(bound("note == null AND NOT priority > 3 AND team == null").predicate, INSPECTION, SCHEMA)({})
+    assert compile_predicate(bound("note == null AND NOT priority > 3 AND team == null").predicate, INSPECTION, SCHEMA)(
+        {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,12 @@ def test_like_never_backtracks() -> None:
 
 @pytest.mark.parametrize(
     "levels",
-    ["(priority == 1 AND (note == null OR {}))", "NOT (title == 'x' OR {})", "(NOT {} AND done != true)", "(hours <= 1 AND {})"],
+    [
+        "(priority == 1 AND (note == null OR {}))",
+        "NOT (title == 'x' OR {})",
+        "(NOT {} AND done != true)",
+        "(hours <= 1 AND {})",
+    ],
 )
 def test_the_deepest_queries_pass_sqlite(levels: str, store: sqlite3.Connection) -> None:
     text = "visits < priority"
@@ -156,7 +165,10 @@ def test_the_deepest_arithmetic_passes_sqlite(store: sqlite3.Connection) -> None
 
 
 def test_long_lists_pass_sqlite(store: sqlite3.Connection) -> None:
-    for prop, values in (("title", [str(n) for n in range(40_000)] + ["Apron"]), ("priority", [*range(2, 40_000), None])):
+    for prop, values in (
+        ("title", [str(n) for n in range(40_000)] + ["Apron"]),
+        ("priority", [*range(2, 40_000), None]),
+    ):
         where, params = to_where(bound(f"{prop} IN $0", values).predicate, INSPECTION, SCHEMA)
         found = [key for (key,) in store.execute(f'SELECT "_id" FROM Inspection WHERE {where}', params)]
         assert found == (["c"] if prop == "title" else ["b", "c"])

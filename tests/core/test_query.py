@@ -200,19 +200,26 @@ def test_grammar_of_subqueries_and_geometry() -> None:
         assert to_text(query) == text and parse(text) == query
 
 
-@pytest.mark.parametrize("word", "BEGINSWITH contains LIKE BETWEEN SORT distinct LIMIT ASC Descending IN in TEXT BIN FIRST size".split())
+PROPERTY_WORDS = "BEGINSWITH contains LIKE BETWEEN SORT distinct LIMIT ASC Descending IN in TEXT BIN FIRST size"
+RESERVED_WORDS = "ANY all none and OR not true NULL nil inf NaN obj SUBQUERY geoBox O12"
+
+
+@pytest.mark.parametrize("word", PROPERTY_WORDS.split())
 def test_words_that_may_name_a_property(word: str) -> None:
     assert parse(f"{word} == 1").predicate == Comparison("==", Path((word,)), Constant("int", 1))
 
 
-@pytest.mark.parametrize("word", "ANY all none and OR not true NULL nil inf NaN obj SUBQUERY geoBox O12".split())
+@pytest.mark.parametrize("word", RESERVED_WORDS.split())
 def test_words_that_may_not(word: str) -> None:
     with pytest.raises(QueryError):
         bound(f"{word} == 1")
 
 
 def test_arguments_of_python() -> None:
-    assert to_text(parse("a == $0 OR b == $1", [True, datetime(1970, 1, 1, 0, 0, 1, 5, UTC)])) == "a == true or b == T1:5000"
+    assert (
+        to_text(parse("a == $0 OR b == $1", [True, datetime(1970, 1, 1, 0, 0, 1, 5, UTC)]))
+        == "a == true or b == T1:5000"
+    )
     assert to_text(parse("a IN $0", [{Decimal("1.50")}])) == "a IN {1.5}"
     with pytest.raises(QueryError, match="needs a time zone"):
         parse("a == $0", [datetime(2026, 1, 1)])
