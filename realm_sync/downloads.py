@@ -156,12 +156,20 @@ def bootstrap(ident: int, after: int, old: Views, new: Views) -> Transfer:
 
 @contextmanager
 def _snapshot() -> Iterator[Any]:
-    """A transaction in which every statement sees the same committed state, and nothing can be written."""
+    """A transaction in which every statement sees the same committed state, and which keeps no writer waiting."""
     connection = connections[settings.DATABASE]
+    if connection.vendor == "sqlite":
+        # Not atomic(): projects often make Django begin IMMEDIATE, which takes the write lock.
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN DEFERRED")
+            try:
+                yield connection
+            finally:
+                cursor.execute("COMMIT")
+        return
     with transaction.atomic(settings.DATABASE):
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield connection
 
 
