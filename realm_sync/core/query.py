@@ -995,10 +995,11 @@ def _convert_number(value: Any, kind: str) -> tuple[str, Any] | None:
             return kind, int(exact)
         return "double", _to_float(exact)
     number = _to_float(value)
-    return kind, single(number) if kind == "float" else number
+    return kind, _to_float(single(number)) if kind == "float" else number
 
 
 def _to_float(value: Any) -> float:
+    """A double; NaN always as the same object, as for `_NAN`."""
     number = float(value)  # a Decimal beyond the range becomes infinity; ints are bounded by the lexer
     return math.nan if math.isnan(number) else number
 

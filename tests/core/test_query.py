@@ -101,6 +101,11 @@ def test_an_error_points_at_its_place() -> None:
     assert str(caught.value).endswith('\n  title == "x" AND colour == 1\n                   ^')
 
 
+@pytest.mark.parametrize("name", ["hours", "ratio", "cost"])
+def test_queries_for_nan_are_equal(name: str) -> None:
+    assert bound(f"{name} == $0", float("nan")) == bound(f"{name} == NaN") == bound(f"{name} == $0", Decimal("NaN"))
+
+
 # --- Limits ---
 
 
