@@ -452,9 +452,9 @@ class Realm:
     # --- closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Idempotent. An open transaction is cancelled, listeners end. What is pending is still uploaded: the last realm
-        of a file waits some seconds for that while it is connected; later uploads go on while the process runs, and
-        else when the file is opened again."""
+        """Idempotent. An open transaction is cancelled, listeners end. What is pending is still uploaded: the last
+        realm of a file waits some seconds for that while it is connected; then uploads go on while the process runs,
+        and else when the file is opened again."""
         if self._closed:
             return
         if self.is_in_transaction:

@@ -188,6 +188,8 @@ class ClientSession:
     """Changesets up to this client version are with the server, or on their way to it."""
     _sets: deque[UnsentSet] = field(default_factory=deque)
     _query_sent: int = 0
+    _awaited: int = 0
+    """The subscription set whose download completes a client reset."""
     _new_file: ClientFile | None = None
     _ahead: deque[int] = field(default_factory=deque)
     _reading: bool = False
@@ -243,6 +245,8 @@ class ClientSession:
                     return [Marked(message.request_ident)]
                 return []
             case "bound", QueryError():
+                if message.query_version == self._awaited:
+                    self._awaited = 0  # a client reset then ends with what the server sends anyway
                 return [RefuseSet(message)]
             case "bound", Rejected():
                 return [HoldRejected(message)]
@@ -289,9 +293,10 @@ class ClientSession:
         """The download is applied, and the file's progress is what it says."""
         while self._ahead and self._ahead[0] <= download.client_version:
             self._ahead.popleft()
-        if self._held_back and not self._sets and download.query_version >= self._query_sent:
+        if self._held_back and not self._sets and download.query_version >= self._awaited:
             self._held_back = False
-        return [*self._count_received(), *self._proceed()]
+        # The end of a bootstrap is told at once: the server then knows the subscription set to be complete.
+        return [*self._count_received(at_once=download.batch_state == "last"), *self._proceed()]
 
     def tick(self, now: float) -> list[Effect]:
         """Call every second or so. Sends pings; ends a session whose server has fallen silent."""
@@ -326,7 +331,7 @@ class ClientSession:
         self.state = "bound"
         self.limits = bound.limits
         self.uploaded = bound.client_version
-        self._query_sent = bound.query_version
+        self._query_sent = self._awaited = bound.query_version
         while self._sets and self._sets[0].query_version <= bound.query_version:
             self._sets.popleft()
         effects: list[Effect] = [StoreBound(self._new_file, bound), *self._proceed()]
@@ -352,7 +357,7 @@ class ClientSession:
             sent = self._sets.popleft()
             if self._sets and self._sets[0].after <= max(self.uploaded, sent.after):
                 continue  # nothing was written between the two: the newer one alone says all
-            self._query_sent = sent.query_version
+            self._query_sent = self._awaited = sent.query_version
             effects.append(Send(Query(query_version=sent.query_version, subscriptions=list(sent.subscriptions))))
             drained, self._unread = False, True
         if drained:
@@ -364,11 +369,11 @@ class ClientSession:
             effects.append(ReadPending(self.uploaded, upto, min(UPLOAD_BYTES, limit)))
         return effects
 
-    def _count_received(self) -> list[Effect]:
+    def _count_received(self, at_once: bool = False) -> list[Effect]:
         """An empty upload tells the server to go on, once half its window is used and no changeset went out."""
         self._received += 1
         window = self.limits.window if self.limits else 1
-        if self.state == "bound" and self._received - self._reported >= max(1, window // 2):
+        if self.state == "bound" and (at_once or self._received - self._reported >= max(1, window // 2)):
             return [self._upload([])]
         return []
 

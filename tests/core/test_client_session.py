@@ -1,0 +1,338 @@
+"""The client's half of the protocol: a total table of state × message, then what each rule promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from realm_sync.core.client_session import (
+    PING_SECONDS,
+    PONG_SECONDS,
+    UNBIND_SECONDS,
+    UPLOADS_AHEAD,
+    ApplyDownload,
+    ClientSession,
+    DropParts,
+    Ended,
+    FileState,
+    HoldRejected,
+    Marked,
+    ReadPending,
+    RefuseSet,
+    Send,
+    StoreBound,
+    StorePart,
+    UnsentSet,
+)
+from realm_sync.core.errors import ProtocolError
+from realm_sync.core.messages import (
+    Bind,
+    Bound,
+    Changeset,
+    ClientFile,
+    Delete,
+    Download,
+    Error,
+    Ident,
+    Limits,
+    Mark,
+    Ping,
+    Pong,
+    Progress,
+    Query,
+    QueryError,
+    Rejected,
+    Unbind,
+    Unbound,
+    Upload,
+)
+
+FILE = ClientFile(ident=7, salt="42")
+LIMITS = Limits(max_message_bytes=700_000, max_subscriptions=10, max_query_bytes=1000, window=4)
+
+
+def bound(client_version=0, query_version=0):
+    return Bound(
+        epoch="e", server_version=5, client_version=client_version, query_version=query_version, server_time=0,
+        schema=[], limits=LIMITS,
+    )  # fmt: skip
+
+
+def download(batch_state="steady", client_version=0, query_version=1, view=1):
+    return Download(
+        query_version=query_version, batch_state=batch_state, server_version=9, client_version=client_version,
+        progress=1.0, view=view,
+    )  # fmt: skip
+
+
+def changeset(version):
+    steps = [Delete(class_name="Inspection", id="x")]
+    return Changeset(client_version=version, base_version=0, timestamp=0, instructions=steps)
+
+
+def session(state="bound", client_file=FILE, sets=(), resetting=False, **bound_values):
+    """A session brought into `state` by the regular way."""
+    made = ClientSession(FileState(client_file, "e", Progress(), tuple(sets), resetting), "token", None)
+    if state != "new":
+        made.opened(0.0)
+    if state in ("bound", "unbinding"):
+        if client_file is None:
+            made.receive(Ident(client_file=FILE), 0.0)
+        perform(made, made.receive(bound(**bound_values), 0.0), [])
+    if state == "unbinding":
+        made.close()
+    if state == "closed":
+        made.lost()
+    assert made.state == state
+    return made
+
+
+def perform(made, effects, pending):
+    """Performs ReadPending against a list of changesets; everything else is collected."""
+    done, queue = [], list(effects)
+    while queue:
+        effect = queue.pop(0)
+        if isinstance(effect, ReadPending):
+            chosen = [c for c in pending if c.client_version > effect.after]
+            if effect.upto is not None:
+                chosen = [c for c in chosen if c.client_version <= effect.upto]
+            queue = [*made.pending_read(chosen[:1]), *queue]
+        else:
+            done.append(effect)
+    return done
+
+
+def messages(effects):
+    return [effect.message for effect in effects if isinstance(effect, Send)]
+
+
+MESSAGES = {
+    "ident": Ident(client_file=FILE),
+    "bound": bound(),
+    "download": download(),
+    "mark": Mark(request_ident=1),
+    "queryError": QueryError(query_version=1, code="InvalidSubscriptionQuery", message="no"),
+    "rejected": Rejected(client_version=1, writes=[]),
+    "pong": Pong(timestamp=1),
+    "unbound": Unbound(),
+    "error": Error(code="InternalServerError", message="oops", fatal=False, action="retry"),
+}
+VIOLATION = "violation"
+TABLE = {
+    "new": dict.fromkeys(MESSAGES, VIOLATION) | {"error": Ended},
+    "binding": dict.fromkeys(MESSAGES, VIOLATION) | {"bound": StoreBound, "error": Ended},
+    "bound": {
+        "ident": VIOLATION, "bound": VIOLATION, "download": ApplyDownload, "mark": Marked, "queryError": RefuseSet,
+        "rejected": HoldRejected, "pong": None, "unbound": VIOLATION, "error": Ended,
+    },
+    "unbinding": dict.fromkeys(MESSAGES) | {"unbound": Ended, "error": Ended},
+    "closed": dict.fromkeys(MESSAGES),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "kind"), [(state, kind) for state in TABLE for kind in MESSAGES])
+def test_every_state_answers_every_message(state, kind):
+    made = session(state)
+    made.request_mark(1)
+    effects = made.receive(MESSAGES[kind], 1.0)
+    expected = TABLE[state][kind]
+    if expected is None:
+        assert effects == []
+    elif expected == VIOLATION:
+        (ended,) = effects
+        assert (ended.action, ended.error.code) == ("stop", "BadMessageOrder")
+        assert kind in str(ended.error).lower() or type(MESSAGES[kind]).__name__ in str(ended.error)
+        assert made.state == "closed"
+    else:
+        assert isinstance(effects[0], expected)
+
+
+def test_an_ident_is_stored_with_bound_before_anything_else():
+    made = session("binding", client_file=None)
+    assert made.receive(Ident(client_file=FILE), 0.0) == []
+    effects = made.receive(bound(), 0.0)
+    assert effects[0] == StoreBound(FILE, bound())
+
+
+def test_bound_without_the_ident_that_was_asked_for_is_a_violation():
+    made = session("binding", client_file=None)
+    assert made.receive(bound(), 0.0)[0].error.code == "BadMessageOrder"
+
+
+def test_opening_drops_the_parts_of_dead_sessions_and_binds():
+    made = ClientSession(FileState(FILE, "e", Progress(server_version=3)), "token", None, "agent")
+    drop, send = made.opened(0.0)
+    assert drop == DropParts()
+    bind = Bind(token="token", client_file=FILE, epoch="e", progress=Progress(server_version=3), user_agent="agent")
+    assert send == Send(bind)
+
+
+@pytest.mark.parametrize("action", ["retry", "reauthenticate", "reset", "stop"])
+def test_an_error_ends_the_session_by_its_action(action):
+    error = Error(code="AuthError", message="expired", fatal=False, action=action, retry_after=3.0)
+    made = session("bound")
+    assert made.receive(error, 0.0) == [Ended(action, error, 3.0)]
+    assert made.state == "closed"
+
+
+def test_a_frame_that_is_no_message_ends_the_session():
+    made = session("bound")
+    error = ProtocolError("BadSyntax", "The frame is not JSON")
+    assert made.undecodable(error) == [Ended("stop", error)]
+    assert made.undecodable(error) == []
+
+
+# --- uploads (R6) ----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_uploaded_before_bound():
+    made = session("binding")
+    assert made.local_commit() == []
+
+
+def test_what_the_server_has_already_is_not_uploaded_again():
+    made = session("binding")
+    pending = [changeset(n) for n in (1, 2, 3)]
+    uploads = messages(perform(made, made.receive(bound(client_version=2), 0.0), pending))
+    assert [u.changesets[0].client_version for u in uploads] == [3]
+
+
+def test_at_most_so_many_uploads_are_ahead_of_the_acknowledgement():
+    made = session("bound")
+    pending = [changeset(n) for n in range(1, 11)]
+    sent = messages(perform(made, made.local_commit(), pending))
+    assert [u.changesets[0].client_version for u in sent] == list(range(1, UPLOADS_AHEAD + 1))
+    made.receive(download(client_version=2), 0.0)
+    sent = messages(perform(made, made.applied(download(client_version=2)), pending))
+    assert [u.changesets[0].client_version for u in sent] == [5, 6]
+
+
+def test_uploads_stay_below_the_servers_limit():
+    made = session("binding")
+    small = Limits(max_message_bytes=10_000, max_subscriptions=1, max_query_bytes=1, window=4)
+    answer = Bound(
+        epoch="e", server_version=0, client_version=0, query_version=0, server_time=0, schema=[], limits=small
+    )
+    (read,) = [effect for effect in made.receive(answer, 0.0) if isinstance(effect, ReadPending)]
+    assert read.max_bytes < 10_000
+
+
+def test_reading_stops_when_there_is_nothing_and_goes_on_after_a_commit():
+    made = session("bound")
+    assert perform(made, made.applied(download()), []) == []
+    (read,) = made.local_commit()
+    assert isinstance(read, ReadPending)
+
+
+# --- subscriptions ---------------------------------------------------------------------------------------------------
+
+
+def test_a_set_follows_the_changesets_made_before_it_and_precedes_those_after():
+    made = session("binding", sets=[UnsentSet(1, after=2, subscriptions=())])
+    pending = [changeset(n) for n in (1, 2, 3)]
+    sent = messages(perform(made, made.receive(bound(), 0.0), pending))
+    kinds = [m.changesets[0].client_version if isinstance(m, Upload) else "query" for m in sent]
+    assert kinds == [1, 2, "query", 3]
+
+
+def test_a_set_waits_for_changesets_that_wait_for_acknowledgement():
+    made = session("binding", sets=[UnsentSet(1, after=6, subscriptions=())])
+    pending = [changeset(n) for n in range(1, 8)]
+    sent = messages(perform(made, made.receive(bound(), 0.0), pending))
+    assert not any(isinstance(m, Query) for m in sent)
+    sent = messages(perform(made, made.applied(download(client_version=4)), pending))
+    assert [type(m).__name__ for m in sent] == ["Upload", "Upload", "Query", "Upload"]
+
+
+def test_of_several_sets_with_no_changeset_between_only_the_newest_is_sent():
+    sets = [UnsentSet(1, 0, ()), UnsentSet(2, 0, ()), UnsentSet(3, 1, ())]
+    made = session("binding", sets=sets)
+    sent = messages(perform(made, made.receive(bound(), 0.0), [changeset(1)]))
+    kinds = [m.query_version if isinstance(m, Query) else "upload" for m in sent]
+    assert kinds == [2, "upload", 3]
+
+
+def test_a_set_the_server_has_is_not_sent_again():
+    made = session("binding", sets=[UnsentSet(4, 0, ())])
+    assert messages(perform(made, made.receive(bound(query_version=4), 0.0), [])) == []
+    sent = messages(perform(made, made.subscriptions_changed([UnsentSet(4, 0, ()), UnsentSet(5, 0, ())]), []))
+    assert [m.query_version for m in sent] == [5]
+
+
+# --- downloads -------------------------------------------------------------------------------------------------------
+
+
+def test_parts_are_stored_and_applied_with_the_last():
+    made = session("bound")
+    more = download("more")
+    assert made.receive(more, 0.0) == [StorePart(more)]
+    last = download("last")
+    assert made.receive(last, 0.0) == [ApplyDownload(last, with_parts=True)]
+    steady = download()
+    assert made.receive(steady, 0.0) == [ApplyDownload(steady, with_parts=False)]
+
+
+def test_parts_of_a_bootstrap_that_another_one_replaced_are_dropped():
+    made = session("bound")
+    made.receive(download("more", view=1), 0.0)
+    again = download("more", query_version=2, view=2)
+    assert made.receive(again, 0.0) == [DropParts(), StorePart(again)]
+
+
+def test_the_server_is_told_to_go_on_when_half_its_window_is_used():
+    made = session("bound")
+    assert messages(made.stored()) == []
+    assert messages(made.stored()) == [Upload(received=2)]
+    assert messages(made.stored()) == []
+    sent = messages(perform(made, made.local_commit(), [changeset(1)]))
+    assert sent[0].received == 3
+
+
+# --- marks, pings, the end -------------------------------------------------------------------------------------------
+
+
+def test_marks_wait_for_bound_and_are_answered_once():
+    made = session("new")
+    assert made.request_mark(5) == []
+    made.opened(0.0)
+    effects = made.receive(bound(), 0.0)
+    assert messages(effects) == [Mark(request_ident=5)]
+    assert made.receive(Mark(request_ident=5), 0.0) == [Marked(5)]
+    assert made.receive(Mark(request_ident=5), 0.0) == []
+
+
+def test_pings_go_out_and_silence_ends_the_session():
+    made = session("bound")
+    assert made.tick(PING_SECONDS - 1) == []
+    assert messages(made.tick(PING_SECONDS)) == [Ping(timestamp=int(PING_SECONDS * 1000))]
+    assert made.tick(PING_SECONDS + 1) == []
+    made.receive(Pong(timestamp=1), PING_SECONDS + 1)
+    assert messages(made.tick(PONG_SECONDS)) != []
+    assert made.tick(PING_SECONDS + 1 + PONG_SECONDS) == [Ended("retry")]
+
+
+def test_closing_says_good_bye_and_does_not_wait_for_ever():
+    made = session("bound")
+    assert made.close() == [Send(Unbind())]
+    assert made.close() == []
+    assert made.tick(1.0) == []
+    assert made.tick(1.0 + UNBIND_SECONDS) == [Ended("done")]
+
+
+def test_a_lost_socket_is_retried_unless_the_session_was_ending():
+    assert session("bound").lost() == [Ended("retry")]
+    assert session("unbinding").lost() == [Ended("done")]
+    assert session("closed").lost() == []
+
+
+# --- client reset ----------------------------------------------------------------------------------------------------
+
+
+def test_a_client_reset_uploads_nothing_until_the_new_content_is_there():
+    made = session("binding", client_file=None, sets=[UnsentSet(3, 0, ())], resetting=True)
+    made.receive(Ident(client_file=FILE), 0.0)
+    pending = [changeset(1)]
+    sent = messages(perform(made, made.receive(bound(), 0.0), pending))
+    assert [type(m) for m in sent] == [Query]
+    assert perform(made, made.local_commit(), pending) == []
+    sent = messages(perform(made, made.applied(download("last", query_version=3)), pending))
+    assert [type(m) for m in sent] == [Upload]
