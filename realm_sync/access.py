@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .core.predicate import compile_predicate
 from .core.changes import Predicate
+from .core.predicate import compile_predicate
 from .core.query import FALSE, Node, and_
 from .filters import from_q
 from .registry import ModelSync, registry

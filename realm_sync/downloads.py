@@ -9,6 +9,7 @@ large table holds a snapshot, a thread or memory. Live changes do not come by he
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -52,7 +53,7 @@ decode_advance = msgspec.json.Decoder(Advance).decode
 
 
 class Transfer:
-    """Pieces in order: each the JSON text of one download's `changes`. Iterate once; `close` frees the spool."""
+    """Pieces in order: each the JSON text of one download's `changes`. Iterate once; `close()` frees the spool."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -60,6 +61,8 @@ class Transfer:
         self.advances: list[Advance] = []
         """What the file's own uploads came to, in the state that the pieces complete."""
         self._file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 (closed by close)
+        # A session that ends while a thread makes its transfer never sees it.
+        self.close = weakref.finalize(self, self._file.close)
         self._sizes: list[int] = []
         self._waiting: list[bytes] = []
         self._waiting_size = 0
@@ -92,9 +95,6 @@ class Transfer:
         self._file.seek(0)
         for size in self._sizes:
             yield self._file.read(size).decode()
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def check_size(piece: bytes) -> None:

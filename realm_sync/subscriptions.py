@@ -94,7 +94,7 @@ def held_views(ident: int, view: int) -> Views:
     views = {}
     for class_name, text in stored.get(str(view), {}).items():
         if class_name in schema:
-            views[class_name] = bind(parse(text), schema[class_name], schema).predicate
+            views[class_name] = bind(parse(text, trusted=True), schema[class_name], schema).predicate
     return views
 
 
@@ -129,9 +129,7 @@ def _check(item: m.SubscriptionItem) -> None:
     if item.class_name not in schema:
         raise QueryError(f"There is no synced class '{item.class_name}'.")
     try:
-        parsed = parse(item.query)
-        check_subscribable(parsed)
-        bind(parsed, schema[item.class_name], schema)
+        check_subscribable(bind(parse(item.query), schema[item.class_name], schema))
     except QueryError as error:
         where = f'Client provided query with bad syntax: unsupported query for table "{item.class_name}": '
         raise QueryError(where + error.problem, error.query, error.position, error.code) from error

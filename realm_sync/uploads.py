@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from django.core.exceptions import ValidationError

@@ -335,4 +335,5 @@ def test_a_client_reset_uploads_nothing_until_the_new_content_is_there():
     assert [type(m) for m in sent] == [Query]
     assert perform(made, made.local_commit(), pending) == []
     sent = messages(perform(made, made.applied(download("last", query_version=3)), pending))
-    assert [type(m) for m in sent] == [Upload]
+    assert [type(m) for m in sent] == [Upload, Upload], "the acknowledgement, then the changesets"
+    assert not sent[0].changesets and sent[1].changesets == pending

@@ -1,0 +1,232 @@
+"""Convergence (R8): whatever arrives in whatever order, all fully synced clients hold exactly the server's data.
+
+Client files edit, create and delete at random, offline and online, over connections that break, delay and repeat; they
+are killed and restarted, change what they subscribe to, and the server's tables are written by others meanwhile. In
+the end every device holds just what the database has in its view, and nothing is left pending. Intent is checked too:
+what only one user wrote is what everybody has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from django.db.models.expressions import RawSQL
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from realm_sync import capture
+from realm_sync.core.predicate import compile_predicate
+from realm_sync.core.query import bind, parse
+from realm_sync.registry import registry
+from tests.network import Device
+from tests.testapp.models import Inspection, Team
+from tests.world import World, db
+
+DEVICES = 3
+QUERIES = ("TRUEPREDICATE", "priority < 5", 'status == "planned" OR priority == 7', "priority IN {1, 2, 3, 8}")
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "title": st.sampled_from(["", "Fence", "Ångström", "🛬 lights"]),
+    "notes": st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=6),
+    "priority": st.integers(0, 9),
+    "status": st.sampled_from(["planned", "running", "done"]),
+    "hours": st.sampled_from(["0", "1.5", "99.25"]),
+}
+VALUES = st.fixed_dictionaries({}, optional=FIELDS).filter(bool)
+DEVICE, OBJECT, SKEW = st.integers(0, DEVICES - 1), st.integers(0, 5), st.integers(-3000, 3000)
+
+STEPS = st.one_of(
+    st.tuples(st.sampled_from(["create", "update", "update", "update", "delete"]), DEVICE, OBJECT, SKEW, VALUES),
+    st.tuples(st.sampled_from(["orm create", "orm update", "orm bulk", "orm delete"]), OBJECT, VALUES),
+    st.tuples(st.just("connect"), DEVICE, st.one_of(st.none(), st.integers(1, 25))),
+    st.tuples(st.sampled_from(["disconnect", "restart"]), DEVICE),
+    st.tuples(st.just("subscribe"), DEVICE, st.sampled_from(QUERIES)),
+    st.tuples(st.just("wait"), st.integers(0, 15)),
+)
+
+
+class Run:
+    """One random history, from an empty team to the comparison at the end."""
+
+    def __init__(self, world: World, directory: Path, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.team = Team.objects.create(name=f"Team {uuid.uuid4()}")
+        self.team.members.add(world.nora)
+        self.keys = [str(uuid.uuid4()) for _ in range(6)]
+        self.devices = [Device(directory / f"{number}.realm", world.nora) for number in range(DEVICES)]
+        self.queries = ["TRUEPREDICATE"] * DEVICES
+        for number in range(DEVICES):
+            self.subscribe(number, "TRUEPREDICATE")
+
+    def subscribe(self, number: int, query: str) -> None:
+        self.queries[number] = query
+        team = f"team == uuid({self.team.pk})"
+        self.devices[number].subscribe(
+            ("Inspection", f"{team} AND ({query})"), ("Team", f"_id == uuid({self.team.pk})")
+        )
+
+    async def step(self, kind: str, *arguments: Any) -> None:
+        await getattr(self, kind.replace(" ", "_"))(*arguments)
+
+    def write(self, op: str, number: int, object: int, skew: int, values: dict[str, Any]) -> None:
+        if op == "create":
+            values = {"team": str(self.team.pk), "airfield": "EDDM", **values}
+        now = int(time.time() * 1000) + skew
+        self.devices[number].write(op, "Inspection", self.keys[object], now, **(values if op != "delete" else {}))
+
+    async def create(self, *arguments: Any) -> None:
+        self.write("create", *arguments)
+
+    async def update(self, *arguments: Any) -> None:
+        self.write("update", *arguments)
+
+    async def delete(self, *arguments: Any) -> None:
+        self.write("delete", *arguments)
+
+    async def orm_create(self, object: int, values: dict[str, Any]) -> None:
+        def make() -> None:
+            if not Inspection.objects.filter(pk=self.keys[object]).exists():
+                try:
+                    Inspection.objects.create(pk=self.keys[object], team=self.team, airfield_id="EDDM", **values)
+                except Exception as error:
+                    if "nique" not in str(error):
+                        raise
+
+        await db(make)
+
+    async def orm_update(self, object: int, values: dict[str, Any]) -> None:
+        await db(Inspection.objects.filter(pk=self.keys[object]).update, **values)
+
+    async def orm_bulk(self, object: int, values: dict[str, Any]) -> None:
+        await db(Inspection.objects.filter(team=self.team).update, **values)
+
+    async def orm_delete(self, object: int, values: dict[str, Any]) -> None:
+        await db(Inspection.objects.filter(pk=self.keys[object]).delete)
+
+    async def connect(self, number: int, frames: int | None) -> None:
+        self.devices[number].connect(self.random, frames)
+
+    async def disconnect(self, number: int) -> None:
+        await self.devices[number].disconnect()
+
+    async def restart(self, number: int) -> None:
+        await self.devices[number].restart()
+
+    async def subscribe_(self, number: int, query: str) -> None:
+        self.subscribe(number, query)
+
+    async def wait(self, milliseconds: int) -> None:
+        await asyncio.sleep(milliseconds / 1000)
+
+    async def check(self) -> None:
+        # Twice round: what the last device uploads must reach the first.
+        for device in (*self.devices, *self.devices):
+            await device.settle()
+        rows = await db(self.rows)
+        for number, device in enumerate(self.devices):
+            schema = registry.schema
+            query = bind(parse(self.queries[number]), schema["Inspection"], schema)
+            in_view = compile_predicate(query.predicate, schema["Inspection"], schema)
+            expected = {key: image for key, image in rows.items() if in_view(image)}
+            assert device.objects("Inspection") == expected, f"device {number}, subscribed to {self.queries[number]}"
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        sync = registry.get("Inspection")
+        assert sync is not None
+        image = RawSQL(capture.image_sql(sync, '"testapp_inspection"').replace("%", "%%"), ())
+        texts = Inspection.objects.filter(team=self.team).values_list(image, flat=True)
+        images = [msgspec.json.decode(text) for text in texts]
+        return {it["_id"]: it for it in images}
+
+    async def close(self) -> None:
+        for device in self.devices:
+            await device.disconnect()
+            device.store.close()
+
+
+async def converge(world: World, directory: Path, steps: list[Any], seed: int) -> Run:
+    run = Run(world, directory, seed)
+    try:
+        for step in steps:
+            kind, *arguments = step
+            await run.step("subscribe_" if kind == "subscribe" else kind, *arguments)
+        await run.check()
+    finally:
+        await run.close()
+    return run
+
+
+@pytest.fixture
+def small_chunks(settings: Any) -> None:
+    """Small windows and downloads, so that short histories meet parts, full windows and chunks."""
+    settings.REALM_SYNC = {**settings.REALM_SYNC, "DOWNLOAD_BYTES": 900, "WINDOW": 3}
+
+
+def test_all_clients_end_with_the_servers_data(world: World, small_chunks: None, tmp_path: Path) -> None:
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+    @given(steps=st.lists(STEPS, min_size=8, max_size=50), seed=st.integers(0, 2**32))
+    def property(steps: list[Any], seed: int) -> None:
+        runner.run(converge(world, tmp_path / str(uuid.uuid4()), steps, seed))
+
+    with asyncio.Runner() as runner:
+        property()
+
+
+@pytest.mark.soak
+def test_all_clients_end_with_the_servers_data_for_an_hour(world: World, small_chunks: None, tmp_path: Path) -> None:
+    """Half an hour per database."""
+    end = time.monotonic() + 1800
+
+    @settings(max_examples=10**6, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+    @given(steps=st.lists(STEPS, min_size=20, max_size=200), seed=st.integers(0, 2**32))
+    def property(steps: list[Any], seed: int) -> None:
+        if time.monotonic() < end:
+            runner.run(converge(world, tmp_path / str(uuid.uuid4()), steps, seed))
+
+    with asyncio.Runner() as runner:
+        property()
+
+
+async def test_what_only_one_user_wrote_is_what_everybody_has(world: World, small_chunks: None, tmp_path: Path) -> None:
+    """Each device owns objects that nobody else touches; whatever the network does, none of its last words is lost."""
+    run = Run(world, tmp_path, 1)
+    rng = random.Random(7)
+    last: dict[str, dict[str, Any]] = {}
+    try:
+        for device in run.devices:
+            device.connect(rng, 40)
+        await asyncio.sleep(0.3)
+        for turn in range(150):
+            number = rng.randrange(DEVICES)
+            device = run.devices[number]
+            key = str(uuid.UUID(int=rng.randrange(8) * DEVICES + number + 2**100))
+            now = int(time.time() * 1000)
+            values = {"title": f"turn {turn}", "priority": turn % 10}
+            if key in last:
+                assert device.write("update", "Inspection", key, now, **values)
+            else:
+                base = {"team": str(run.team.pk), "airfield": "EDDM"}
+                if not device.write("create", "Inspection", key, now, **base, **values):
+                    continue
+            last[key] = values
+            match rng.randrange(6):
+                case 0:
+                    await device.disconnect()
+                case 1:
+                    await device.restart()
+                case 2 | 3:
+                    device.connect(rng, rng.randrange(3, 30))
+                case _:
+                    await asyncio.sleep(rng.random() * 0.01)
+        await run.check()
+        assert not any(device.told for device in run.devices)
+        found = run.devices[0].objects("Inspection")
+        assert {key: {name: found[key][name] for name in values} for key, values in last.items()} == last
+    finally:
+        await run.close()
