@@ -287,6 +287,12 @@ def test_the_server_is_told_to_go_on_when_half_its_window_is_used():
     assert sent[0].received == 3
 
 
+def test_the_end_of_a_bootstrap_is_acknowledged_at_once():
+    made = session("bound")
+    made.receive(download("last"), 0.0)
+    assert messages(perform(made, made.applied(download("last")), [])) == [Upload(received=1)]
+
+
 # --- marks, pings, the end -------------------------------------------------------------------------------------------
 
 
