@@ -255,9 +255,10 @@ class ResetFilter(admin.SimpleListFilter):
 class ClientFileAdmin(EngineAdmin):
     note = (
         "Client files are made and kept up to date by syncing. To make one start over, choose it in the list "
-        "and ask for a client reset."
+        "and ask for a client reset. “Behind” counts the changes since the version that a file had when it last "
+        "connected."
     )
-    list_display = ("ident", "user_", "agent", "seen", "behind", "current_set", "client_version")
+    list_display = ("ident", "user_", "agent", "seen", "behind", "current_set", "uploaded")
     list_filter = (CurrentStateFilter, ResetFilter, "last_seen")
     list_select_related = ("user",)
     ordering = ("-ident",)
@@ -301,14 +302,17 @@ class ClientFileAdmin(EngineAdmin):
     def behind(self, file: Any) -> str:
         """As of the version that the file named when it last connected: what it got since is not known here."""
         if file.reset_reason:
-            return "starts over at its next connection"
+            return "must start over"
         if not file.server_version:
-            return "not known before its second connection"
+            return "new"
         if file.changes_behind > MOST_BEHIND:
-            return f"more than {number_format(MOST_BEHIND, force_grouping=True)} changes"
-        if not file.changes_behind:
-            return "up to date"
-        return f"{file.changes_behind} change{'' if file.changes_behind == 1 else 's'}"
+            return f"{number_format(MOST_BEHIND, force_grouping=True)}+"
+        return str(file.changes_behind or "up to date")
+
+    @admin.display(description="uploaded", ordering="client_version")
+    def uploaded(self, file: ClientFile) -> int:
+        """The client version: the number of the last changeset that is integrated."""
+        return file.client_version
 
     @admin.display(description="subscriptions", ordering="set_state")
     def current_set(self, file: Any) -> Any:
@@ -371,7 +375,7 @@ def subscriptions_section(title: str, subscriptions: Iterable[Subscription], err
 @admin.register(SubscriptionSet)
 class SubscriptionSetAdmin(EngineAdmin):
     note = "Apps write subscriptions, in their code: nothing can be changed here."
-    list_display = ("__str__", "user_", "state", "size", "problem", "changed")
+    list_display = ("query_version", "file", "state", "size", "problem", "changed")
     list_filter = ("state",)
     list_select_related = ("client_file__user",)
     ordering = ("-pk",)
@@ -412,7 +416,7 @@ class SubscriptionSetAdmin(EngineAdmin):
 @admin.register(Subscription)
 class SubscriptionAdmin(EngineAdmin):
     note = SubscriptionSetAdmin.note
-    list_display = ("__str__", "class_name", "user_", "set_", "changed")
+    list_display = ("label", "class_name", "text", "user_", "set_", "changed")
     list_filter = (ClassFilter, "subscription_set__state")
     list_select_related = ("subscription_set__client_file__user",)
     ordering = ("-pk",)
@@ -423,13 +427,23 @@ class SubscriptionAdmin(EngineAdmin):
         file = "subscription_set__client_file__"
         return ["name", "query", f"{file}ident__exact", *user_lookups(f"{file}user__")]
 
+    @admin.display(description="name", ordering="name")
+    def label(self, it: Subscription) -> str:
+        return it.name or "unnamed"
+
+    @admin.display(description="query")
+    def text(self, it: Subscription) -> SafeString:
+        return format_html("<code>{}</code>", Truncator(it.query).chars(200))
+
     @admin.display(description="user")
     def user_(self, it: Subscription) -> Any:
         return self.user_link(it.subscription_set.client_file.user)
 
     @admin.display(description="subscription set")
     def set_(self, it: Subscription) -> Any:
-        return page_of(self.admin_site, SubscriptionSet, it.subscription_set_id, it.subscription_set)
+        found = it.subscription_set
+        text = f"version {found.query_version} of file {found.client_file_id}, {found.state}"
+        return page_of(self.admin_site, SubscriptionSet, found.pk, text)
 
     @admin.display(description="updated", ordering="updated_at")
     def changed(self, it: Subscription) -> SafeString:
@@ -480,6 +494,7 @@ class HistoryList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
+        self.full_result_count = self.result_count  # or the search field would call MOST_LISTED the number of results
         if "id__lte" in self.filter_params:
             self.newest = self.get_query_string(remove=["id__lte", "p"])
         if self.page_num < self.paginator.num_pages:
