@@ -128,9 +128,8 @@ def restamp(connection: Any, mark: int, ident: int, timestamps: Mapping[tuple[st
     `timestamps` holds it by (class, object id); rows of other objects keep the time of the statement.
     """
     with connection.cursor() as cursor:
-        own = f"version = {capture.dialect(connection).NEXT_VERSION} AND " if connection.vendor == "postgresql" else ""
         cursor.execute(
-            f"SELECT id, class, object_id, timestamp FROM realm_sync_change WHERE {own}id > %s AND origin = %s",
+            "SELECT id, class, object_id, timestamp FROM realm_sync_change WHERE id > %s AND origin = %s",
             [mark, ident],
         )
         wrong: dict[int, list[int]] = {}
@@ -164,7 +163,7 @@ def _record(connection: Any, object_id: str, kind: str, after: str | None, origi
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO realm_sync_change (version, class, object_id, kind, before, after, timestamp, origin)"
-            f" SELECT {database.NEXT_VERSION}, '', %s, %s, NULL, %s, {database.NOW}, %s",
+            f" SELECT {database.next_version()}, '', %s, %s, NULL, %s, {database.NOW}, %s",
             [object_id, kind, after, origin],
         )
         if connection.vendor == "postgresql":

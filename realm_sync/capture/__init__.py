@@ -17,8 +17,9 @@ from typing import Any
 
 from django.db import DatabaseError, connections, transaction
 
-from ..conf import settings
-from ..registry import ModelSync, registry
+from realm_sync.conf import settings
+from realm_sync.registry import ModelSync, registry
+
 from . import postgresql, sqlite
 from .columns import Status, Trigger
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 from django.db import models
 
-from ..fields import Decimal128Field, ObjectIdField
-from ..registry import realm_type
+from realm_sync.fields import Decimal128Field, ObjectIdField
+from realm_sync.registry import realm_type
 
 PREFIX = "realm_sync_"
 LONGEST_NAME = 63

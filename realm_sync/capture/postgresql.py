@@ -10,12 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..registry import ModelSync
+from realm_sync.registry import ModelSync
+
 from .columns import PREFIX, Trigger, literal, storage, trigger_name
 
 CHANNEL = "realm_sync"
-NEXT_VERSION = "pg_current_xact_id()::text::bigint"
-"""The version of a row that the engine itself writes into the history: its transaction (R2)."""
+
+
+def next_version(change: str = "realm_sync_change") -> str:
+    """The version of a row that is written into the history now; `change` is its table.
+
+    The transaction's id, so that reading below the oldest running transaction leaves no gap (R2). But a transaction
+    that began before another may write after that one has committed, and to the same object. Versions have to tell
+    the true order, so this one is at least the newest version which the transaction can see. It is never less than
+    its own id, and therefore not read before its end either.
+    """
+    return f"greatest(pg_current_xact_id()::text::bigint, (SELECT max(version) FROM {change}))"
+
+
 NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 """Milliseconds since 1970."""
 _ORIGIN = "coalesce(nullif(current_setting('realm_sync.origin', true), ''), '0')::bigint"
@@ -92,7 +104,7 @@ def triggers(binding: ModelSync, table: str, change: str) -> Iterator[Trigger]:
     db_table = binding.model._meta.db_table
     name, key_field = literal(binding.class_name), binding.primary_key
     key = quote(key_field.column)
-    log = f"INSERT INTO {change} (version, class, object_id, kind, before, after, timestamp, origin) SELECT {NEXT_VERSION}, {name}"
+    log = f"INSERT INTO {change} (version, class, object_id, kind, before, after, timestamp, origin) SELECT {next_version(change)}, {name}"
     stamp = f"{NOW}, {_ORIGIN}"
 
     def trigger(event: str, when: str, body: str) -> Trigger:

@@ -16,19 +16,25 @@ from typing import Any
 
 from django.db import models
 
-from ..registry import ModelSync
+from realm_sync.registry import ModelSync
+
 from .columns import PREFIX, Trigger, decimal_field, literal, storage, trigger_name
 
 _SAFE = "BETWEEN -9007199254740992 AND 9007199254740992"
-NEXT_VERSION = "coalesce((SELECT max(id) FROM realm_sync_change), 0) + 1"
-"""The id that the next row gets; equal to it because prune() keeps the newest row. `sqlite_sequence` would not do:
-SQLite updates it at the end of a statement, when its triggers have fired for every row."""
 NOW = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 """Milliseconds since 1970."""
 _ORIGIN = "coalesce((SELECT ident FROM realm_sync_origin), 0)"
 _LOG = "INSERT INTO realm_sync_change (version, class, object_id, kind, before, after, timestamp, origin)"
 _NOTES = "CREATE TABLE IF NOT EXISTS realm_sync_replaced (class, key, object_id, before)"
 _BASE64 = "'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'"
+
+
+def next_version() -> str:
+    """The version of a row that is written into the history now: its id, for prune() keeps the newest row.
+
+    `sqlite_sequence` would not do: SQLite updates it at the end of a statement, when triggers have fired for every row.
+    """
+    return "coalesce((SELECT max(id) FROM realm_sync_change), 0) + 1"
 
 
 def quote(name: str) -> str:
@@ -154,8 +160,12 @@ def triggers(binding: ModelSync) -> Iterator[Trigger]:
     old_key, new_key = f"OLD.{key}", f"NEW.{key}"
     new_id, old_id = (key_sql(binding.primary_key, column) for column in (new_key, old_key))
     stamp = f"{NOW}, {_ORIGIN}"
-    log_new = f"{_LOG} VALUES ({NEXT_VERSION}, {name}, {new_id}, 'insert', NULL, {image_sql(binding, 'NEW')}, {stamp});"
-    log_old = f"{_LOG} VALUES ({NEXT_VERSION}, {name}, {old_id}, 'delete', {image_sql(binding, 'OLD')}, NULL, {stamp});"
+    log_new = (
+        f"{_LOG} VALUES ({next_version()}, {name}, {new_id}, 'insert', NULL, {image_sql(binding, 'NEW')}, {stamp});"
+    )
+    log_old = (
+        f"{_LOG} VALUES ({next_version()}, {name}, {old_id}, 'delete', {image_sql(binding, 'OLD')}, NULL, {stamp});"
+    )
 
     differs, before = [], []
     for prop, field in binding.fields_by_name.items():
@@ -187,7 +197,7 @@ def triggers(binding: ModelSync) -> Iterator[Trigger]:
 
     def log_replaced(or_by_key: str = "") -> str:
         return (
-            f"{_LOG} SELECT {NEXT_VERSION} - 1 + row_number() OVER (), class, object_id, 'delete', before, NULL, {stamp}"
+            f"{_LOG} SELECT {next_version()} - 1 + row_number() OVER (), class, object_id, 'delete', before, NULL, {stamp}"
             f" FROM realm_sync_replaced WHERE class = {name} AND"
             f" ({or_by_key}NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{key} = realm_sync_replaced.key));"
             f" DELETE FROM realm_sync_replaced;"
@@ -215,7 +225,7 @@ def triggers(binding: ModelSync) -> Iterator[Trigger]:
         yield trigger(
             "update",
             f"AFTER UPDATE ON {table} WHEN {same} AND ({' OR '.join(differs)})",
-            f"{_LOG} VALUES ({NEXT_VERSION}, {name}, {new_id}, 'update', {old_values}, {image_sql(binding, 'NEW')}, {stamp});",
+            f"{_LOG} VALUES ({next_version()}, {name}, {new_id}, 'update', {old_values}, {image_sql(binding, 'NEW')}, {stamp});",
         )
     yield trigger("delete", f"AFTER DELETE ON {table}", forget, log_old)
 
