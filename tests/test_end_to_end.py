@@ -1,0 +1,191 @@
+"""The whole way, through real server processes: Python clients log in over HTTP, sync, go offline, come back, converge.
+
+SQLite has one process; PostgreSQL has two, and the clients are spread over both. What every test ends with is R8: each
+client holds exactly what the server holds and its user may see, and every write is there exactly once.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connections, transaction
+
+from realm_sync.client import App, CompensatingWriteError, Credentials, Realm, SyncConfiguration
+from realm_sync.client import transport as client_transport
+from tests.chaos import SocketWire, eventually, log_in, token_of, until
+from tests.servers import ROOT, Server
+from tests.testapp.models import Inspection
+from tests.world import World, db
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients come back soon, so that tests end soon."""
+    monkeypatch.setattr(client_transport, "FIRST_DELAY", 0.1)
+    monkeypatch.setattr(client_transport, "LONGEST_DELAY", 0.5)
+
+
+@pytest.fixture
+def servers(server: Callable[..., Server], each_database: str) -> list[Server]:
+    """One process on SQLite, two on PostgreSQL."""
+    return [server() for _ in range(1 if each_database == "default" else 2)]
+
+
+class Device:
+    """A device of one user: an app in its own directory and one realm file."""
+
+    def __init__(self, name: str, url: str, directory: Path) -> None:
+        self.name, self.directory = name, directory
+        self.errors: list[Exception] = []
+        self.open(url)
+
+    def open(self, url: str) -> None:
+        app = App("realm-sync", base_url=url, base_file_path=self.directory)
+        user = app.current_user or app.log_in(Credentials.email_password(self.name, "pw")).result(20)
+
+        def subscribe(subscriptions: Any, realm: Realm) -> None:
+            for class_name in ("Inspection", "Team", "Airfield"):
+                subscriptions.add(realm.objects(class_name))
+
+        sync = SyncConfiguration(user, subscribe, on_error=lambda _, error: self.errors.append(error))
+        self.realm = Realm.open(sync=sync).result(30)
+
+    def close(self) -> None:
+        self.realm.close()
+
+    @property
+    def session(self) -> Any:
+        return self.realm.sync_session
+
+    def settle(self) -> None:
+        """Everything written here is with the server, and everything there is here."""
+        self.session.upload_all_local_changes(30).result()
+        self.session.download_all_server_changes(30).result()
+
+    def titles(self) -> dict[str, tuple[str, int]]:
+        return {str(it._id): (it.title, it.priority) for it in self.realm.objects("Inspection")}
+
+    def create(self, **values: Any) -> str:
+        with self.realm.write():
+            made = self.realm.create("Inspection", {"_id": uuid.uuid4(), "title": "", "priority": 0} | values)
+        return str(made._id)
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Callable[..., Device]]:
+    devices: list[Device] = []
+
+    def make(name: str, url: str) -> Device:
+        devices.append(Device(name, url, tmp_path / f"device-{len(devices)}"))
+        return devices[-1]
+
+    yield make
+    for each in devices:
+        each.close()
+
+
+def on_server(world: World, *teams: Any) -> dict[str, tuple[str, int]]:
+    rows = Inspection.objects.filter(team__in=teams or [world.north])
+    return {str(pk): (title, priority) for pk, title, priority in rows.values_list("pk", "title", "priority")}
+
+
+def team_of(device: Device, name: str) -> Any:
+    return device.realm.objects("Team").filtered("name == $0", name).first()
+
+
+def test_two_users_edit_offline_and_converge(
+    world: World, servers: list[Server], device: Callable[..., Device]
+) -> None:
+    first, last = servers[0], servers[-1]
+    world.south.members.add(world.nora)  # she sees both teams, Sol one
+    mine = [world.inspection(title=f"North {number}") for number in range(20)]
+    ours = [world.inspection(world.south, title=f"South {number}") for number in range(20)]
+    nora, tablet, sol = device("nora", first.url), device("nora", last.url), device("sol", last.url)
+    assert len(nora.titles()) == len(tablet.titles()) == 40 and len(sol.titles()) == 20
+
+    # Online: a write of one is seen by the others, whichever process they are at.
+    made = nora.create(title="Windsock", team=team_of(nora, "South"), airfield=nora.realm.objects("Airfield")[0])
+    for each in (tablet, sol):
+        until(lambda each=each: made in each.titles(), "a write of another client")
+
+    # Offline, all at once: clients, and writers on the server who know nothing of it.
+    for each in (nora, tablet, sol):
+        each.session.pause()
+    rng = random.Random(7)
+    new = []
+    for each in (nora, tablet, sol):
+        old = list(each.realm.objects("Inspection"))
+        for number in range(15):
+            with each.realm.write():
+                found = rng.choice(old)
+                found.title = f"{each.name} {number}"
+                found.priority = rng.randrange(9)
+            if number % 5 == 0:
+                airfield = each.realm.objects("Airfield")[0]
+                new.append(each.create(title="new", team=team_of(each, "South"), airfield=airfield))
+        with each.realm.write():
+            each.realm.delete(rng.choice(old))
+    Inspection.objects.filter(pk__in=[it.pk for it in mine[:5]]).update(title="by the office")
+    ours[0].delete()
+
+    # The server restarts, so do two of the clients: nothing is lost, and nothing happens twice.
+    for server in servers:
+        server.restart()
+    for each, url in ((tablet, first.url), (sol, first.url)):
+        each.close()
+        each.open(url)
+    nora.session.resume()
+    for each in (nora, tablet, sol):
+        each.settle()
+    for each in (nora, tablet, sol):
+        each.settle()
+    everything = on_server(world, world.north, world.south)
+    assert len(new) == 9 and all(everything[key] == ("new", 0) for key in new)
+    assert nora.titles() == tablet.titles() == everything
+    assert sol.titles() == on_server(world, world.south)
+    assert not [error for each in (nora, tablet, sol) for error in each.errors]
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+def test_uvicorn_serves_as_well(world: World, server: Callable[..., Server], device: Callable[..., Device]) -> None:
+    process = server(asgi="uvicorn")
+    nora, tablet = device("nora", process.url), device("nora", process.url)
+    made = nora.create(title="Windsock", team=team_of(nora, "North"), airfield=nora.realm.objects("Airfield")[0])
+    until(lambda: made in tablet.titles(), "a write of another client")
+    process.restart()
+    with tablet.realm.write():
+        tablet.realm.objects("Inspection")[0].title = "after the restart"
+    tablet.settle()
+    until(lambda: nora.titles() == on_server(world) == {made: ("after the restart", 0)}, "convergence")
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+def test_refused_writes_are_undone_and_reported(
+    world: World, server: Callable[..., Server], device: Callable[..., Device]
+) -> None:
+    one = world.inspection(title="Runway lights")
+    nora = device("nora", server().url)
+    with nora.realm.write():
+        found = nora.realm.objects("Inspection")[0]
+        found.title, found.status = "Fence", "no such status"
+    south = nora.create(title="not hers", airfield=nora.realm.objects("Airfield")[0])
+    nora.settle()
+    assert nora.titles() == {str(one.pk): ("Fence", 0)}
+    until(lambda: len(nora.errors) >= 1, "the report")
+    writes = [write for error in nora.errors if isinstance(error, CompensatingWriteError) for write in error.writes]
+    assert {(str(write.primary_key), write.code) for write in writes} == {
+        (str(one.pk), "ValidationFailed"),
+        (south, "WriteNotAllowed"),
+    }
