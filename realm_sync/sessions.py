@@ -24,7 +24,6 @@ from .conf import settings
 from .core import messages as m
 from .core import server_session as core
 from .core.errors import ProtocolError, QueryError, SchemaError
-from .core.query import Node
 from .core.views import View
 from .downloads import Advance, Transfer
 from .models import SubscriptionSet
@@ -181,10 +180,12 @@ class Session:
     def _open_file(self, bind: m.Bind) -> core.Opened:
         opened = subscriptions.open_file(bind, self._user)
         self._access = _access_of(self._user)
-        ident, query_version = opened.client_file.ident, bind.progress.query_version
+        # A set that was accepted before the connection broke, too: its file has written by it.
+        ident, query_version = opened.client_file.ident, opened.query_version
         self._views = subscriptions.held_views(ident, bind.progress.view)
         self._wanted = query_version, subscriptions.views_of(ident, query_version, self._access)
-        self._bootstrap_due = not bind.progress.view or _texts(self._wanted[1]) != _texts(self._views)
+        moved = query_version != bind.progress.query_version or dict(self._wanted[1]) != dict(self._views)
+        self._bootstrap_due = not bind.progress.view or moved
         return opened
 
     async def _subscribe(self, query: m.Query) -> None:
@@ -196,6 +197,9 @@ class Session:
         views = await self._threads.run(subscriptions.views_of, self.ident, query.query_version, self._access)
         self._wanted = query.query_version, views
         self._bootstrap_due = True
+        # What is uploaded from here on may be in the new views only: it must not be acknowledged under the old ones,
+        # or the client would drop its own writes and see them vanish until the bootstrap is there (R10).
+        self._detach()
         self._work.set()
 
     def end(self, error: ProtocolError) -> None:
@@ -242,7 +246,7 @@ class Session:
         self._user, self._access = user, _access_of(user)
         query_version = self._wanted[0]
         self._wanted = query_version, subscriptions.views_of(self.ident, query_version, self._access)
-        self._bootstrap_due = self._bootstrap_due or _texts(self._wanted[1]) != _texts(self._views)
+        self._bootstrap_due = self._bootstrap_due or dict(self._wanted[1]) != dict(self._views)
 
     async def _bootstrap(self) -> None:
         """From the views in force to those wanted: by difference, in one snapshot (R3)."""
@@ -260,7 +264,9 @@ class Session:
 
     async def _catch_up(self) -> None:
         transfer = await self._threads.run(downloads.catch_up, self.ident, self._core.version, self._views)
-        if transfer.advances or len(transfer):
+        if self._bootstrap_due:
+            transfer.close()  # other views are wanted meanwhile: the bootstrap brings it all, under those
+        elif transfer.advances or len(transfer):
             await self._send_transfer(transfer, is_bootstrap=False)
         else:
             self._core.passed(transfer.version)
@@ -345,10 +351,6 @@ class Session:
 
 def _latest() -> int:
     return history.latest(connections[settings.DATABASE])
-
-
-def _texts(views: Views) -> dict[str, Node]:
-    return dict(views)
 
 
 def _access_of(user: Any) -> access.Access:

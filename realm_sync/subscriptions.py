@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connections, transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from . import history
@@ -52,7 +53,9 @@ def open_file(message: m.Bind, user: Any) -> Opened:
 
 def _opened(file: ClientFile, is_new: bool, epoch: str, newest: int) -> Opened:
     client_file = m.ClientFile(ident=file.ident, salt=str(file.salt))
-    return Opened(client_file, is_new, epoch, newest, file.client_version)
+    accepted = SubscriptionSet.objects.using(settings.DATABASE).filter(client_file_id=file.ident)
+    query_version = accepted.exclude(state=SubscriptionSet.State.ERROR).aggregate(newest=Max("query_version"))["newest"]
+    return Opened(client_file, is_new, epoch, newest, file.client_version, query_version or 0)
 
 
 def _find_file(alias: str, named: m.ClientFile, user: Any) -> ClientFile:

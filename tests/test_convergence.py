@@ -134,7 +134,9 @@ class Run:
             query = bind(parse(self.queries[number]), schema["Inspection"], schema)
             in_view = compile_predicate(query.predicate, schema["Inspection"], schema)
             expected = {key: image for key, image in rows.items() if in_view(image)}
-            assert device.objects("Inspection") == expected, f"device {number}, subscribed to {self.queries[number]}"
+            assert _differences(device.objects("Inspection"), expected) == [], (
+                f"device {number}: {self.queries[number]}"
+            )
 
     def rows(self) -> dict[str, dict[str, Any]]:
         sync = registry.get("Inspection")
@@ -148,6 +150,19 @@ class Run:
         for device in self.devices:
             await device.disconnect()
             device.store.close()
+
+
+def _differences(held: dict[str, Any], expected: dict[str, Any]) -> list[tuple[str, str, Any, Any]]:
+    """(key, property, what the device holds, what the database has)"""
+    found = []
+    for key in held.keys() | expected.keys():
+        mine, theirs = held.get(key, {}), expected.get(key, {})
+        found += [
+            (key, name, mine.get(name), theirs.get(name))
+            for name in mine | theirs
+            if mine.get(name) != theirs.get(name)
+        ]
+    return found
 
 
 async def converge(world: World, directory: Path, steps: list[Any], seed: int) -> Run:

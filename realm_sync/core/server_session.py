@@ -77,6 +77,8 @@ class Opened(NamedTuple):
     """The newest version of the history."""
     client_version: int
     """Changesets integrated so far."""
+    query_version: int
+    """The newest subscription set that was accepted of the file; the client need not send it again."""
 
 
 class ServerSession:
@@ -191,7 +193,7 @@ class ServerSession:
         self.ident = opened.client_file.ident
         self.version = self._told = self.progress.server_version
         self.query_version, self.view = self.progress.query_version, self.progress.view
-        self._query_asked = self.query_version
+        self._query_asked = opened.query_version
         self.acknowledged_view = self.view
         self.client_version = self.progress.client_version
         self._uploaded = opened.client_version
@@ -199,7 +201,7 @@ class ServerSession:
             epoch=opened.epoch,
             server_version=opened.server_version,
             client_version=opened.client_version,
-            query_version=self.query_version,
+            query_version=opened.query_version,
             server_time=now,
             schema=list(self._schema),
             limits=self._limits,

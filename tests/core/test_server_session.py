@@ -55,7 +55,7 @@ def bound(**progress: int) -> ServerSession:
     session = ServerSession(SCHEMA, LIMITS)
     named = FILE if progress else None
     session.receive(m.encode(m.Bind(token="t", client_file=named, progress=m.Progress(**progress))))
-    session.opened(Opened(FILE, not progress, "epoch", 100, 4), now=1)
+    session.opened(Opened(FILE, not progress, "epoch", 100, 4, 0), now=1)
     return session
 
 
@@ -63,7 +63,7 @@ def in_state(state: str) -> ServerSession:
     if state == "bound":
         session = ServerSession(SCHEMA, LIMITS)
         session.receive(FRAMES["bind"])
-        session.opened(Opened(FILE, True, "epoch", 100, 0), now=1)
+        session.opened(Opened(FILE, True, "epoch", 100, 0, 0), now=1)
         return session
     session = ServerSession(SCHEMA, LIMITS)
     if state == "closed":
@@ -94,7 +94,7 @@ def test_every_state_has_an_answer_to_every_message(state: str, frame: str) -> N
 def test_a_new_file_is_named_before_the_session_is_bound() -> None:
     session = ServerSession(SCHEMA, LIMITS)
     session.receive(FRAMES["bind"])
-    effects = session.opened(Opened(FILE, True, "epoch", 100, 0), now=1)
+    effects = session.opened(Opened(FILE, True, "epoch", 100, 0, 0), now=1)
     assert names(effects) == ["ident", "bound", Wake]
 
 
