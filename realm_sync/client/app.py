@@ -248,13 +248,12 @@ class App:
         return Operation.run(register, "realm-sync register")
 
     def switch_user(self, user: User) -> None:
-        with self._guard:
+        with self._changing():
             if user.id not in self._users:
                 raise AppError("User does not exist", "ClientUserNotFound")
             if not user.is_logged_in:
                 raise AppError("User is no longer valid or is logged out", "ClientUserNotLoggedIn")
             self._current = user.id
-            self._save()
         self._tell()
 
     def remove_user(self, user: User) -> Operation[None]:
@@ -288,11 +287,10 @@ class App:
 
     def _log_in(self, credentials: Credentials) -> User:
         if credentials.reuse:
-            with self._guard:
+            with self._changing():
                 for user in self._users.values():
                     if user.provider_type == credentials.provider and user.is_logged_in:
                         self._current = user.id
-                        self._save()
                         return user
         device = {
             "appId": self.id, "platform": platform.system(), "platformVersion": platform.release(), "sdk": "realm_sync",
@@ -320,40 +318,46 @@ class App:
             "identities": profile.get("identities", []),
             "profile": profile.get("data", {}),
         }
-        with self._guard:
-            self._load()
+        with self._changing():
             user = self._users.setdefault(record["id"], User(self, record))
             user._record = record
             self._current = user.id
-            self._save()
         self._tell()
         return user
 
     def _update(self, user_id: str, **values: Any) -> None:
-        with self._guard:
+        with self._changing():
             user = self._users.get(user_id)
             if user is not None and user.is_logged_in:
                 user._record = user._record | values
-                self._save()
 
     def _forget(self, user_id: str, state: UserState) -> str | None:
         """Wipes the user's tokens; the refresh token that was."""
-        with self._guard:
+        with self._changing():
             user = self._users.get(user_id)
             if user is None or not user.is_logged_in:
                 if user is not None and state == "Removed":
                     user._record = user._record | {"state": state}
-                    self._save()
                 return None
             token = user.refresh_token
             user._record = user._record | {"state": state, "access_token": None, "refresh_token": None}
-            self._save()
         self._tell()
         return token
 
     def _tell(self) -> None:
         for listener in list(self._listeners):
             listener()
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Around every change of the users: begins with what is on disk, which other processes may have changed."""
+        path = self._metadata
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._guard, path.with_suffix(".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._load()
+            yield
+            self._save()
 
     def _load(self) -> None:
         """The users on disk. A user whose tokens are missing counts as logged out."""
@@ -381,19 +385,17 @@ class App:
     def _save(self) -> None:
         """Replaces the file as a whole, readable by its owner alone: it holds tokens."""
         path = self._metadata
-        path.parent.mkdir(parents=True, exist_ok=True)
         stored = {
             "current": self._current,
             "users": [user._record for user in self._users.values() if user.state != "Removed"],
         }
-        with _file_lock(path.with_suffix(".lock")):
-            temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(stored, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+        temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(stored, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
 
     def _request(
         self, method: str, route: str, body: Mapping[str, Any] | None = None, token: str | None = None
@@ -459,10 +461,3 @@ def _claims(token: str | None) -> dict[str, Any]:
     except (IndexError, ValueError, binascii.Error):
         return {}
     return claims if isinstance(claims, dict) else {}
-
-
-@contextlib.contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -185,8 +185,8 @@ class Notifier:
         self.store = store
         self.version = 0
         """Rises with every commit that this process knows of: what was read before may be stale."""
-        self.on_foreign_commit: Callable[[], None] = lambda: None
-        """Called when another process wrote."""
+        self.on_commit: Callable[[], None] = lambda: None
+        """Called after every commit to the file, whoever wrote."""
         self._observers: list[Observer] = []
         self._guard = threading.Lock()
         self._wake = threading.Event()
@@ -226,15 +226,26 @@ class Notifier:
                 found = self.store.data_version()
                 if found == seen and not woken:
                     continue
-                if found != seen and not woken:
-                    self.version += 1
-                    self.on_foreign_commit()
+                if found != seen:
+                    if not woken:  # another process; what this one commits it counts itself
+                        self.version += 1
+                    self.on_commit()
                 seen = found
                 with self._guard:
                     observers = list(self._observers)
                 for observer in observers:
                     if not self._stopped:
-                        observer.look()
+                        self._look(observer)
         except Exception:
             if not self._stopped and not self.store.closed:
                 logger.exception("The notifier of '%s' failed", self.store.path)
+
+    def _look(self, observer: Observer) -> None:
+        try:
+            observer.look()
+        except Exception:
+            with self._guard:
+                gone = observer not in self._observers
+            if not (gone or self._stopped or self.store.closed):  # else its realm was closed in this moment
+                logger.exception("A listener of '%s' cannot go on", self.store.path)
+                self.remove(observer)

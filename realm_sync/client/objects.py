@@ -105,7 +105,9 @@ class Object:
 
     def __getattr__(self, name: str) -> Any:
         # Reached only where no class attribute has the name: properties of dynamic objects.
-        if name.startswith("__") or name not in self._table.place:
+        if name in ("_realm", "_table", "_key", "_cache"):
+            raise AttributeError(name)
+        if name not in self._table.place:
             raise AttributeError(f"Property '{name}' does not exist on '{self._table.name}' objects")
         return self._realm._get(self, name)
 

@@ -41,7 +41,7 @@ class OpenFile:
         self.options = options
         transport = self.transport = Transport(self.store, options, self.notifier.changed)
         self.session = SyncSession(transport)
-        self.notifier.on_foreign_commit = transport.wake
+        self.notifier.on_commit = transport.wake
         transport.on_stopped = lambda: _stopped(self)
 
     def run(self) -> None:

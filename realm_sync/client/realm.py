@@ -141,7 +141,7 @@ class OpeningRealm(Operation["Realm"]):
         """Fails the operation with `Async open canceled`, and ends the download."""
         if not self._future.done():
             self._future.set_exception(RealmError("Async open canceled", code="OperationAborted"))
-        self._cancel()
+            self._cancel()
 
     def _progressed(self, estimate: float) -> None:
         self._estimate = estimate
@@ -461,6 +461,8 @@ class Realm:
             self.cancel_transaction()
         self.remove_all_listeners()
         self._closed = True
+        if self._file.session is not None and self._config.sync is not None:
+            self._file.session._remove_on_error(self._config.sync.on_error)
         release(self._file)
 
     def __enter__(self) -> Realm:
@@ -797,6 +799,8 @@ class _Opener:
                 return realm
             behavior = config.sync.existing_realm_file_behavior if existed else config.sync.new_realm_file_behavior
             self._wait(realm, behavior)
+            if self.opening.done():  # cancelled at the last moment: nobody will get it
+                realm.close()
             return realm
         except BaseException:
             realm.close()
@@ -818,6 +822,8 @@ class _Opener:
         if behavior.time_out is not None:
             self.deadline = time.monotonic() + behavior.time_out
         self.opening._cancel = realm.close
+        if self.opening.done():
+            raise RealmError("Async open canceled", code="OperationAborted")
         session = realm.sync_session
         assert session is not None
         session.add_progress_notification("download", "report_indefinitely", self.opening._progressed)

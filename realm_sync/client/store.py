@@ -238,7 +238,7 @@ class Store:
         with _write_locks_guard:
             self.lock = _write_locks.setdefault(self.path, WriteLock())
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._guard = threading.Lock()
         self._schema_revision = -1
         self._tables: dict[str, Table] = {}
@@ -265,7 +265,11 @@ class Store:
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA cache_size = -16000")
             register_functions(connection)
-            self._connections.append(connection)
+            for thread, finished in self._connections:
+                if not thread.is_alive():
+                    finished.close()
+            self._connections = [entry for entry in self._connections if entry[0].is_alive()]
+            self._connections.append((threading.current_thread(), connection))
             return connection
 
     def _prepare(self) -> None:
@@ -294,7 +298,7 @@ class Store:
         """Closes every thread's connection. An open transaction is rolled back."""
         with self._guard:
             self.closed = True
-            for connection in self._connections:
+            for _, connection in self._connections:
                 connection.close()
             self._connections.clear()
         self._local = threading.local()
@@ -711,7 +715,7 @@ class _Rebase:
                 values = [table.from_wire(name, image[name]) for name in names]
                 by_names[names].append((*values, self.revision, table.key_from_wire(image["_id"])))
         for names, rows in by_names.items():
-            many(table.update_sql(names), rows)
+            many(table.patch_sql(names), rows)
         if erase:
             many(table.delete, [(table.key_from_wire(wire),) for wire in erase])
 

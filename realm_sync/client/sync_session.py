@@ -97,6 +97,13 @@ class SyncSession:
         self._error_callbacks.append((callback, loop))
         self._transport.on_error = self._failed
 
+    def _remove_on_error(self, callback: Callable[[SyncSession, SyncError], object] | None) -> None:
+        """Of one realm; another realm of the file may have given the same."""
+        for entry in self._error_callbacks:
+            if entry[0] is callback:
+                self._error_callbacks.remove(entry)
+                return
+
     def _failed(self, error: SyncError) -> None:
         for callback, loop in list(self._error_callbacks):
             deliver(loop, callback, self, error)

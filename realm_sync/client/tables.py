@@ -131,6 +131,16 @@ class Table:
         sets = ", ".join(f"{quoted(name)} = ?" for name in names)
         return f"UPDATE {self.sql_name} SET {sets}, {REVISION} = ? WHERE _id = ?"
 
+    def patch_sql(self, names: Iterable[str]) -> str:
+        """As `update_sql`, for what comes from the server: values that are there already are no change."""
+        numbered = list(enumerate(names, 1))
+        sets = ", ".join(f"{quoted(name)} = ?{at}" for at, name in numbered)
+        different = " OR ".join(f"{quoted(name)} IS NOT ?{at}" for at, name in numbered)
+        count = len(numbered)
+        return (
+            f"UPDATE {self.sql_name} SET {sets}, {REVISION} = ?{count + 1} WHERE _id = ?{count + 2} AND ({different})"
+        )
+
     # --- conversions -------------------------------------------------------------------------------------------------
 
     def rows(self, images: Iterable[Mapping[str, Any]], revision: int) -> list[tuple[Any, ...]]:

@@ -42,6 +42,7 @@ from realm_sync.core.client_session import (
 from realm_sync.core.errors import ProtocolError
 from realm_sync.core.messages import SUBPROTOCOL, Error, Rejected, decode_from_server, encode
 from realm_sync.core.schema import ObjectSchema
+from realm_sync.core.values import decode
 
 from .app import User
 from .errors import (
@@ -271,11 +272,15 @@ class Transport:
         self._report(self.store.due_reports())
         while not self._is_over():
             if not self.options.user.is_logged_in:
-                self.active = False
+                self.active = self._failed = False  # whatever failed, logging in again revives the session
             elif not self._paused and not self._failed:
                 self.active = True
-            if not self.active or not self._acquire_lock():
+            if not self.active:
                 await self._sleep(1.0)
+                continue
+            if not self._acquire_lock():
+                self._follow()
+                await self._sleep(0.2)
                 continue
             self._skip_delay = False
             ended = await self._connect()
@@ -313,6 +318,14 @@ class Transport:
             self._lock_file = file
         return True
 
+    def _follow(self) -> None:
+        """Another process syncs this file. Uploads and sets are complete when the file says so; of downloads only that
+        process knows more than that the newest set is complete."""
+        self._settle_waits()
+        if self.store.newest_set().state == "complete" and self.store.file().epoch is not None:
+            for mark in self._open_marks():
+                self._marked(mark)
+
     async def _after(self, ended: Ended) -> None:
         """What to do after a session."""
         error = ended.error
@@ -323,9 +336,7 @@ class Transport:
                 self._fail(SyncError(code, message, is_fatal=True))
             case "reset":
                 try:
-                    await asyncio.to_thread(
-                        self.store.begin_reset, self.options.client_reset == "recover_unsynced_changes"
-                    )
+                    self.store.begin_reset(keep_pending=self.options.client_reset == "recover_unsynced_changes")
                 except Exception as failure:
                     self._fail(ClientResetError(code, f"{message} The client reset failed: {failure}", is_fatal=True))
                     return
@@ -563,12 +574,22 @@ class Transport:
         if not reports:
             return
         writes = [
-            CompensatedWrite(write.class_name, write.id, write.property, write.reason, write.code)
+            CompensatedWrite(
+                write.class_name,
+                self._key(write.class_name, write.id),
+                write.property,
+                write.reason,
+                write.code,
+            )
             for report in reports
             for write in report.writes
         ]
         self.on_error(CompensatingWriteError(writes))
         self.store.reports_told(reports)
+
+    def _key(self, class_name: str, wire: object) -> object:
+        cls = self.store.schema.get(class_name)
+        return wire if cls is None else decode(cls.key_type, wire)
 
 
 def wait_for(future: Future[None], timeout: float | None, message: str) -> None:

@@ -108,9 +108,9 @@ def make_user(url: str, directory: Path, id: str = "nora") -> User:
         "id": id, "provider": "local-userpass", "state": "LoggedIn",
         "access_token": jwt(sub=id), "refresh_token": jwt(sub=id),
     }  # fmt: skip
-    app._users[id] = User(app, record)
-    app._current = id
-    app._save()
+    with app._changing():
+        app._users[id] = User(app, record)
+        app._current = id
     return app._users[id]
 
 

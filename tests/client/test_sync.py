@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import time
 
 import pytest
@@ -385,7 +386,7 @@ def test_a_compensating_write_is_told_after_its_correction(server, open_realm):
     realm = open_realm(on_error=on_error)
     server.refuse = lambda cls, step: "not your team" if step.values.get("team") == "South" else None
     made = create(realm, team="South")
-    number = str(made._id)
+    number = made._id
     until(lambda: told)
     error, count = told[0]
     assert isinstance(error, CompensatingWriteError) and not error.is_fatal
@@ -504,6 +505,31 @@ def test_two_realms_of_one_file_share_the_session(server, user, open_realm):
     other = make_user(server.url, user.app.base_file_path / "other", "otto")
     with pytest.raises(RealmError, match="different sync user"):
         open_realm(user=other, path=second.path)
+
+
+def test_one_process_syncs_a_file_and_the_others_follow(server, open_realm):
+    realm = open_realm()
+    realm.close()
+    with open(f"{realm.path}.lock", "a") as other_process:
+        fcntl.flock(other_process, fcntl.LOCK_EX)
+        realm = open_realm()
+        made = create(realm)
+        time.sleep(0.1)
+        assert realm.sync_session.connection_state == "disconnected" and realm._store.pending_count() == 1
+    realm.sync_session.upload_all_local_changes().result(5)
+    assert server.image("Inspection", str(made._id)) is not None
+
+
+def test_logging_in_again_revives_the_session(server, user, open_realm):
+    realm = open_realm()
+    record = dict(user._record)
+    user._app._forget(user.id, "LoggedOut")
+    until(lambda: realm.sync_session.state == "inactive")
+    create(realm)
+    user._record = record
+    user._app._tell()
+    realm.sync_session.upload_all_local_changes().result(5)
+    assert len(server.objects) == 1 and realm.sync_session.state == "active"
 
 
 def test_close_waits_for_uploads_that_are_on_their_way(server, open_realm):

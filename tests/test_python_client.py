@@ -1,0 +1,141 @@
+"""The Python client against real server processes: log-in, open, live changes, offline, refused writes, kill -9."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from django.db import connections
+
+from realm_sync import history
+from realm_sync.client import (
+    App,
+    AppError,
+    CompensatingWriteError,
+    Credentials,
+    Realm,
+    SyncConfiguration,
+    new_object_id,
+)
+from tests.testapp.models import Airfield, Inspection, Sample
+
+
+def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def subscribe(subscriptions, realm):
+    for name in ("Airfield", "Team", "Inspection", "Sample"):
+        subscriptions.add(realm.objects(name))
+
+
+@pytest.fixture
+def open_realm(world, tmp_path):
+    realms = []
+
+    def open(process, name="nora", device="laptop", **options):
+        app = App("realm-sync", base_url=process.url, base_file_path=tmp_path / device)
+        user = app.current_user or app.log_in(Credentials.email_password(f"{name}@example.org", "pw")).result(10)
+        realm = Realm.open(sync=SyncConfiguration(user, subscribe, **options)).result(20)
+        realms.append(realm)
+        return realm
+
+    yield open
+    for realm in realms:
+        realm.close()
+
+
+def test_a_day_of_an_inspector(server, world, open_realm):
+    mine, theirs = world.inspection(), world.inspection(world.south)
+    process = server()
+    with pytest.raises(AppError):
+        App("realm-sync", base_url=process.url).log_in(Credentials.email_password("nora@example.org", "no")).result(10)
+
+    errors = []
+    realm = open_realm(process, on_error=lambda session, error: errors.append(error))
+    assert len(realm.objects("Airfield")) == 3
+    assert [i._id for i in realm.objects("Inspection")] == [mine.pk]
+    there = realm.object_for_primary_key("Inspection", mine.pk)
+    assert there.airfield.name == "Munich" and there.team.name == "North"
+
+    # Others write: through the ORM, in bulk, and another device of the same user.
+    Inspection.objects.filter(pk=mine.pk).update(title="From the office")
+    until(lambda: there.title == "From the office")
+    phone = open_realm(process, device="phone")
+    with phone.write():
+        phone.object_for_primary_key("Inspection", mine.pk).notes = "From the phone"
+    until(lambda: there.notes == "From the phone")
+
+    # Offline: the server is gone, the work goes on; a restart of the app in between.
+    process.kill()
+    with realm.write():
+        there.priority = 5
+        made = realm.create("Inspection", {"_id": uuid4(), "title": "Windsock", "team": there.team})
+        made.airfield = realm.object_for_primary_key("Airfield", "ENSB")
+        number = made._id
+    process.start()
+    realm.sync_session.reconnect()
+    realm.sync_session.upload_all_local_changes(20).result(30)
+    mine.refresh_from_db()
+    stored = Inspection.objects.get(pk=number)
+    assert (mine.priority, mine.title, mine.notes) == (5, "From the office", "From the phone")
+    assert (stored.title, stored.airfield_id, stored.team) == ("Windsock", "ENSB", world.north)
+    assert made.created_at is not None and made.status == "planned", "the server's defaults arrived"
+
+    # A write that is not allowed: the team of others. It is undone and told.
+    assert errors == []
+    with realm.write():
+        realm.create("Airfield", {"_id": "XXXX", "name": "Mine"})
+    until(lambda: errors)
+    assert isinstance(errors[0], CompensatingWriteError)
+    assert errors[0].writes[0].object_name == "Airfield" and errors[0].writes[0].code == "WriteNotAllowed"
+    assert realm.object_for_primary_key("Airfield", "XXXX") is None
+    assert not Airfield.objects.filter(pk="XXXX").exists()
+
+    # Somebody is moved to another team: the difference arrives at once.
+    theirs.team = world.north
+    theirs.save()
+    until(lambda: realm.object_for_primary_key("Inspection", theirs.pk) is not None)
+    Inspection.objects.filter(pk=theirs.pk).delete()
+    until(lambda: realm.object_for_primary_key("Inspection", theirs.pk) is None)
+
+
+def test_every_type_goes_there_and_comes_back(server, world, open_realm):
+    process = server()
+    realm = open_realm(process)
+    values = {
+        "a_bool": True, "an_int": 2**62, "a_float": 0.5, "a_double": 0.1, "a_decimal": Decimal("0.1"),
+        "a_fixed": Decimal("12.5"), "a_string": "Zürich 🛩", "a_data": b"\x00\xff", "maybe_double": -0.0,
+    }  # fmt: skip
+    with realm.write():
+        made = realm.create("Sample", {"_id": new_object_id()} | values)
+    realm.sync_session.upload_all_local_changes().result(20)
+    assert {name: getattr(made, name) for name in values} == values
+    stored = Sample.objects.get(pk=made._id)
+    assert {name: getattr(stored, name) for name in values if name != "a_data"} == {
+        name: value for name, value in values.items() if name != "a_data"
+    }
+    other = open_realm(process, "sol", "other").object_for_primary_key("Sample", made._id)
+    assert other.to_dict() == made.to_dict()
+
+
+def test_a_database_that_was_restored_is_met_by_a_client_reset(server, world, open_realm, each_database):
+    mine = world.inspection()
+    process = server()
+    realm = open_realm(process)
+    process.kill()
+    with realm.write():
+        realm.object_for_primary_key("Inspection", mine.pk).notes = "Unsynced"
+    history.renew_epoch(connections[each_database])
+    process.start()
+    realm.sync_session.reconnect()
+    realm.sync_session.upload_all_local_changes().result(30)
+    mine.refresh_from_db()
+    assert mine.notes == "Unsynced"
+    assert len(realm.objects("Airfield")) == 3
