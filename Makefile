@@ -39,9 +39,9 @@ chromium:
 soak: .venv/installed-test
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
-# The benchmarks, each of which prints ratios against a named baseline.
+# The benchmarks, each figure against a named baseline. One: make bench ARGS="latency --database postgresql"
 bench: .venv/installed-test
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	$(BIN)/python -m benchmarks $(ARGS)
 
 # Style, formatting and types.
 lint: .venv/installed-dev
