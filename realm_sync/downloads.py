@@ -78,7 +78,7 @@ class Transfer:
     def _spool(self) -> None:
         if self._waiting:
             data = b"[" + b",".join(self._waiting) + b"]"
-            check_size(data)
+            check_size(len(data), data[:200].decode(errors="replace"))
             self._file.write(data)
             self._sizes.append(len(data))
             self._waiting, self._waiting_size = [], 0
@@ -97,13 +97,14 @@ class Transfer:
             yield self._file.read(size).decode()
 
 
-def check_size(piece: bytes) -> None:
-    """Raises ProtocolError for a piece that a server might drop without a word: one object is larger than allowed."""
-    if len(piece) > settings.MAX_MESSAGE_BYTES:
+def check_size(size: int, text: str) -> None:
+    """Raises ProtocolError for a piece of `size` bytes that a server might drop without a word: one object is larger
+    than allowed."""
+    if size > settings.MAX_MESSAGE_BYTES:
         raise ProtocolError(
             "LimitExceeded",
-            f"An object is too large to send: {len(piece)} bytes, where MAX_MESSAGE_BYTES allows "
-            f"{settings.MAX_MESSAGE_BYTES}: {piece[:80].decode(errors='replace')}…",
+            f"An object is too large to send: {size} bytes, where MAX_MESSAGE_BYTES allows "
+            f"{settings.MAX_MESSAGE_BYTES}: {text[:120]}…",
         )
 
 
@@ -202,10 +203,10 @@ def _fold(
         result = fold.result()
         if result is None:
             continue
-        pieces.add(result[0], name, result[1])
-        if pieces.size > PIECE:
+        if pieces.count and pieces.size + len(result[1]) > PIECE:
             transfer.add(pieces.text()[1:-1])
             pieces = ChangeList()
+        pieces.add(result[0], name, result[1])
     if pieces.count:
         transfer.add(pieces.text()[1:-1])
 
@@ -226,7 +227,7 @@ def _erase(transfer: Transfer, model_sync: ModelSync, node: Node) -> None:
     """The key of every object that `node` selects."""
     if node != FALSE:
         quote = connections[settings.DATABASE].ops.quote_name
-        column = f"{quote(model_sync.model._meta.db_table)}.{quote(model_sync.primary_key.column)}"
+        column = f"{quote(model_sync.model._meta.db_table)}.{quote(str(model_sync.primary_key.column))}"
         _select(transfer, model_sync, node, "erase", capture.value_sql(model_sync.primary_key, column))
 
 

@@ -19,12 +19,12 @@ from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError, connections
 
-from . import auth, history, wakeups
+from . import auth, history, subscriptions, wakeups
 from .conf import settings
 from .core.changes import Change, ChangeList
 from .core.errors import ProtocolError
 from .core.views import View, ViewIndex
-from .downloads import Advance, decode_advance
+from .downloads import Advance, check_size, decode_advance
 from .registry import registry
 from .threads import Threads
 
@@ -37,19 +37,24 @@ BATCH = 1000
 class Subscriber(Protocol):
     """What the feed knows of a session."""
 
-    ident: int
     user_pk: Any
     session_id: int | None
     expires: float
 
+    def __hash__(self) -> int: ...
+
+    @property
+    def ident(self) -> int: ...
+
     def deliver(self, pieces: list[str], version: int, complete: bool, advances: list[Advance]) -> None:
-        """Changes up to `version`; not complete: more of that version follow in the next call."""
+        """Changes up to `version`; not complete: a part of that version, and the next call continues or ends it."""
 
     def access_changed(self) -> None: ...
 
     def end(self, error: ProtocolError) -> None: ...
 
-    def check_idle(self, now: float) -> None: ...
+    def check(self, now: float) -> None:
+        """Called every RECHECK_SECONDS, as long as the session is valid."""
 
     def passed_version(self, version: int) -> None:
         """Everything up to `version` was delivered; called only for sessions that asked through `await_version`."""
@@ -66,6 +71,8 @@ class Feed:
         self.whole.set()
         self._ready = asyncio.Event()
         self._cursor: Any = None
+        self._in_parts: set[Subscriber] = set()
+        """Sessions that were given parts of the version that is being read, and must be told its end."""
         self._index = ViewIndex(registry.schema)
         self._attached: dict[Subscriber, list[View]] = {}
         self._by_ident: dict[int, set[Subscriber]] = defaultdict(set)
@@ -104,6 +111,7 @@ class Feed:
 
     def detach(self, session: Subscriber) -> None:
         """The session gets nothing any more."""
+        self._in_parts.discard(session)
         for view in self._attached.pop(session, ()):
             self._index.unsubscribe(view, session)
 
@@ -160,12 +168,18 @@ class Feed:
             else:
                 self._match(change, pieces)
         texts = {view: [piece.text()[1:-1] for piece in lists] for view, lists in pieces.items()}
-        for session, joined in self._join_pieces(texts, advances):
-            own = advances.get(session.ident, [])
-            session.deliver(joined, batch.upto, batch.complete, own)
+        version = batch.upto if batch.complete else batch.cursor[0]
+        for session, joined in self._join_pieces(texts, advances, batch.complete):
+            if isinstance(joined, ProtocolError):
+                session.end(joined)
+                continue
+            if not batch.complete:
+                self._in_parts.add(session)
+            session.deliver(joined, version, batch.complete, advances.get(session.ident, []))
         if batch.complete:
-            self.version = max(self.version, batch.upto)
+            self.version = max(self.version, version)
             self.whole.set()
+            self._in_parts.clear()
         else:
             self.whole.clear()
         for user_key in users:
@@ -185,14 +199,15 @@ class Feed:
             else:
                 kind, text = "erase", change.key_text()
             lists = pieces.setdefault(view, [ChangeList()])
-            if lists[-1].size > settings.DOWNLOAD_BYTES // 2:
+            if lists[-1].count and lists[-1].size + len(text) > settings.DOWNLOAD_BYTES // 2:
                 lists.append(ChangeList())
             lists[-1].add(kind, change.class_name, text)
 
     def _join_pieces(
-        self, texts: dict[View, list[str]], advances: dict[int, list[Advance]]
-    ) -> Iterable[tuple[Subscriber, list[str]]]:
-        """(session, its pieces) for all sessions concerned; equal pieces are joined once."""
+        self, texts: dict[View, list[str]], advances: dict[int, list[Advance]], complete: bool
+    ) -> Iterable[tuple[Subscriber, list[str] | ProtocolError]]:
+        """(session, its pieces) for all sessions concerned; equal pieces are joined once. An error where one object is
+        larger than a message may be."""
         concerned: dict[Subscriber, list[View]] = defaultdict(list)
         for view in texts:
             for subscriber in view.subscribers:
@@ -201,11 +216,17 @@ class Feed:
             for session in self._by_ident.get(ident, ()):
                 if session in self._attached:
                     concerned.setdefault(session, [])
-        joined: dict[tuple[View, ...], list[str]] = {}
+        if complete:
+            for session in self._in_parts:
+                concerned.setdefault(session, [])
+        joined: dict[tuple[View, ...], list[str] | ProtocolError] = {}
         for session, views in concerned.items():
             key = tuple(views)
             if key not in joined:
-                joined[key] = _joined([text for view in views for text in texts[view]])
+                try:
+                    joined[key] = _joined([text for view in views for text in texts[view]])
+                except ProtocolError as error:
+                    joined[key] = error
             yield session, joined[key]
 
     def _tell_waiting(self) -> None:
@@ -227,6 +248,7 @@ class Feed:
             session_ids = {session.session_id for session in sessions if session.session_id is not None}
             try:
                 ended = await self._read(auth.still_valid, session_ids, {session.user_pk for session in sessions})
+                resets = await self._read(subscriptions.asked_to_reset, {session.ident for session in sessions})
             except DatabaseError:
                 continue
             now = time.time()
@@ -235,10 +257,12 @@ class Feed:
                     session.end(ProtocolError("UserDisabled", "The user was deactivated or deleted."))
                 elif session.session_id in ended.sessions:
                     session.end(ProtocolError("AuthError", "The log-in was revoked."))
+                elif session.ident in resets:
+                    session.end(ProtocolError("ClientReset", resets[session.ident]))
                 elif session.expires < now:
                     session.end(ProtocolError("AuthError", "The access token has expired."))
                 else:
-                    session.check_idle(now)
+                    session.check(now)
 
     def _stop(self) -> None:
         thread, self._thread = self._thread, None
@@ -260,15 +284,17 @@ def _next(after: int, cursor: Any) -> Any:
 
 
 def _joined(texts: list[str]) -> list[str]:
-    """Pieces joined into as few downloads as DOWNLOAD_BYTES allows."""
+    """Pieces joined into as few downloads as DOWNLOAD_BYTES allows. Raises ProtocolError: one is too large to send."""
     result: list[list[str]] = []
     size = 0
     for text in texts:
-        if not result or size + len(text) > settings.DOWNLOAD_BYTES:
+        length = len(text) if text.isascii() else len(text.encode())
+        check_size(length, text)
+        if not result or size + length > settings.DOWNLOAD_BYTES:
             result.append([])
             size = 0
         result[-1].append(text)
-        size += len(text)
+        size += length
     return ["[" + ",".join(group) + "]" for group in result]
 
 

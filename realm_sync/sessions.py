@@ -13,6 +13,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -33,6 +34,8 @@ from .threads import Threads
 
 logger = logging.getLogger("realm_sync.sessions")
 
+NOTE_SECONDS = 30
+"""How often the version that a live file holds is written to its row, for the admin."""
 INBOX = 64
 """Most messages of one client that wait to be handled; a client that floods more is cut off."""
 LONGEST_QUERY = 256 * 1024
@@ -69,7 +72,14 @@ class Session:
         self._bootstrap_due = False
         self._access_stale = False
         self._in_parts = False
+        """The client holds parts of a version whose end it has not been told yet."""
+        self._torn = False
+        """The client holds parts that nothing will continue: the next transfer must end them."""
+        self._choosing = asyncio.Lock()
+        """Held while `_access` and `_wanted` are computed: access and subscriptions may change at the same time."""
         self._completed = -1
+        self._noted = self._heard
+        self._note_due = False
         self.user_pk: Any = None
         self.session_id: int | None = None
         self.expires = float("inf")
@@ -93,16 +103,17 @@ class Session:
         """Handles messages until the session is over and everything queued is sent. Cancel it if the socket closes."""
         sender = asyncio.create_task(self._run_sender())
         handler = asyncio.create_task(self._handle_messages())
-        pump: asyncio.Task[None] | None = asyncio.create_task(self._pump())
+        pump = asyncio.create_task(self._pump())
         try:
             await sender
         finally:
             for task in (sender, handler, pump):
-                if task is not None:
-                    task.cancel()
+                task.cancel()
             await asyncio.gather(sender, handler, pump, return_exceptions=True)
             if self.ident:
                 self._feed.leave(self)
+                with suppress(DatabaseError, InterfaceError):
+                    await self._note_progress()
 
     async def _run_sender(self) -> None:
         while True:
@@ -171,9 +182,12 @@ class Session:
             who = await self._threads.run(auth.user_for_access_token, bind.token)
         self._user, self.session_id, self.expires = who.user, who.session_id, who.expires
         self.user_pk = who.user.pk
+        known = self._feed.version
         opened = await self._threads.run(self._open_file, bind)
         effects = self._core.opened(opened, int(time.time() * 1000))
         await self._feed.join(self)
+        # The feed tells of changed access from here on; it may have passed one since access was computed.
+        self._access_stale = self._feed.version != known
         for effect in effects:
             await self._perform(effect)
 
@@ -194,8 +208,9 @@ class Session:
         except QueryError as error:
             self._queue(self._core.refuse(query.query_version, error.code, str(error)).frame)
             return
-        views = await self._threads.run(subscriptions.views_of, self.ident, query.query_version, self._access)
-        self._wanted = query.query_version, views
+        async with self._choosing:
+            views = await self._threads.run(subscriptions.views_of, self.ident, query.query_version, self._access)
+            self._wanted = query.query_version, views
         self._bootstrap_due = True
         # What is uploaded from here on may be in the new views only: it must not be acknowledged under the old ones,
         # or the client would drop its own writes and see them vanish until the bootstrap is there (R10).
@@ -220,7 +235,8 @@ class Session:
         while self._core.state == "bound":
             if self._access_stale:
                 self._access_stale = False
-                await self._threads.run(self._renew_access)
+                async with self._choosing:
+                    await self._threads.run(self._renew_access)
             if self._bootstrap_due:
                 self._bootstrap_due = False
                 await self._bootstrap()
@@ -238,6 +254,12 @@ class Session:
                 break
         await self._complete_set()
         self._answer_marks()
+        if self._note_due:
+            self._note_due = False
+            await self._note_progress()
+
+    async def _note_progress(self) -> None:
+        await self._threads.run(subscriptions.note_progress, self.ident, self._core.acknowledged_version)
 
     def _renew_access(self) -> None:
         user = get_user_model()._default_manager.filter(pk=self.user_pk).first()
@@ -266,7 +288,7 @@ class Session:
         transfer = await self._threads.run(downloads.catch_up, self.ident, self._core.version, self._views)
         if self._bootstrap_due:
             transfer.close()  # other views are wanted meanwhile: the bootstrap brings it all, under those
-        elif transfer.advances or len(transfer):
+        elif transfer.advances or len(transfer) or self._torn:
             await self._send_transfer(transfer, is_bootstrap=False)
         else:
             self._core.passed(transfer.version)
@@ -281,9 +303,10 @@ class Session:
                 await self._window_open()
                 if self._core.state != "bound":
                     return
-                last = "last" if is_bootstrap or total > 1 else "steady"
+                last = "last" if is_bootstrap or total > 1 or self._torn else "steady"
                 state: m.BatchState = last if number == total else "more"  # type: ignore[assignment]
                 self._queue(self._core.download(piece, state, transfer.version, number / total).frame)
+            self._torn = False
         finally:
             transfer.close()
 
@@ -312,19 +335,19 @@ class Session:
 
     def _detach(self) -> None:
         if self._feed.is_attached(self):
-            if not self._in_parts:
-                self._core.passed(self._feed.version)
+            self._core.passed(self._feed.version)
+            self._torn = self._torn or self._in_parts
             self._in_parts = False
             self._feed.detach(self)
 
     # --- the feed ----------------------------------------------------------------------------------------------------
 
     def deliver(self, pieces: list[str], version: int, complete: bool, advances: list[Advance]) -> None:
-        """Live changes. If the window cannot take them the session lets go of the feed, and catches up."""
+        """Live changes. If the window cannot take them the session lets go of the feed, and catches up: from below the
+        version that it has got parts of, so that the catch-up says again, folded, whatever the parts said."""
         if version <= self._core.version or self._core.state != "bound":
             return
-        room = self._core.room >= max(1, len(pieces))
-        if not room:
+        if self._core.room < max(1, len(pieces)):
             self._detach()
             self._work.set()
             return
@@ -333,6 +356,8 @@ class Session:
             whole = complete and number == max(1, len(pieces))
             alone = whole and number == 1 and not self._in_parts
             state: m.BatchState = "steady" if alone else "last" if whole else "more"
+            if self._in_parts and whole:
+                self._work.set()  # marks wait for the end of the parts
             self._in_parts = not whole
             self._queue(self._core.download(piece, state, version).frame)
 
@@ -343,8 +368,11 @@ class Session:
     def passed_version(self, version: int) -> None:
         self._work.set()
 
-    def check_idle(self, now: float) -> None:
-        """Ends a session whose client has gone without a word; tells a quiet one how far it is."""
+    def check(self, now: float) -> None:
+        """Ends a session whose client has gone without a word; notes how far the others are, now and then."""
+        if now - self._noted > NOTE_SECONDS:
+            self._noted, self._note_due = now, True
+            self._work.set()
         if now - self._heard > settings.IDLE_SECONDS:
             self.end(ProtocolError("SlowConsumer", f"Nothing was heard for {settings.IDLE_SECONDS} seconds."))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -86,6 +86,18 @@ def _check_progress(message: m.Bind, file: ClientFile, epoch: str, newest: int) 
         raise ProtocolError("ClientFileExpired", f"The file holds version {found}; history before {oldest} was pruned.")
     if progress.view and str(progress.view) not in file.views:
         raise ProtocolError("BadServerVersion", f"Bootstrap {progress.view} of the file is not known here.")
+
+
+def asked_to_reset(idents: Iterable[int]) -> dict[int, str]:
+    """Which of these files an operator wants to start over, and why."""
+    files = ClientFile.objects.using(settings.DATABASE).filter(ident__in=list(idents)).exclude(reset_reason="")
+    return dict(files.values_list("ident", "reset_reason"))
+
+
+def note_progress(ident: int, version: int) -> None:
+    """The file was here just now, and holds everything up to `version`: for the admin."""
+    files = ClientFile.objects.using(settings.DATABASE).filter(ident=ident)
+    files.update(server_version=version, last_seen=timezone.now())
 
 
 def held_views(ident: int, view: int) -> Views:

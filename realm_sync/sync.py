@@ -39,6 +39,6 @@ def access_changed(user: Any) -> None:
     Live sessions of the user then get the difference; files that are offline get it when they come back. Not needed
     for changes of the synced objects themselves.
     """
-    from . import history  # the engine is above this module; whoever only declares models need not load it
+    from .history import record_access_change  # whoever only declares models need not load the engine
 
-    history.record_access_change(user, settings.DATABASE)
+    record_access_change(user, settings.DATABASE)

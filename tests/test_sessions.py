@@ -262,3 +262,22 @@ async def test_nobody_in_particular_sees_nothing(world: World) -> None:
     async with Wire(stranger) as wire:
         await wire.subscribe("Inspection", "Team", "Airfield")
         assert wire.of("Inspection") == {} and wire.of("Team") == {} and len(wire.of("Airfield")) == 3
+
+
+async def test_a_live_file_that_an_operator_resets_is_sent_away_at_once(world: World, settings: Any) -> None:
+    settings.REALM_SYNC = {**settings.REALM_SYNC, "RECHECK_SECONDS": 0.1}
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        await db(ClientFile.objects.filter(ident=wire.file.ident).update, reset_reason="Asked for by an operator.")
+        assert (await wire.ended()).code == "ClientReset"
+
+
+async def test_how_far_a_file_has_come_is_noted_for_the_admin(world: World) -> None:
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        await db(world.inspection)
+        await wire.mark()
+        wire.send(m.Upload(received=wire.received))
+        await wire.until(lambda: wire.session._core.acknowledged_version == wire.progress.server_version)
+    file = await db(ClientFile.objects.get, ident=wire.file.ident)
+    assert file.server_version == wire.progress.server_version > 0

@@ -38,13 +38,13 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 # --- what messages are made of ---------------------------------------------------------------------------------------
 
 
-class ClientFile(Part, kw_only=True):
+class ClientFile(Part, frozen=True, kw_only=True):
     ident: int
     salt: str
     """Decimal text of a 63-bit secret: JavaScript's numbers cannot hold it."""
 
 
-class Progress(Part, kw_only=True):
+class Progress(Part, frozen=True, kw_only=True):
     """What a client file holds. All zero: nothing yet."""
 
     server_version: int = 0
@@ -57,7 +57,7 @@ class Progress(Part, kw_only=True):
     """The bootstrap that its data was cut by; as it came in the last download."""
 
 
-class SubscriptionItem(Part, kw_only=True):
+class SubscriptionItem(Part, frozen=True, kw_only=True):
     id: str
     """ObjectId of the subscription, 24 hex digits."""
     class_name: str = msgspec.field(name="class")
@@ -68,30 +68,30 @@ class SubscriptionItem(Part, kw_only=True):
     updated_at: str
 
 
-class Instruction(Part, tag_field="op", tag=_camel, kw_only=True):
+class Instruction(Part, tag_field="op", tag=_camel, frozen=True, kw_only=True):
     """One step of a changeset, on one object: `class` and the wire value of its key, `_id`."""
 
     class_name: str = msgspec.field(name="class")
     id: Any = msgspec.field(name="_id")
 
 
-class Create(Instruction, kw_only=True):
+class Create(Instruction, frozen=True, kw_only=True):
     """The object exists from here on, with these values; a key that exists already is the same object (R7)."""
 
     values: dict[str, Any] = {}
 
 
-class Update(Instruction, kw_only=True):
+class Update(Instruction, frozen=True, kw_only=True):
     """Path → wire value. A path is a property name; later protocol versions add paths into it."""
 
     values: dict[str, Any]
 
 
-class Delete(Instruction, kw_only=True):
+class Delete(Instruction, frozen=True, kw_only=True):
     """The object exists no more."""
 
 
-class Changeset(Part, kw_only=True):
+class Changeset(Part, frozen=True, kw_only=True):
     """What one local write transaction did."""
 
     client_version: int
@@ -103,7 +103,7 @@ class Changeset(Part, kw_only=True):
     instructions: list[Create | Update | Delete]
 
 
-class Changes(Part, kw_only=True):
+class Changes(Part, frozen=True, kw_only=True):
     """Changes of one class, applied in the order put, patch, erase. A patch of an absent object is ignored, as is
     its erase: applying changes twice is harmless by design (R3)."""
 
@@ -116,7 +116,7 @@ class Changes(Part, kw_only=True):
     """Keys of objects that no longer exist or are no longer in view."""
 
 
-class RejectedWrite(Part, kw_only=True):
+class RejectedWrite(Part, frozen=True, kw_only=True):
     """A write of a changeset that was undone: it reaches the app as a compensating-write error."""
 
     class_name: str = msgspec.field(name="class")
@@ -127,7 +127,7 @@ class RejectedWrite(Part, kw_only=True):
     reason: str
 
 
-class Limits(Part, kw_only=True):
+class Limits(Part, frozen=True, kw_only=True):
     max_message_bytes: int
     max_subscriptions: int
     max_query_bytes: int
@@ -138,7 +138,7 @@ class Limits(Part, kw_only=True):
 # --- client → server -------------------------------------------------------------------------------------------------
 
 
-class Bind(Message, kw_only=True):
+class Bind(Message, frozen=True, kw_only=True):
     """First message: who is this, which file, what does it hold."""
 
     token: str | None = None
@@ -152,14 +152,14 @@ class Bind(Message, kw_only=True):
     user_agent: str = ""
 
 
-class Query(Message, kw_only=True):
+class Query(Message, frozen=True, kw_only=True):
     """The subscription set the file wants from now on."""
 
     query_version: int
     subscriptions: list[SubscriptionItem]
 
 
-class Upload(Message, kw_only=True):
+class Upload(Message, frozen=True, kw_only=True):
     """Changesets in order; none: only tells how many downloads of this session are done with."""
 
     changesets: list[Changeset] = []
@@ -167,28 +167,28 @@ class Upload(Message, kw_only=True):
     """How many download messages of this session the client has stored or applied."""
 
 
-class Mark(Message, kw_only=True):
+class Mark(Message, frozen=True, kw_only=True):
     """Client: tell me when I hold everything you have now. Server: you do."""
 
     request_ident: int
 
 
-class Unbind(Message, kw_only=True):
+class Unbind(Message, frozen=True, kw_only=True):
     """The client ends the session; `unbound` is the answer."""
 
 
-class Ping(Message, kw_only=True):
+class Ping(Message, frozen=True, kw_only=True):
     timestamp: int
 
 
 # --- server → client -------------------------------------------------------------------------------------------------
 
 
-class Ident(Message, kw_only=True):
+class Ident(Message, frozen=True, kw_only=True):
     client_file: ClientFile
 
 
-class Bound(Message, kw_only=True):
+class Bound(Message, frozen=True, kw_only=True):
     """The session is open."""
 
     epoch: str
@@ -204,7 +204,7 @@ class Bound(Message, kw_only=True):
     limits: Limits
 
 
-class Download(Message, kw_only=True):
+class Download(Message, frozen=True, kw_only=True):
     """Changes up to a version. `more` parts are stored, and applied with the `last` in one transaction (R10)."""
 
     query_version: int
@@ -217,7 +217,7 @@ class Download(Message, kw_only=True):
     changes: list[Changes] = []
 
 
-class QueryError(Message, kw_only=True):
+class QueryError(Message, frozen=True, kw_only=True):
     """The set of this query version is refused; the set before it stays in force."""
 
     query_version: int
@@ -225,18 +225,18 @@ class QueryError(Message, kw_only=True):
     message: str
 
 
-class Rejected(Message, kw_only=True):
+class Rejected(Message, frozen=True, kw_only=True):
     """Compensating writes of one changeset. To be told to the app once a download with this client version is applied."""
 
     client_version: int
     writes: list[RejectedWrite]
 
 
-class Unbound(Message, kw_only=True):
+class Unbound(Message, frozen=True, kw_only=True):
     pass
 
 
-class Error(Message, kw_only=True):
+class Error(Message, frozen=True, kw_only=True):
     """The session ends."""
 
     code: str
@@ -248,7 +248,7 @@ class Error(Message, kw_only=True):
     """Seconds to wait before the next attempt, at least."""
 
 
-class Pong(Message, kw_only=True):
+class Pong(Message, frozen=True, kw_only=True):
     timestamp: int
 
 
@@ -267,12 +267,14 @@ def encode(message: Message) -> str:
 
 def decode_from_client(frame: str | bytes) -> FromClient:
     """The message of a frame. Raises ProtocolError `BadSyntax` or `UnknownMessage`, saying what was found where."""
-    return _decode(_from_client, frame)
+    message: FromClient = _decode(_from_client, frame)
+    return message
 
 
 def decode_from_server(frame: str | bytes) -> FromServer:
     """The message of a frame. Raises ProtocolError `BadSyntax` or `UnknownMessage`."""
-    return _decode(_from_server, frame)
+    message: FromServer = _decode(_from_server, frame)
+    return message
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], frame: str | bytes) -> Any:

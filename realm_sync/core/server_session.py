@@ -15,6 +15,7 @@ exception: it becomes an `error` message and `Close`. Downloads are made by `dow
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import Literal, NamedTuple
 
 from . import messages as m
@@ -99,12 +100,15 @@ class ServerSession:
         self.client_version = 0
         """As downloads tell it: integrated in the state they complete."""
         self.acknowledged_view = 0
+        self.acknowledged_version = 0
+        """What the client said it holds, at last."""
         self._query_asked = 0
         self._uploaded = 0
         self._told = 0
         self._sent = self._received = 0
         self._marks: list[tuple[int, int]] = []
-        self._last_frames: dict[int, int] = {}
+        self._unacknowledged: deque[tuple[int, int, int]] = deque()
+        """(number of the download, the version and the view it completes), oldest first."""
 
     # --- from the client ---------------------------------------------------------------------------------------------
 
@@ -171,10 +175,9 @@ class ServerSession:
             raise ProtocolError("BadSyntax", f"'received' is {found}; expected {low} to {high}.")
         was_open, known = self.window_open, self.acknowledged_view
         self._received = upload.received
-        for view in [view for view, count in self._last_frames.items() if count <= self._received]:
-            del self._last_frames[view]
-            self.acknowledged_view = max(self.acknowledged_view, view)
-        fresh = []
+        while self._unacknowledged and self._unacknowledged[0][0] <= self._received:
+            _, self.acknowledged_version, self.acknowledged_view = self._unacknowledged.popleft()
+        fresh: list[m.Changeset] = []
         for changeset in upload.changesets:
             if changeset.client_version <= self._uploaded:
                 if changeset.client_version <= 0 or fresh:
@@ -194,7 +197,7 @@ class ServerSession:
         self.version = self._told = self.progress.server_version
         self.query_version, self.view = self.progress.query_version, self.progress.view
         self._query_asked = opened.query_version
-        self.acknowledged_view = self.view
+        self.acknowledged_version, self.acknowledged_view = self.version, self.view
         self.client_version = self.progress.client_version
         self._uploaded = opened.client_version
         bound = m.Bound(
@@ -260,8 +263,7 @@ class ServerSession:
         self._sent += 1
         if batch_state != "more":
             self.version = self._told = max(self.version, version)
-            if self.view > self.acknowledged_view:
-                self._last_frames.setdefault(self.view, self._sent)
+            self._unacknowledged.append((self._sent, version, self.view))
         return Send(
             f'{{"type":"download","queryVersion":{self.query_version},"batchState":"{batch_state}",'
             f'"serverVersion":{version},"clientVersion":{self.client_version},"progress":{progress:.4g},'

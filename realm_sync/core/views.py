@@ -67,7 +67,8 @@ class ViewIndex:
 
     def unsubscribe(self, view: View, subscriber: Hashable) -> None:
         view.subscribers.discard(subscriber)
-        if not view.subscribers and self._views.pop(view.key, None):
+        if not view.subscribers and view.key in self._views:
+            del self._views[view.key]
             index, properties = self._index[view.class_name], self._properties[view.class_name]
             for place in view.places:
                 index[place].discard(view)
