@@ -54,15 +54,22 @@ class ObjectChanges:
 
 def collection_changes(old: Sequence[Version], new: Sequence[Version]) -> CollectionChanges:
     """What makes `new` of `old`. A member that moved is a deletion and an insertion."""
-    old_place = {key: at for at, (key, _) in enumerate(old)}
-    common = [(at, old_place[key]) for at, (key, _) in enumerate(new) if key in old_place]
+    # Most commits touch little of a large collection: only what lies between the equal ends needs the full comparison.
+    shorter = min(len(old), len(new))
+    head = next((at for at in range(shorter) if old[at][0] != new[at][0]), shorter)
+    tail = next((at for at in range(shorter - head) if old[-1 - at][0] != new[-1 - at][0]), shorter - head)
+    middle_old, middle_new = old[head : len(old) - tail], new[head : len(new) - tail]
+    old_place = {key: at for at, (key, _) in enumerate(middle_old, head)}
+    common = [(at, old_place[key]) for at, (key, _) in enumerate(middle_new, head) if key in old_place]
     stayed = _longest_rising([before for _, before in common])
     kept = {now: before for (now, before), stays in zip(common, stayed, strict=True) if stays}
     kept_before = set(kept.values())
-    modified = [(now, before) for now, before in kept.items() if new[now][1] != old[before][1]]
+    pairs = [(at, at) for at in range(head)] + list(kept.items())
+    pairs += [(len(new) - at, len(old) - at) for at in range(tail, 0, -1)]
+    modified = [(now, before) for now, before in pairs if new[now][1] != old[before][1]]
     return CollectionChanges(
-        insertions=tuple(at for at in range(len(new)) if at not in kept),
-        deletions=tuple(at for at in range(len(old)) if at not in kept_before),
+        insertions=tuple(at for at in range(head, len(new) - tail) if at not in kept),
+        deletions=tuple(at for at in range(head, len(old) - tail) if at not in kept_before),
         new_modifications=tuple(now for now, _ in modified),
         old_modifications=tuple(sorted(before for _, before in modified)),
     )
@@ -120,22 +127,29 @@ def deliver(loop: asyncio.AbstractEventLoop | None, callback: Callable[..., obje
 
 
 class CollectionObserver:
-    """One listener of a collection. `read` gives the present members, `freeze` a collection of exactly these."""
+    """One listener of a collection. `read` gives the present members, `freeze` a collection of exactly these, `touched`
+    a number that rises whenever the members may have changed."""
 
     def __init__(
         self,
+        touched: Callable[[], int],
         read: Callable[[], list[Version]],
         freeze: Callable[[list[Any]], object],
         callback: Callable[[Any, CollectionChanges], object],
         loop: asyncio.AbstractEventLoop | None,
     ) -> None:
-        self.read, self.freeze, self.callback, self.loop = read, freeze, callback, loop
+        self.touched, self.read, self.freeze, self.callback, self.loop = touched, read, freeze, callback, loop
         self.members: list[Version] | None = None
+        self.seen = -1
         self.collection: object = None
         """Held so that it lives as long as it is listened to."""
 
     def look(self) -> None:
+        seen = self.touched()
+        if seen == self.seen:
+            return
         members = self.read()
+        self.seen = seen
         if self.members is None:
             changes = CollectionChanges()
         else:

@@ -171,8 +171,8 @@ class Realm:
     _observers: dict[Any, list[tuple[Any, Observer]]]
     """The observers of this realm's listeners, by what they listen to."""
     _refreshed: int
-    _own_revision: int
-    """The revision of this realm's last commit."""
+    _own_revisions: set[int]
+    """The revisions of this realm's commits, while it has `change` listeners to be spared of them."""
 
     def __init__(self, config: Configuration | str | Path | None = None, **options: Any) -> None:
         """Opens at once, without waiting for the network; sync goes on in the background.
@@ -292,7 +292,10 @@ class Realm:
                     transaction.__exit__(type(error), error, error.__traceback__)
                 raise
             self._end_transaction()
-            self._own_revision = writer.revision
+            if self._change_listeners:
+                # A thousand commits back every observer has looked.
+                self._own_revisions = {r for r in self._own_revisions if r > writer.revision - 1000}
+                self._own_revisions.add(writer.revision)
             transaction.__exit__(None, None, None)
         finally:
             self._committed()
@@ -480,7 +483,7 @@ class Realm:
         self._config, self._loop, self._closed = config, loop, False
         self._classes, self._dynamic, self._change_listeners, self._observers = {}, {}, [], {}
         self._writer = self._writer_thread = self._writable = self._sql_transaction = None
-        self._own_revision = -1
+        self._own_revisions = set()
         self._declared = self._declare(config.schema)
         options = None
         if config.sync is not None:
@@ -740,7 +743,11 @@ class Realm:
         def freeze(keys: list[Any]) -> Results[Any]:
             return FrozenResults(self, results._table, keys)
 
-        observer = CollectionObserver(results._versions, freeze, callback, running_loop() or self._loop)
+        def touched() -> int:
+            return self._open_store.class_revision(results.type)
+
+        loop = running_loop() or self._loop
+        observer = CollectionObserver(touched, results._versions, freeze, callback, loop)
         observer.collection = results
         self._observe(("collection", id(results)), callback, observer)
 
@@ -776,8 +783,9 @@ class _RealmObserver:
 
     def look(self) -> None:
         revision = self.realm._store.file().revision
-        own = self.realm._own_revision
-        if self.seen is not None and revision != self.seen and revision != own:
+        news = range(revision if self.seen is None else self.seen + 1, revision + 1)
+        own = self.realm._own_revisions.intersection(news)
+        if self.seen is not None and len(own) < len(news):
             deliver(self.loop, self.callback, self.realm, "change")
         self.seen = revision
 

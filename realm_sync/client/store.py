@@ -76,7 +76,7 @@ CREATE TABLE __realm_instruction (
 ) WITHOUT ROWID;
 CREATE INDEX __realm_instruction_object ON __realm_instruction (class, key);
 CREATE TABLE __realm_shadow (class TEXT NOT NULL, key NOT NULL, image TEXT, PRIMARY KEY (class, key)) WITHOUT ROWID;
-CREATE TABLE __realm_part (id INTEGER PRIMARY KEY, changes BLOB NOT NULL);
+CREATE TABLE __realm_class (class TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE __realm_set (version INTEGER PRIMARY KEY, state TEXT NOT NULL, error TEXT, after INTEGER NOT NULL);
 CREATE TABLE __realm_subscription (
     version INTEGER NOT NULL, id TEXT NOT NULL, name TEXT, class TEXT NOT NULL, query TEXT NOT NULL,
@@ -192,6 +192,7 @@ class Writer:
         """Writes the changeset; its client version, or None if there is nothing to send."""
         steps = self.fold.steps()
         self.connection.execute("UPDATE __realm_file SET revision = ?", (self.revision,))
+        self.store.touch(self.connection, {name for name, _ in self._originals}, self.revision)
         if not steps or not self.store.synced:
             return None
         rows, size = [], 0
@@ -262,8 +263,10 @@ class Store:
                 self.path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=256
             )
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA cache_size = -16000")
+            # Parts of a bootstrap are of no use to another session: a temporary table goes with its connection, and
+            # costs no write-ahead log. SQLite moves it from memory to disk when it grows.
+            connection.execute("CREATE TEMP TABLE __realm_part (id INTEGER PRIMARY KEY, changes BLOB NOT NULL)")
             register_functions(connection)
             for thread, finished in self._connections:
                 if not thread.is_alive():
@@ -427,6 +430,19 @@ class Store:
             )
             return self._add_schema(connection, bound.schema)
 
+    @staticmethod
+    def touch(connection: sqlite3.Connection, classes: Iterable[str], revision: int) -> None:
+        """Objects of these classes changed in this transaction."""
+        connection.executemany(
+            "INSERT INTO __realm_class VALUES (?, ?) ON CONFLICT (class) DO UPDATE SET revision = excluded.revision",
+            [(name, revision) for name in classes],
+        )
+
+    def class_revision(self, name: str) -> int:
+        """The last commit that touched objects of the class: no need to look at them before it rises."""
+        row = self.connection.execute("SELECT revision FROM __realm_class WHERE class = ?", (name,)).fetchone()
+        return row[0] if row else 0
+
     # --- local writes ------------------------------------------------------------------------------------------------
 
     def writer(self, connection: sqlite3.Connection) -> Writer:
@@ -477,14 +493,14 @@ class Store:
 
     # --- downloads ---------------------------------------------------------------------------------------------------
 
+    # Parts belong to the thread that stores them: the session's.
+
     def drop_parts(self) -> None:
-        if self.connection.execute("SELECT 1 FROM __realm_part").fetchone():
-            with self.transaction() as connection:
-                connection.execute("DELETE FROM __realm_part")
+        self.connection.execute("DELETE FROM __realm_part")
 
     def store_part(self, download: Download) -> None:
-        with self.transaction() as connection:
-            connection.execute("INSERT INTO __realm_part (changes) VALUES (?)", (_encode(download.changes),))
+        """Keeps a part until `apply`, or until this thread's connection ends."""
+        self.connection.execute("INSERT INTO __realm_part (changes) VALUES (?)", (_encode(download.changes),))
 
     def hold_rejected(self, rejected: Rejected) -> list[Rejected]:
         """Keeps the report until its correction is here; returns it if it is here already. Once per changeset."""
@@ -523,6 +539,7 @@ class Store:
                 changes = [change for (part,) in parts for change in _parts_decoder.decode(part)] + changes
                 connection.execute("DELETE FROM __realm_part")
             rebase = _Rebase(self, connection, file.revision + 1)
+            self.touch(connection, {change.class_name for change in changes}, rebase.revision)
             reset = file.reset if download.query_version >= self._wanted_set(connection) else None
             if reset:
                 rebase.replace(changes, download, keep_pending=reset == "recover")
@@ -556,7 +573,6 @@ class Store:
         pending changesets and the newest subscriptions stay as well."""
         with self.transaction() as connection:
             newest = self._wanted_set(connection)
-            connection.execute("DELETE FROM __realm_part")
             connection.execute("DELETE FROM __realm_rejected")
             connection.execute("DELETE FROM __realm_set WHERE version != ?", (newest,))
             connection.execute("DELETE FROM __realm_subscription WHERE version != ?", (newest,))
@@ -654,6 +670,7 @@ class _Rebase:
         kept: dict[str, list[Any]] = defaultdict(list)
         for change in changes:
             kept[change.class_name].extend(image["_id"] for image in change.put)
+        self.store.touch(self.connection, self.store.schema.names(), self.revision)
         for cls in self.store.schema:
             table = self.store.table(cls.name)
             assert table is not None
@@ -742,6 +759,7 @@ class _Rebase:
                 self._show_class(table, keys)
 
     def _show_class(self, table: Table, keys: list[Any]) -> None:
+        self.store.touch(self.connection, [table.name], self.revision)
         execute, many = self.connection.execute, self.connection.executemany
         chosen = (table.name, _encode(keys).decode())
         steps: dict[Any, list[tuple[str, Image]]] = defaultdict(list)

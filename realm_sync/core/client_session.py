@@ -112,7 +112,7 @@ class DropParts:
 
 @dataclass(frozen=True)
 class StorePart:
-    """Store durably, then call `stored()`."""
+    """Keep as long as this session lives, then call `stored()`."""
 
     download: Download
 

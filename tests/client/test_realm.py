@@ -11,6 +11,8 @@ from typing import Annotated
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from realm_sync.client import (
     CollectionChanges,
@@ -30,6 +32,7 @@ from realm_sync.client import (
 )
 from realm_sync.client.listeners import collection_changes
 from realm_sync.client.objects import declared_schema
+from realm_sync.client.store import Store
 
 from .conftest import Airfield, Inspection, until
 
@@ -344,6 +347,10 @@ def test_results_are_live_iteration_is_not(realm):
         ("abcd", "dabc", CollectionChanges(insertions=(0,), deletions=(3,))),
         ("abc", "aBc", CollectionChanges(new_modifications=(1,), old_modifications=(1,))),
         ("abc", "xBc", CollectionChanges((0,), (0,), (1,), (1,))),
+        ("abcde", "Axde", CollectionChanges((1,), (1, 2), (0,), (0,))),
+        ("abc", "cba", CollectionChanges((0, 1), (1, 2))),
+        ("abcd", "abCD", CollectionChanges((), (), (2, 3), (2, 3))),
+        ("aab"[1:], "b", CollectionChanges(deletions=(0,))),
     ],
 )
 def test_change_sets(old, new, expected):
@@ -409,14 +416,26 @@ def test_a_listener_that_raises_harms_nobody_else(realm, caplog):
 
 def test_another_connection_to_the_file_is_noticed(realm):
     """As another process does it: not through this process's notifier."""
-    import sqlite3
-
-    add(realm, "x")
+    made = add(realm, "x")
     heard = queue.Queue()
     realm.objects(Inspection).add_listener(lambda collection, changes: heard.put([i.title for i in collection]))
     assert heard.get(timeout=5) == ["x"]
-    other = sqlite3.connect(realm.path)
-    other.execute("UPDATE Inspection SET title = 'y', __rev = __rev + 1")
-    other.commit()
+    other = Store(realm.path, synced=False)
+    with other.transaction() as connection:
+        writer = other.writer(connection)
+        writer.update(other.table("Inspection"), str(made._id), {"title": "y"})
+        writer.finish(0)
     other.close()
     assert heard.get(timeout=5) == ["y"]
+
+
+@given(st.permutations("abcdefgh").map(lambda p: p[:5]), st.permutations("abcdefgh").map(lambda p: p[:5]))
+def test_change_sets_turn_the_old_collection_into_the_new_one(old, new):
+    """As user interfaces apply them: deletions from high to low, then insertions from low to high."""
+    changes = collection_changes([(key, 0) for key in old], [(key, 0) for key in new])
+    shown = list(old)
+    for index in reversed(changes.deletions):
+        del shown[index]
+    for index in changes.insertions:
+        shown.insert(index, new[index])
+    assert shown == list(new)

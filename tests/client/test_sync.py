@@ -254,7 +254,7 @@ def test_a_bootstrap_cut_in_the_middle_is_invisible_and_fetched_anew(server, use
 
     server.answer = cut
     waiting = realm.objects(Inspection).subscribe()
-    until(lambda: realm._store.connection.execute("SELECT count(*) FROM __realm_part").fetchone()[0] == 1)
+    until(lambda: realm._transport.download_estimate == 0.1)
     assert len(realm.objects(Inspection)) == 0
     server.stop()
     server.start()
