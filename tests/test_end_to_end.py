@@ -189,3 +189,29 @@ def test_refused_writes_are_undone_and_reported(
         (str(one.pk), "ValidationFailed"),
         (south, "WriteNotAllowed"),
     }
+
+
+# --- one large transaction, and long ones ----------------------------------------------------------------------------
+
+
+async def test_a_bulk_update_of_20_000_rows_arrives_as_a_whole(world: World, server: Callable[..., Server]) -> None:
+    """PostgreSQL: one transaction is one version, so no client ever sees half of it (R2, R10)."""
+    fields = {"team": world.north, "airfield_id": "EDDM"}
+    await db(Inspection.objects.bulk_create, [Inspection(title="old", **fields) for _ in range(20_000)])
+    url = server().url
+    async with SocketWire(url, await db(token_of, url)) as wire, SocketWire(url, await db(token_of, url)) as late:
+        await wire.subscribe("Inspection")
+        await late.subscribe("Inspection: priority == 1")
+        seen = set()
+        whole = connections[Inspection.objects.db].vendor == "postgresql"
+
+        def counted() -> bool:
+            seen.add(sum(image["title"] == "new" for image in wire.of("Inspection").values()))
+            return 20_000 in seen
+
+        await db(Inspection.objects.update, title="new", priority=1)
+        await wire.until(counted)
+        assert not whole or seen <= {0, 20_000}
+        await late.until(lambda: len(late.of("Inspection")) == 20_000)
+        await wire.mark()
+        assert set(wire.of("Inspection")) == set(late.of("Inspection"))

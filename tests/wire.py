@@ -73,11 +73,14 @@ class Wire:
 
     def _download(self, message: m.Download) -> None:
         self.received += 1
-        self._parts += message.changes
-        if message.batch_state != "more":
-            for changes in self._parts:
+        if message.batch_state == "more":
+            self._parts += message.changes
+        else:
+            parts = []
+            if message.batch_state == "last":
+                parts, self._parts = self._parts, []
+            for changes in [*parts, *message.changes]:
                 self._apply(changes)
-            self._parts = []
             self.progress = m.Progress(
                 server_version=message.server_version,
                 client_version=message.client_version,
@@ -102,7 +105,9 @@ class Wire:
             try:
                 await asyncio.wait_for(self._changed.wait_for(predicate), TIMEOUT)
             except TimeoutError:
-                raise AssertionError(f"{TIMEOUT} s passed; received: {self.log[-5:]}") from None
+                raise AssertionError(
+                    f"{TIMEOUT} s passed; received: {[str(it)[:300] for it in self.log[-5:]]}"
+                ) from None
         return predicate()
 
     async def next(self, kind: type[m.Message]) -> Any:
