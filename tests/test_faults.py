@@ -69,6 +69,11 @@ async def test_parts_that_were_given_up_do_not_come_back(
             await db(Inspection.objects.filter(pk=rows[1].pk).update, team=world.north, title=turn)
             await wire.mark()
             assert len(titles(wire)) == 45
+            held = titles(wire)
+            few = [row.pk for row in rows[:25]]
+            await db(Inspection.objects.filter(pk__in=few).update, priority=len(turn))  # in parts that do fit
+            await wire.mark()
+            assert titles(wire) == held
 
 
 async def test_subscriptions_and_access_may_change_at_the_same_time(world: World) -> None:
