@@ -45,6 +45,8 @@ KEYS_PER_QUERY = 500
 """Keys named in one statement: SQLite's limit on parameters is near."""
 ATTEMPTS = 6
 """How often an upload is tried when the database asks to try again (deadlock, lock time-out)."""
+LONGEST_REASON = 500
+"""Characters of the reason that a refused write is reported with."""
 OUTSIDE = "The object is outside the view of this client file, or does not exist."
 
 Key = tuple[str, str]
@@ -110,7 +112,8 @@ class _Refused(Exception):
 
     def __init__(self, code: str, reason: str, property: str | None = None) -> None:
         super().__init__(code, reason, property)
-        self.code, self.reason, self.property = code, reason, property
+        # Reasons may quote what the client sent.
+        self.code, self.reason, self.property = code, reason[:LONGEST_REASON], property
 
 
 class _Object:

@@ -85,3 +85,24 @@ async def test_subscriptions_and_access_may_change_at_the_same_time(world: World
             await db(sync.access_changed, world.nora)
             await wire.until(lambda: wire.progress.query_version == wire.query_version)
             assert len(wire.objects) == 3
+
+
+async def test_thousands_of_refused_writes_are_all_reported(world: World) -> None:
+    """In frames that every server can send: Daphne drops larger ones without a word."""
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        frames = []
+        take = wire._take
+
+        async def measured(frame: str) -> None:
+            frames.append(len(frame))
+            await take(frame)
+
+        wire.session._send = measured
+        await wire.write(*(m.Delete(class_name="Colour", id=number) for number in range(12_000)))
+        assert [write.id for write in wire.rejected] == list(range(12_000))
+        assert max(frames) < 768 * 1024
+        one = await db(world.inspection)
+        await wire.until(lambda: wire.objects)
+        await wire.write(m.Update(class_name="Inspection", id=str(one.pk), values={"x" * 300_000: 1}))
+        assert len(wire.rejected) == 12_001 and len(wire.rejected[-1].reason) <= 500

@@ -83,7 +83,8 @@ CREATE TABLE __realm_subscription (
     created_at TEXT NOT NULL, updated_at TEXT NOT NULL, PRIMARY KEY (version, id)
 );
 CREATE TABLE __realm_rejected (
-    client_version INTEGER PRIMARY KEY, report BLOB NOT NULL, told INTEGER NOT NULL DEFAULT 0
+    client_version INTEGER NOT NULL, report BLOB NOT NULL, told INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (client_version, report)
 );
 PRAGMA user_version = 1;
 """
@@ -195,11 +196,11 @@ class Writer:
         self.store.touch(self.connection, {name for name, _ in self._originals}, self.revision)
         if not steps or not self.store.synced:
             return None
-        rows, size = [], 0
+        rows, size = [], 100
         version = self.file.next_client_version
         for position, step in enumerate(steps):
             data = None if step.op == "delete" else _encode(step.values).decode()
-            size += len(step.key[0]) + 80 + (len(data.encode()) if data else 0)
+            size += 80 + len(step.key[0]) + len(str(step.key[1]).encode()) + (len(data.encode()) if data else 0)
             rows.append((version, position, step.key[0], step.key[1], step.op, data))
         limit = (self.file.max_message_bytes or DEFAULT_MESSAGE_BYTES) - ENVELOPE_BYTES
         if size > limit:
@@ -503,7 +504,8 @@ class Store:
         self.connection.execute("INSERT INTO __realm_part (changes) VALUES (?)", (_encode(download.changes),))
 
     def hold_rejected(self, rejected: Rejected) -> list[Rejected]:
-        """Keeps the report until its correction is here; returns it if it is here already. Once per changeset."""
+        """Keeps the report until its correction is here; returns it if it is here already. The same report again
+        changes nothing."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO __realm_rejected (client_version, report) VALUES (?, ?)",

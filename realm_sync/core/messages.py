@@ -226,7 +226,8 @@ class QueryError(Message, frozen=True, kw_only=True):
 
 
 class Rejected(Message, frozen=True, kw_only=True):
-    """Compensating writes of one changeset. To be told to the app once a download with this client version is applied."""
+    """Compensating writes of one upload. To be told to the app once a download with this client version is applied.
+    Many come in several messages of one client version; after a reconnect the same may come again."""
 
     client_version: int
     writes: list[RejectedWrite]
@@ -263,6 +264,11 @@ _from_server: msgspec.json.Decoder[FromServer] = msgspec.json.Decoder(FromServer
 def encode(message: Message) -> str:
     """The text frame of a message."""
     return _encoder.encode(message).decode()
+
+
+def encode_part(part: Part) -> bytes:
+    """The JSON of a part of a message, to know its size."""
+    return _encoder.encode(part)
 
 
 def decode_from_client(frame: str | bytes) -> FromClient:

@@ -23,6 +23,8 @@ from .errors import WIRE_ERRORS, ProtocolError, SchemaMismatch
 from .schema import Schema, compare
 
 State = Literal["new", "bound", "closed"]
+LONGEST_MESSAGE = 20_000
+"""Characters of an error's message: it may list whatever a client sent, and must fit into a frame."""
 
 
 class Send(NamedTuple):
@@ -232,7 +234,7 @@ class ServerSession:
         self.state = "closed"
         message = m.Error(
             code=error.code,
-            message=error.message,
+            message=error.message[:LONGEST_MESSAGE],
             fatal=error.action != "retry",
             action=WIRE_ERRORS[error.code].action,
             retry_after=retry_after,
@@ -253,9 +255,16 @@ class ServerSession:
     def advance(self, client_version: int, rejected: list[m.RejectedWrite]) -> list[Send]:
         """Changesets up to `client_version` are integrated in the state that the next download completes."""
         self.client_version = max(self.client_version, client_version)
-        if not rejected:
-            return []
-        return [Send(m.encode(m.Rejected(client_version=client_version, writes=rejected)))]
+        frames: list[list[m.RejectedWrite]] = []
+        size = 0
+        for write in rejected:
+            length = len(m.encode_part(write))
+            if not frames or size + length > self._limits.max_message_bytes // 2:
+                frames.append([])
+                size = 0
+            frames[-1].append(write)
+            size += length
+        return [Send(m.encode(m.Rejected(client_version=client_version, writes=writes))) for writes in frames]
 
     def download(self, changes: str, batch_state: m.BatchState, version: int, progress: float = 1) -> Send:
         """The frame of a download whose changes are JSON text already. Counts it, and remembers how far it brings
