@@ -158,7 +158,7 @@ def _watch(options: argparse.Namespace, console: Console) -> int:
             progress.update(task, description="downloaded", completed=1.0)
         if stopped.is_set():
             return 1 if fatal else 0
-        console.print(f"{len(results)} objects of {options.class_name}.")
+        console.print(f"{_count(len(results), 'object')} of {options.class_name}.")
         if options.once:
             return 0
         session.add_connection_notification(lambda new, old: console.print(f"[dim]{new}[/dim]"))
@@ -229,6 +229,10 @@ def _line(values: dict[str, Any]) -> str:
     return "  ".join(f"{name}={_text(value)}" for name, value in values.items())
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _text(value: Any) -> str:
     """A value as people read it."""
     if value is None:
@@ -268,7 +272,7 @@ def _query(options: argparse.Namespace, console: Console) -> int:
             for row in rows:
                 print(json.dumps(row, default=_text, ensure_ascii=False))
             return 0
-        table = RichTable(caption=f"{found} objects" + (f", {len(rows)} shown" if len(rows) < found else ""))
+        table = RichTable(caption=_count(found, "object") + (f", {len(rows)} shown" if len(rows) < found else ""))
         for name in results.object_schema.properties:
             table.add_column(name, overflow="fold")
         for row in rows:
@@ -306,7 +310,8 @@ def _edit(options: argparse.Namespace, console: Console) -> int:
                 for name, value in values.items():
                     instance[name] = value
         done = "deleted" if options.delete else "created" if instance is None else "changed"
-        console.print(f"{done} {cls.name} {key}; {realm._store.pending_count()} transactions wait to be uploaded")
+        waiting = _count(realm._store.pending_count(), "transaction")
+        console.print(f"{done} {cls.name} {escape(str(key))}; to be uploaded: {waiting}", highlight=False)
         return 0
 
 
@@ -366,7 +371,7 @@ def _status(options: argparse.Namespace, console: Console) -> int:
         console.print(f"Client file     {ident}" + (" (client reset under way)" if file.reset else ""), highlight=False)
         console.print(f"Server version  {file.progress.server_version}", highlight=False)
         pending = store.pending_count()
-        console.print(f"To be uploaded  {pending} transaction{'' if pending == 1 else 's'}", highlight=False)
+        console.print(f"To be uploaded  {_count(pending, 'transaction')}", highlight=False)
         console.print(f"Subscriptions   version {newest.version}, {newest.state}", highlight=False)
         if newest.error:
             console.print(f"                [red]{escape(newest.error)}[/red]", highlight=False)

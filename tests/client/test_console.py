@@ -28,7 +28,7 @@ def test_query_prints_a_table(file, capsys):
     assert main(["query", file, "Inspection", "priority == 3"]) == 0
     printed = capsys.readouterr().out
     assert "Inspection 1" in printed.replace("\n", " ") or "priority" in printed
-    assert "1 objects" in printed
+    assert "1 object" in printed
 
 
 def test_query_as_json(file, capsys):
@@ -94,7 +94,7 @@ def test_watch_prints_live_changes_and_uploads_what_edit_wrote_meanwhile(server,
         printed += capsys.readouterr().out
         return text in printed
 
-    until(lambda: shows("1 objects of Inspection."))
+    until(lambda: shows("1 object of Inspection."))
     server.put("Inspection", inspection(2))
     until(lambda: shows("+ _id=" + key(2)))
     command = [sys.executable, "-m", "realm_sync.client.console", "edit", path, "Inspection", key(1)]
