@@ -10,6 +10,7 @@ import asyncio
 import logging
 from typing import Any
 
+from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from . import auth
@@ -26,6 +27,11 @@ class RealmSyncConsumer(AsyncWebsocketConsumer):
 
     _session: Session | None = None
     _task: asyncio.Task[None] | None = None
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Calls the handler at once. Channels would first pass through the one thread that Django's HTTP side shares, to
+        close old connections; no handler here uses the database."""
+        await getattr(self, get_handler_name(message))(message)
 
     async def connect(self) -> None:
         app_id = self.scope["url_route"]["kwargs"]["app_id"]
