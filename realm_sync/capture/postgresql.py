@@ -108,10 +108,11 @@ def triggers(binding: ModelSync, table: str, change: str) -> Iterator[Trigger]:
     stamp = f"{NOW}, {_ORIGIN}"
 
     def trigger(event: str, when: str, body: str) -> Trigger:
+        # jit off: a plan made for many rows is kept for the connection, and would be compiled again for every row saved.
         full = quote(trigger_name(db_table, event))
         sql = (
             f"CREATE OR REPLACE FUNCTION {full}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
-            f" SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $realm_sync$ BEGIN\n{body};\n"
+            f" SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 SET jit = off AS $realm_sync$ BEGIN\n{body};\n"
             f"PERFORM pg_notify('{CHANNEL}', ''); RETURN NULL; END $realm_sync$;\n"
             f"CREATE TRIGGER {full} {when} FOR EACH STATEMENT EXECUTE FUNCTION {full}()"
         )
