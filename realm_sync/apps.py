@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db import connections
 from django.db.backends.signals import connection_created
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 from django.db.utils import OperationalError
 from django.utils.module_loading import autodiscover_modules
 
@@ -29,19 +29,28 @@ class RealmSyncConfig(AppConfig):
 
         MigrationWriter.register_serializer(ObjectId, ObjectIdSerializer)
         connection_created.connect(prepare_sqlite, dispatch_uid="realm_sync.prepare_sqlite")
-        # Sent once per migrate for every app, after the migrations of all of them: Django's table rebuilds on SQLite
-        # drop triggers, whichever app they belong to, and then they are back.
-        post_migrate.connect(install_triggers, sender=self, dispatch_uid="realm_sync.install_triggers")
+        # Sent once per migrate for every app, before and after the migrations of all of them.
+        pre_migrate.connect(before_migrate, sender=self, dispatch_uid="realm_sync.before_migrate")
+        post_migrate.connect(after_migrate, sender=self, dispatch_uid="realm_sync.after_migrate")
         autodiscover_modules("sync")
 
 
-def install_triggers(using: str, **kwargs: Any) -> None:
-    """Puts the triggers where the registry wants them (R1) after a migrate."""
-    from . import capture
+def before_migrate(using: str, **kwargs: Any) -> None:
+    """Lets triggers step aside for migrations of their tables, and back for those of the data in them (R1)."""
+    from .capture import migrations
     from .conf import settings
 
     if using == settings.DATABASE:
-        capture.install(connections[using])
+        migrations.begin(connections[using])
+
+
+def after_migrate(using: str, **kwargs: Any) -> None:
+    """Puts the triggers where the registry wants them: Django's table rebuilds on SQLite drop them."""
+    from .capture import migrations
+    from .conf import settings
+
+    if using == settings.DATABASE:
+        migrations.end(connections[using])
 
 
 def prepare_sqlite(connection: Any, **kwargs: Any) -> None:

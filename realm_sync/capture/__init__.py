@@ -11,7 +11,7 @@ the management command, uploads.py and downloads.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -21,10 +21,12 @@ from realm_sync.conf import settings
 from realm_sync.registry import ModelSync, registry
 
 from . import postgresql, sqlite
-from .columns import Status, Trigger
+from .columns import Expected, Status, Trigger
 
 __all__ = ["Status", "Trigger", "dialect", "image_sql", "install", "set_origin", "status", "uninstall", "value_sql"]
 
+Properties = dict[str, frozenset[str]]
+"""The properties in the images that triggers make, by the triggers' names."""
 _DIALECTS: dict[str, ModuleType] = {"sqlite": sqlite, "postgresql": postgresql}
 
 
@@ -56,29 +58,45 @@ def set_origin(connection: Any, ident: int) -> None:
     dialect(connection).set_origin(connection, ident)
 
 
-def install(connection: Any, bindings: Iterable[ModelSync] | None = None) -> None:
+def install(connection: Any, bindings: Iterable[ModelSync] | None = None, before: Properties | None = None) -> None:
     """Makes the triggers what the registry wants: creates missing ones, replaces outdated ones, drops stray ones.
 
     One transaction; changes nothing where everything is in place. Models without a table are left for the migration
-    that creates it.
+    that creates it. A property that the images of a table had not, until now, is logged for every row that has a
+    value in it: clients learn it as they learn any change. `before` names the properties of triggers that a migration
+    dropped (migrations.py).
     """
     database = dialect(connection)
     with transaction.atomic(connection.alias):
         database.lock(connection)
+        known = dict(before or {}) | {name: each.properties for name, each in database.installed(connection).items()}
         for state, table, name, trigger in list(_compare(connection, bindings)):
             if state == "STRAY":
                 database.drop(connection, table, name)
             elif state != "INSTALLED":
                 database.create(connection, table, trigger)
+        for expected in _expected(connection, bindings):
+            had = next(
+                (known[each.name] for each in expected.triggers if each.name in known and known[each.name]), None
+            )
+            if had and (added := [name for name in expected.binding.fields_by_name if name not in had]):
+                database.log_filled(connection, expected.binding, expected.table, added)
 
 
-def uninstall(connection: Any) -> None:
-    """Drops every trigger of realm_sync; from here on nothing is captured."""
+def uninstall(connection: Any, tables: Collection[str] | None = None) -> Properties:
+    """Drops the triggers of these tables, or every one; from here on nothing is captured.
+
+    Returns the properties that their images had, for install().
+    """
     database = dialect(connection)
+    dropped: Properties = {}
     with transaction.atomic(connection.alias):
         database.lock(connection)
-        for name, (table, _) in database.installed(connection).items():
-            database.drop(connection, table, name)
+        for name, each in database.installed(connection).items():
+            if tables is None or each.table in tables:
+                database.drop(connection, each.table, name)
+                dropped[name] = each.properties
+    return dropped
 
 
 def status(connection: Any, bindings: Iterable[ModelSync] | None = None) -> list[Status]:
@@ -86,15 +104,21 @@ def status(connection: Any, bindings: Iterable[ModelSync] | None = None) -> list
     return [Status(table, name, state) for state, table, name, _ in _compare(connection, bindings)]
 
 
-def _compare(connection: Any, bindings: Iterable[ModelSync] | None) -> Iterator[tuple[Any, str, str, Trigger | None]]:
-    database = dialect(connection)
-    installed = database.installed(connection)
+def _expected(connection: Any, bindings: Iterable[ModelSync] | None) -> Iterator[Expected]:
     for binding in registry if bindings is None else bindings:
-        for name, (table, trigger) in database.expected(connection, binding).items():
-            there = installed.pop(name, None)
-            if there is None:
-                yield "MISSING", table, name, trigger
-            else:
-                yield "INSTALLED" if there == (table, trigger.hash) else "OUTDATED", table, name, trigger
-    for name, (table, _) in installed.items():
-        yield "STRAY", table, name, None
+        expected = dialect(connection).expected(connection, binding)
+        if expected is not None:
+            yield expected
+
+
+def _compare(connection: Any, bindings: Iterable[ModelSync] | None) -> Iterator[tuple[Any, str, str, Trigger | None]]:
+    there = dialect(connection).installed(connection)
+    for expected in _expected(connection, bindings):
+        for trigger in expected.triggers:
+            found = there.pop(trigger.name, None)
+            state = "MISSING" if found is None else "OUTDATED"
+            if found is not None and (found.table, found.hash) == (expected.table, trigger.hash):
+                state = "INSTALLED"
+            yield state, expected.table, trigger.name, trigger
+    for name, found in there.items():
+        yield "STRAY", found.table, name, None

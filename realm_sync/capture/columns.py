@@ -7,6 +7,8 @@ Knows no SQL dialect, no connection and no registry: sqlite.py and postgresql.py
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Collection
 from typing import Any, Literal, NamedTuple
 
 from django.db import models
@@ -31,6 +33,47 @@ class Trigger(NamedTuple):
     def hash(self) -> str:
         """Changes whenever the trigger would."""
         return hashlib.sha256(self.sql.encode()).hexdigest()[:16]
+
+
+class Bound(NamedTuple):
+    """What of a ModelSync its table can serve now: between two migrations it may lack columns of the model."""
+
+    model: type[models.Model]
+    class_name: str
+    primary_key: Any
+    fields_by_name: dict[str, Any]
+    columns: frozenset[str]
+    """The columns of the table."""
+
+
+def bind(binding: Any, columns: Collection[str]) -> Bound | None:
+    """The binding without fields whose column is missing; None if that is the primary key."""
+    fields = {name: field for name, field in binding.fields_by_name.items() if field.column in columns}
+    if binding.primary_key.column not in columns:
+        return None
+    return Bound(binding.model, binding.class_name, binding.primary_key, fields, frozenset(columns))
+
+
+def properties(sql: str) -> frozenset[str]:
+    """The properties in the images that a trigger, or its function, makes."""
+    return frozenset(re.findall(r"""[{,]"([^"]+)":""", sql))
+
+
+class Expected(NamedTuple):
+    """The triggers of one model, as its table is now."""
+
+    binding: Bound
+    table: str
+    """The table's name; on PostgreSQL qualified and quoted."""
+    triggers: list[Trigger]
+
+
+class Installed(NamedTuple):
+    """One of our triggers that is there."""
+
+    table: str
+    hash: str
+    properties: frozenset[str]
 
 
 class Status(NamedTuple):

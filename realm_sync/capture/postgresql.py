@@ -7,12 +7,13 @@ search path is fixed and the tables in it are qualified. Does not know when to i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from realm_sync.registry import ModelSync
 
-from .columns import PREFIX, Trigger, literal, storage, trigger_name
+from .columns import PREFIX, Bound, Expected, Installed, Trigger, bind, literal, properties, storage, trigger_name
 
 CHANNEL = "realm_sync"
 
@@ -82,7 +83,7 @@ def key_sql(field: Any, column: str) -> str:
     return _text(field, column)
 
 
-def image_sql(binding: ModelSync, row: str) -> str:
+def image_sql(binding: ModelSync | Bound, row: str) -> str:
     """The wire image of a row (a quoted table or alias) as JSON text (R12).
 
     Joined with `||`: half the time of json_build_object, and not limited to 50 properties.
@@ -99,7 +100,7 @@ def _bytewise(field: Any, column: str) -> str:
     return f'{column}::text COLLATE "C"' if storage(field) == "string" else column
 
 
-def triggers(binding: ModelSync, table: str, change: str) -> Iterator[Trigger]:
+def triggers(binding: Bound, table: str, change: str) -> Iterator[Trigger]:
     """The triggers of one model; `table` is its table and `change` that of the history, qualified and quoted."""
     db_table = binding.model._meta.db_table
     name, key_field = literal(binding.class_name), binding.primary_key
@@ -154,34 +155,58 @@ def triggers(binding: ModelSync, table: str, change: str) -> Iterator[Trigger]:
     yield trigger("truncate", f"BEFORE TRUNCATE ON {table}", deletes(f"ONLY {table}"))
 
 
-def expected(connection: Any, binding: ModelSync) -> dict[str, tuple[str, Trigger]]:
-    """The triggers a model should have: name → table, trigger; none while its table or the history does not exist."""
+def expected(connection: Any, binding: ModelSync) -> Expected | None:
+    """The triggers a model should have; None while its table or the history does not exist."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)"
-            " FROM unnest(ARRAY[to_regclass(%s), to_regclass('realm_sync_change')]) WITH ORDINALITY AS wanted (oid, place)"
-            " JOIN pg_class c ON c.oid = wanted.oid JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY place",
+            "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), ARRAY("
+            "  SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped)"
+            " FROM unnest(ARRAY[to_regclass(%s), to_regclass('realm_sync_change')]) WITH ORDINALITY AS wanted (oid, at)"
+            " JOIN pg_class c ON c.oid = wanted.oid JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY at",
             [quote(binding.model._meta.db_table)],
         )
-        found = [row[0] for row in cursor.fetchall()]
+        found = cursor.fetchall()
     if len(found) < 2:
-        return {}
-    table, change = found
-    return {trigger.name: (table, trigger) for trigger in triggers(binding, table, change)}
+        return None
+    (table, columns), (change, _) = found
+    bound = bind(binding, columns)
+    return bound and Expected(bound, table, list(triggers(bound, table, change)))
 
 
-def installed(connection: Any) -> dict[str, tuple[str, str]]:
-    """Our triggers that are there: name → table (qualified), hash of the SQL that made it."""
+def installed(connection: Any) -> dict[str, Installed]:
+    """Our triggers that are there and enabled, by name."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT t.tgname, quote_ident(n.nspname) || '.' || quote_ident(c.relname),"
-            " coalesce(obj_description(t.oid, 'pg_trigger'), '')"
+            " coalesce(obj_description(t.oid, 'pg_trigger'), ''), f.prosrc"
             " FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " JOIN pg_proc f ON f.oid = t.tgfoid"
             " WHERE NOT t.tgisinternal AND starts_with(t.tgname, %s) AND n.nspname = ANY (current_schemas(false))"
             " AND t.tgenabled <> 'D'",
             [PREFIX],
         )
-        return {name: (table, comment) for name, table, comment in cursor.fetchall()}
+        return {name: Installed(table, hash, properties(source)) for name, table, hash, source in cursor.fetchall()}
+
+
+def log_filled(connection: Any, binding: Bound, table: str, names: Collection[str]) -> None:
+    """Logs these properties of every row as just written, where they are not null."""
+    before = literal("{" + ",".join(f'"{name}":null' for name in names) + "}")
+    filled = [f"o.{quote(binding.fields_by_name[name].column)} IS NOT NULL" for name in names]
+    key = key_sql(binding.primary_key, f"o.{quote(binding.primary_key.column)}")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO realm_sync_change (version, class, object_id, kind, before, after, timestamp, origin)"
+            f" SELECT {next_version()}, {literal(binding.class_name)}, {key}, 'update', {before},"
+            f" {image_sql(binding, 'o')}, {NOW}, 0 FROM {table} o WHERE {' OR '.join(filled)}"
+        )
+        cursor.execute(f"NOTIFY {CHANNEL}")
+
+
+def plain_name(table: str) -> str:
+    """The name of a table as Django knows it, without schema and quotes."""
+    name = re.fullmatch(r'(?:"(?:[^"]|"")*"|[^."]*)\.(.*)', table)
+    plain = name[1] if name else table
+    return plain[1:-1].replace('""', '"') if plain.startswith('"') else plain
 
 
 def create(connection: Any, table: str, trigger: Trigger) -> None:

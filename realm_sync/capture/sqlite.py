@@ -11,14 +11,26 @@ are still there log nothing, and whatever removes a row the usual way removes it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from django.db import models
 
 from realm_sync.registry import ModelSync
 
-from .columns import PREFIX, Trigger, decimal_field, literal, storage, trigger_name
+from .columns import (
+    PREFIX,
+    Bound,
+    Expected,
+    Installed,
+    Trigger,
+    bind,
+    decimal_field,
+    literal,
+    properties,
+    storage,
+    trigger_name,
+)
 
 _SAFE = "BETWEEN -9007199254740992 AND 9007199254740992"
 NOW = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
@@ -144,7 +156,7 @@ def key_sql(field: Any, column: str) -> str:
     return _text(field, column)
 
 
-def image_sql(binding: ModelSync, row: str) -> str:
+def image_sql(binding: ModelSync | Bound, row: str) -> str:
     """The wire image of a row (`NEW`, `OLD` or a quoted table) as JSON text (R12)."""
     pieces = []
     for number, (name, field) in enumerate(binding.fields_by_name.items()):
@@ -153,7 +165,7 @@ def image_sql(binding: ModelSync, row: str) -> str:
     return " || ".join([*pieces, "'}'"])
 
 
-def triggers(binding: ModelSync) -> Iterator[Trigger]:
+def triggers(binding: Bound) -> Iterator[Trigger]:
     """The triggers of one model's table."""
     model, name = binding.model, literal(binding.class_name)
     table, key = quote(model._meta.db_table), quote(binding.primary_key.column)
@@ -180,7 +192,7 @@ def triggers(binding: ModelSync) -> Iterator[Trigger]:
         before.append(f"CASE WHEN {differ} THEN {literal(_member(prop))} || ({value_sql(field, old)}) ELSE '' END")
 
     # Which rows of the table would collide with the new one, by primary key or by another unique key.
-    others = list(_unique_keys(model))
+    others = list(_unique_keys(binding))
     collision = " OR ".join(
         "(" + " AND ".join(f"{table}.{quote(column)} = NEW.{quote(column)}" for column in columns) + ")"
         for columns in [[binding.primary_key.column], *others]
@@ -230,37 +242,59 @@ def triggers(binding: ModelSync) -> Iterator[Trigger]:
     yield trigger("delete", f"AFTER DELETE ON {table}", forget, log_old)
 
 
-def _unique_keys(model: type[models.Model]) -> Iterator[list[str]]:
+def _unique_keys(binding: Bound) -> Iterator[list[str]]:
     """The columns of every unique key but the primary one. A condition does not matter: more rows are noted, and
     those still there are not logged. Unique expressions are left out: REPLACE by one of them is not seen."""
-    meta = model._meta
-    by_name = [[field.name] for field in meta.local_concrete_fields if field.unique and not field.primary_key]
-    by_name += [list(names) for names in meta.unique_together]
-    by_name += [
-        list(each.fields) for each in meta.constraints if isinstance(each, models.UniqueConstraint) and each.fields
-    ]
-    for names in by_name:
-        yield [meta.get_field(name).column for name in names]
+    meta = binding.model._meta
+    keys = [(field.name,) for field in meta.local_concrete_fields if field.unique and not field.primary_key]
+    keys += meta.unique_together
+    keys += [each.fields for each in meta.constraints if isinstance(each, models.UniqueConstraint) and each.fields]
+    for key in keys:
+        columns = [meta.get_field(name).column for name in key]
+        if binding.columns.issuperset(columns):
+            yield columns
 
 
-def expected(connection: Any, binding: ModelSync) -> dict[str, tuple[str, Trigger]]:
-    """The triggers a model should have: name → table, trigger; none while its table or the history does not exist."""
-    tables = [binding.model._meta.db_table.strip('"'), "realm_sync_change", "realm_sync_origin"]
+def expected(connection: Any, binding: ModelSync) -> Expected | None:
+    """The triggers a model should have; None while its table or the history does not exist."""
+    table = binding.model._meta.db_table.strip('"')
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN (%s, %s, %s)", tables)
-        if cursor.fetchone()[0] < len(tables):
-            return {}
-    return {trigger.name: (tables[0], trigger) for trigger in triggers(binding)}
+        cursor.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('realm_sync_change', 'realm_sync_origin')")
+        if cursor.fetchone()[0] < 2:
+            return None
+        cursor.execute("SELECT name FROM pragma_table_xinfo(%s)", [table])
+        bound = bind(binding, [row[0] for row in cursor.fetchall()])
+    return bound and Expected(bound, table, list(triggers(bound)))
 
 
-def installed(connection: Any) -> dict[str, tuple[str, str]]:
-    """Our triggers that are there: name → table, hash."""
+def installed(connection: Any) -> dict[str, Installed]:
+    """Our triggers that are there, by name."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, %s) = %s",
             [len(PREFIX), PREFIX],
         )
-        return {name: (table, Trigger(name, sql).hash) for name, table, sql in cursor.fetchall()}
+        return {
+            name: Installed(table, Trigger(name, sql).hash, properties(sql)) for name, table, sql in cursor.fetchall()
+        }
+
+
+def log_filled(connection: Any, binding: Bound, table: str, names: Collection[str]) -> None:
+    """Logs these properties of every row as just written, where they are not null."""
+    source = quote(table)
+    before = literal("{" + ",".join(f'"{name}":null' for name in names) + "}")
+    filled = [f"{source}.{quote(binding.fields_by_name[name].column)} IS NOT NULL" for name in names]
+    key = key_sql(binding.primary_key, f"{source}.{quote(binding.primary_key.column)}")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{_LOG} SELECT {next_version()} - 1 + row_number() OVER (), {literal(binding.class_name)}, {key}, 'update',"
+            f" {before}, {image_sql(binding, source)}, {NOW}, 0 FROM {source} WHERE {' OR '.join(filled)}"
+        )
+
+
+def plain_name(table: str) -> str:
+    """The name of a table as Django knows it."""
+    return table
 
 
 def create(connection: Any, table: str, trigger: Trigger) -> None:
