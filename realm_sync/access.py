@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .core.changes import Predicate
+from .core.nodes import FALSE, Node, and_
 from .core.predicate import compile_predicate
-from .core.query import FALSE, Node, and_
 from .filters import from_q
 from .registry import ModelSync, registry
 

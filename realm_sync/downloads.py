@@ -25,8 +25,8 @@ from .conf import settings
 from .core.changes import Change, ChangeList, Fold, Predicate
 from .core.errors import ProtocolError
 from .core.messages import RejectedWrite
+from .core.nodes import FALSE, Node, and_, not_
 from .core.predicate import compile_predicate
-from .core.query import FALSE, Node, and_, not_
 from .filters import to_q
 from .models import ClientFile
 from .registry import ModelSync, registry

@@ -19,29 +19,15 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.expressions import Expression
 
+from .core.binding import bind
 from .core.errors import QueryError, SchemaError, ValueTypeError
-from .core.predicate import LOWER, UPPER
-from .core.query import (
-    FALSE,
-    TRUE,
-    Comparison,
-    Constant,
-    ListValue,
-    Node,
-    Path,
-    Query,
-    and_,
-    bind,
-    comparisons,
-    lower,
-    not_,
-    or_,
-    properties,
-    server_problem,
-    to_text,
-)
+from .core.lowering import lower
+from .core.nodes import FALSE, TRUE, Comparison, Constant, ListValue, Node, Path, Query, and_, not_, or_, properties
+from .core.operators import LOWER, UPPER
 from .core.schema import ObjectSchema, Schema
 from .core.sql import Sql, SqlWriter, Term, fill, register_functions
+from .core.subscribable import server_problem
+from .core.text import to_text
 from .core.values import encode
 
 # --- RQL to Q ---
@@ -51,9 +37,8 @@ def to_q(node: Node, fields: Mapping[str, models.Field[Any, Any]]) -> Q:
     """The bound node as a Q over the model that `fields` (wire name → concrete field) belongs to. Raises QueryError,
     with the reason, for what the databases of the server would compute differently from the clients."""
     lowered = lower(node)
-    for comparison in comparisons(lowered):
-        if problem := server_problem(comparison):
-            raise QueryError(problem)
+    if problem := server_problem(lowered):
+        raise QueryError(problem)
     used = {name: fields[name] for name in sorted(properties(lowered))}
     return Q(_Condition(lowered, tuple(used.items())))
 
@@ -191,16 +176,15 @@ class _PostgresWriter(_DjangoWriter):
 
     # Numbers
 
-    def arithmetic(self, operator: str, kind: str, left: Term, right: Term) -> Sql:
+    def arithmetic(self, operator: str, kind: str, left: Sql, right: Sql) -> Sql:
         # to_q lets only integers through. Computed as numeric, which never overflows, then wrapped to 64 bits.
-        a, b = left.sql, right.sql
         if operator != "/":
-            return fill(_WRAPPED.replace("VALUE", f"{{}}::numeric {operator} {{}}::numeric"), a, b)
-        quotient = fill(_WRAPPED.replace("VALUE", "div({}::numeric, {}::numeric)"), a, b)
+            return fill(_WRAPPED.replace("VALUE", f"{{}}::numeric {operator} {{}}::numeric"), left, right)
+        quotient = fill(_WRAPPED.replace("VALUE", "div({}::numeric, {}::numeric)"), left, right)
         return fill(
             "(CASE WHEN {} IS NULL THEN NULL WHEN {} <> 0 THEN {} WHEN {} IS NULL THEN NULL "
             "WHEN {} < 0 THEN -9223372036854775808 ELSE 9223372036854775807 END)::bigint",
-            a, b, quotient, b, a,
+            left, right, quotient, right, left,
         )  # fmt: skip
 
     def aligned(self, left: Term, right: Term) -> tuple[Term, Term]:
@@ -343,8 +327,10 @@ class _Rule:
             raise SchemaError(self.cls.name, "`~Q()` matches everything in Django.", "Write True or False.")
         if q.connector == Q.XOR:
             node = self.parity(nodes)
+        elif q.connector == Q.OR and nodes:
+            node = or_(*nodes)
         else:
-            node = or_(*nodes) if q.connector == Q.OR and nodes else and_(*nodes)
+            node = and_(*nodes)
         return not_(node) if q.negated else node
 
     def parity(self, nodes: list[Node]) -> Node:

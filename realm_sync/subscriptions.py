@@ -21,9 +21,13 @@ from . import history
 from .access import Access
 from .conf import settings
 from .core import messages as m
+from .core.binding import bind
 from .core.errors import ProtocolError, QueryError
-from .core.query import FALSE, Node, and_, bind, check_subscribable, or_, parse, to_text
+from .core.nodes import FALSE, Node, and_, or_
+from .core.query import parse
 from .core.server_session import Opened
+from .core.subscribable import check_subscribable
+from .core.text import to_text
 from .models import ClientFile, Subscription, SubscriptionSet
 from .registry import registry
 

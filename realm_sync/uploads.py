@@ -33,8 +33,8 @@ from .core.changes import Change, Predicate
 from .core.errors import ValueTypeError
 from .core.merge import Rivals, Stamp, merge
 from .core.messages import Changeset, Create, Delete, RejectedWrite, Update
+from .core.nodes import FALSE
 from .core.predicate import compile_predicate
-from .core.query import FALSE
 from .core.schema import decode_property
 from .core.values import encode
 from .models import ClientFile

@@ -18,11 +18,16 @@ from django.db import connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from realm_sync.core.binding import bind
 from realm_sync.core.errors import QueryError
+from realm_sync.core.lowering import equality_keys
+from realm_sync.core.nodes import Node, not_
 from realm_sync.core.predicate import compile_predicate
-from realm_sync.core.query import Node, bind, check_subscribable, equality_keys, not_, parse, to_text
+from realm_sync.core.query import parse
 from realm_sync.core.schema import ObjectSchema, Property, Schema
 from realm_sync.core.sql import quoted, register_functions, to_where
+from realm_sync.core.subscribable import check_subscribable
+from realm_sync.core.text import to_text
 from realm_sync.core.values import ObjectId, encode, single
 from realm_sync.filters import register_sqlite_functions, to_q
 from tests.testapp.models import Sample, Team

@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realm_sync import capture
+from realm_sync.core.binding import bind
 from realm_sync.core.predicate import compile_predicate
-from realm_sync.core.query import bind, parse
+from realm_sync.core.query import parse
 from realm_sync.registry import registry
 from tests.network import Device
 from tests.testapp.models import Inspection, Team

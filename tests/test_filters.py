@@ -14,9 +14,12 @@ from django.db import connections, models
 from django.db.models import Exists, F, Q
 from django.test.utils import CaptureQueriesContext
 
+from realm_sync.core.binding import bind
 from realm_sync.core.errors import QueryError, SchemaError
+from realm_sync.core.nodes import FALSE, TRUE
 from realm_sync.core.predicate import compile_predicate
-from realm_sync.core.query import FALSE, TRUE, TRUSTED_DEPTH, bind, parse, to_text
+from realm_sync.core.query import TRUSTED_DEPTH, parse
+from realm_sync.core.text import to_text
 from realm_sync.core.values import ObjectId
 from realm_sync.filters import from_q, register_sqlite_functions, to_q
 from tests.test_agreement import FIELDS, SAMPLE, SCHEMA, image_of

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from realm_sync.core.query import TRUE, Clause, Distinct, Limit, Node, Path, Query, Sort, and_, bind, parse, to_text
+from realm_sync.core.binding import bind
+from realm_sync.core.nodes import TRUE, Clause, Distinct, Limit, Node, Path, Query, Sort, and_
+from realm_sync.core.query import parse
 from realm_sync.core.schema import ObjectSchema
 from realm_sync.core.sql import SqlWriter, quoted, to_order, to_where
+from realm_sync.core.text import to_text
 
 from .errors import RealmError
 from .listeners import CollectionChanges

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import msgspec
 
 from realm_sync.core.messages import SubscriptionItem
-from realm_sync.core.query import Query, Sort, check_subscribable, to_text
+from realm_sync.core.nodes import Query, Sort
+from realm_sync.core.subscribable import check_subscribable
+from realm_sync.core.text import to_text
 from realm_sync.core.values import ObjectId, decode, encode
 
 from .errors import RealmError

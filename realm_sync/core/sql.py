@@ -3,8 +3,9 @@ extend.
 
 Decides how each operator is written so that it selects the rows that predicate.py selects (R4): every condition is
 true or false, never NULL, so that NOT is the exact complement. Where SQLite has no such operator, a registered
-function calls predicate.py itself. `SqlWriter` knows the client's columns; filters.py derives one writer per database
-of the server from it and overrides what differs.
+function calls operators.py itself. `SqlWriter` knows the client's columns; filters.py derives one writer per database
+of the server from it and overrides what differs. Opens no connection and runs nothing. Takes bound nodes only
+(binding.bind); called by client/results.py.
 
 Columns of the client store, by property type: bool 0/1, int INTEGER, float and double REAL (NaN as the text 'NaN'),
 decimal128, string, date, objectId and uuid TEXT as on the wire, data BLOB, links as the key's type.
@@ -19,8 +20,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from .predicate import STRING_OPERATORS, arithmetic, fold
-from .query import (
+from .lowering import lower
+from .nodes import (
+    STRING_OPERATORS,
     And,
     Arithmetic,
     Clause,
@@ -34,8 +36,8 @@ from .query import (
     Path,
     Sort,
     Truth,
-    lower,
 )
+from .operators import arithmetic, fold, like
 from .schema import PRIMARY_KEY, ObjectSchema, Schema
 from .values import decimal_sort_key, decimal_text, encode
 
@@ -136,13 +138,29 @@ class SqlWriter:
                 return Term(self.column(operand), operand.type, self.is_optional(operand))
             case Path():
                 return self.size(operand)
-            case Arithmetic(operator, left, right, kind):
-                sides = self.term(left), self.term(right)
-                a, b = (side.constant for side in sides)
-                if a is not None and b is not None:
-                    return self.term(Constant(kind, arithmetic(operator, kind, a.value, b.value)))
-                return Term(self.arithmetic(operator, kind, *sides), kind, any(side.optional for side in sides))
+            case Arithmetic(type="decimal128"):
+                number = self.number(operand)
+                if number.constant is not None:
+                    return self.term(number.constant)
+                return number._replace(sql=fill("realm_decimal_key({})", number.sql))
+            case Arithmetic():
+                return self.number(operand)
         raise TypeError(f"bind the query first: {operand!r}")
+
+    def number(self, operand: Operand) -> Term:
+        """An operand of arithmetic. As `term`, but decimals are plain text: their comparable form is a key that nothing
+        can be calculated with."""
+        match operand:
+            case Constant("decimal128", value):
+                return Term(Sql(self.placeholder, (decimal_text(value),)), "decimal128", False, operand)
+            case Path(counted="", type="decimal128"):
+                return Term(self.raw_column(operand), "decimal128", self.is_optional(operand))
+            case Arithmetic(operator, left, right, kind):
+                a, b = self.number(left), self.number(right)
+                if a.constant is not None and b.constant is not None:
+                    return self.number(Constant(kind, arithmetic(operator, kind, a.constant.value, b.constant.value)))
+                return Term(self.arithmetic(operator, kind, a.sql, b.sql), kind, a.optional or b.optional)
+        return self.term(operand)
 
     def raw_column(self, path: Path) -> Sql:
         """The column as it is stored."""
@@ -185,20 +203,8 @@ class SqlWriter:
     def size_template(self, kind: str) -> str:
         return "length(CAST({} AS BLOB))"
 
-    def arithmetic(self, operator: str, kind: str, left: Term, right: Term) -> Sql:
-        # Decimals come as plain text: their comparable form is a key without arithmetic.
-        sides = (self.plain_decimal(left), self.plain_decimal(right))
-        result = fill(f"realm_arithmetic({{}}, {{}}, '{operator}', '{kind}')", *sides)
-        return fill("realm_decimal_key({})", result) if kind == "decimal128" else result
-
-    def plain_decimal(self, term: Term) -> Sql:
-        if term.type != "decimal128":
-            return term.sql
-        if term.constant is not None:
-            return Sql(self.placeholder, (decimal_text(term.constant.value),))
-        prefix = "realm_decimal_key("
-        assert term.sql.text.startswith(prefix)
-        return Sql(term.sql.text[len(prefix) : -1], term.sql.params)
+    def arithmetic(self, operator: str, kind: str, left: Sql, right: Sql) -> Sql:
+        return fill(f"realm_arithmetic({{}}, {{}}, '{operator}', '{kind}')", left, right)
 
     # Comparisons
 
@@ -230,9 +236,9 @@ class SqlWriter:
 
     def ordered(self, operator: str, left: Term, right: Term) -> Sql:
         """`<` and `>` hold only between values, none of them NaN; `<=` and `>=` are that or equality."""
-        guards = [self.is_value(side) for side in (left, right)]
-        strict = fill(f"({{}} {operator[0]} {{}}" + " AND {}" * sum(g is not None for g in guards) + ")",
-                      *self.ordered_sides(left, right), *(guard for guard in guards if guard is not None))  # fmt: skip
+        guards = [guard for guard in map(self.is_value, (left, right)) if guard is not None]
+        template = f"({{}} {operator[0]} {{}}{' AND {}' * len(guards)})"
+        strict = fill(template, *self.ordered_sides(left, right), *guards)
         return strict if len(operator) == 1 else fill("({} OR {})", strict, self.equal(left, right))
 
     def ordered_sides(self, left: Term, right: Term) -> tuple[Sql, Sql]:
@@ -387,6 +393,4 @@ def _number(value: Any) -> Any:
 
 
 def _like(value: Any, pattern: Any) -> bool | None:
-    if value is None or pattern is None:
-        return None
-    return STRING_OPERATORS["LIKE"](value, pattern)
+    return None if value is None or pattern is None else like(value, pattern)

@@ -13,9 +13,11 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from .changes import Change, Image, Predicate
+from .lowering import equality_keys
+from .nodes import FALSE, Node
 from .predicate import compile_predicate
-from .query import FALSE, Node, equality_keys, to_text
 from .schema import Schema
+from .text import to_text
 
 _UNINDEXED = ("", None)
 

@@ -16,6 +16,7 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from realm_sync.core.binding import bind
 from realm_sync.core.messages import (
     SUBPROTOCOL,
     Bind,
@@ -43,7 +44,7 @@ from realm_sync.core.messages import (
     encode,
 )
 from realm_sync.core.predicate import compile_predicate
-from realm_sync.core.query import bind, parse
+from realm_sync.core.query import parse
 from realm_sync.core.schema import Schema
 
 Key = tuple[str, Any]

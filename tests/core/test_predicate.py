@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from realm_sync.core.predicate import apply_clauses, arithmetic, compile_predicate, fold, like_pattern
-from realm_sync.core.query import MAX_DEPTH, not_
+from realm_sync.core.nodes import not_
+from realm_sync.core.operators import arithmetic, fold, like_pattern
+from realm_sync.core.predicate import apply_clauses, compile_predicate
+from realm_sync.core.query import MAX_DEPTH
 from realm_sync.core.sql import quoted, register_functions, to_order, to_where
 from tests.core.test_query import INSPECTION, SCHEMA, VECTORS, argument, bound
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from realm_sync.core.binding import bind
 from realm_sync.core.errors import QueryError
-from realm_sync.core.query import (
+from realm_sync.core.lowering import equality_keys
+from realm_sync.core.nodes import (
     FALSE,
-    MAX_BYTES,
     TRUE,
     And,
     Arithmetic,
@@ -30,16 +31,14 @@ from realm_sync.core.query import (
     Query,
     Subquery,
     and_,
-    bind,
-    check_subscribable,
-    equality_keys,
     not_,
     or_,
-    parse,
     properties,
-    to_text,
 )
+from realm_sync.core.query import MAX_BYTES, parse
 from realm_sync.core.schema import Schema, parse_class
+from realm_sync.core.subscribable import check_subscribable
+from realm_sync.core.text import to_text
 from realm_sync.core.values import decode
 
 VECTORS = json.loads((FilePath(__file__).parent.parent / "vectors" / "queries.json").read_text(encoding="utf-8"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from realm_sync.core.binding import bind
 from realm_sync.core.changes import Change
-from realm_sync.core.query import FALSE, bind, parse
+from realm_sync.core.nodes import FALSE
+from realm_sync.core.query import parse
 from realm_sync.core.schema import Schema, parse_class
 from realm_sync.core.views import View, ViewIndex
 

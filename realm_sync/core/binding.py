@@ -1,0 +1,411 @@
+"""Queries bound to a class: names resolved, operands type-checked, and every constant a value of the type it meets.
+
+Decides what a parsed query means for one class, and refuses what means nothing, in Realm's words. It also refuses what
+has nodes but no back end yet: key paths through links, collections, aggregates, subqueries, full text and geometry.
+An extension of ours: a link may be compared with a plain value of the target's key type. Knows no text and no images.
+Every query passes here before any back end sees it: subscriptions, access rules (filters.py) and the client's reads.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from .errors import QueryError, ValueTypeError
+from .literals import NAN, excerpt, from_float, read_number
+from .nodes import (
+    STRING_OPERATORS,
+    And,
+    Arithmetic,
+    Clause,
+    Comparison,
+    Constant,
+    Distinct,
+    Index,
+    ListValue,
+    Node,
+    Not,
+    Operand,
+    Or,
+    Path,
+    Query,
+    Sort,
+    Subquery,
+    and_,
+    not_,
+    or_,
+    type_of,
+)
+from .schema import PRIMARY_KEY, ObjectSchema, Property, Schema
+from .text import index_text, to_text
+from .values import DECIMAL128, ObjectId, encode, single
+
+_NUMERIC = ("int", "float", "double", "decimal128")
+_ORDERINGS = ("<", "<=", ">", ">=")
+
+
+def bind(query: Query, cls: ObjectSchema, schema: Schema) -> Query:
+    """The query for one class: names resolved, operands type-checked, constants converted to the type they are
+    compared with. Required before any back end; binding a bound query again changes nothing. Raises QueryError,
+    worded as Realm does."""
+    binder = _Binder(cls, schema)
+    try:
+        return Query(binder.node(query.predicate), tuple(map(binder.clause, query.clauses)), query.text)
+    except QueryError as error:
+        raise QueryError(error.problem, query.text, error.position, error.code) from None
+
+
+class _Binder:
+    """Resolves names in one class; what needs no class is in the functions below."""
+
+    def __init__(self, cls: ObjectSchema, schema: Schema) -> None:
+        self.cls, self.schema = cls, schema
+
+    def node(self, node: Node) -> Node:
+        match node:
+            case And(nodes):
+                return and_(*map(self.node, nodes))
+            case Or(nodes):
+                return or_(*map(self.node, nodes))
+            case Not(inner):
+                return not_(self.node(inner))
+            case Comparison():
+                return self.comparison(node)
+        return node
+
+    def comparison(self, node: Comparison) -> Comparison:
+        _check_supported(node)
+        left, right = self.operand(node.left), self.operand(node.right)
+        _check_form(node, left, right)
+        bound = replace(node, left=self.fitted(node, left, right), right=self.fitted(node, right, left))
+        if not isinstance(left, ListValue | Constant) and not isinstance(right, ListValue | Constant):
+            _check_pair(node, left, right)
+        return bound
+
+    def operand(self, operand: Operand) -> Operand:
+        match operand:
+            case Path():
+                return self.path(operand)
+            case Arithmetic():
+                return self.arithmetic(operand)
+            case Subquery(path=path):
+                raise QueryError("Subqueries are not supported yet.", "", path.position)
+            case Constant(type="internal", value=value, position=position):
+                problem = f'Internal object keys ({value}) mean nothing here: write obj("Class", key).'
+                raise QueryError(problem, "", position)
+        return operand
+
+    def path(self, path: Path) -> Path:
+        name, rest = path.name, path.steps[1:]
+        if name.startswith("@"):
+            raise QueryError("Backlinks (@links) are not supported yet.", "", path.position)
+        prop = self.cls.properties.get(name)
+        if prop is None:
+            raise QueryError(f"'{self.cls.name}' has no property '{name}'", "", path.position)
+        if path.quantifier:
+            raise QueryError(f"The keypath following '{path.quantifier}' must contain a list", "", path.position)
+        kind = self.schema.wire_type(prop)
+        target = (prop.object_type or "") if prop.type == "object" else ""
+        if not rest:
+            return replace(path, type=kind, target=target, optional=prop.optional)
+        if rest == (PRIMARY_KEY,) and target:  # the key of the target is what a link holds
+            return replace(path, type=kind, optional=prop.optional)
+        if rest in (("@count",), ("@size",)) and (target or kind in ("string", "data")):
+            return replace(path, type="int", counted="link" if target else kind, optional=prop.optional and not target)
+        raise QueryError(self.path_problem(name, prop, rest), "", path.position)
+
+    def path_problem(self, name: str, prop: Property, rest: tuple[str | Index, ...]) -> str:
+        step, where = rest[0], f"{self.cls.name}.{name}"
+        if isinstance(step, Index):
+            return f"Property '{where}' does not support index '{index_text(step)}'"
+        if step in ("@min", "@max", "@sum", "@avg"):
+            return f"Operation '{step}' cannot apply to property '{name}' because it is not a list"
+        if step.startswith("@"):
+            return f"Operation '{step}' is not supported on property '{where}' of type '{prop.type}'"
+        target = self.schema.get(prop.object_type or "") if prop.type == "object" else None
+        if target is None or step not in target.properties:
+            return f"Property '{where}' has no property '{step}'"
+        return f"Key paths through links ('{name}.{step}') are not supported yet; only '{name}' and '{name}._id' are."
+
+    def arithmetic(self, node: Arithmetic) -> Arithmetic:
+        left, right = self.operand(node.left), self.operand(node.right)
+        for side in (left, right):
+            if isinstance(side, ListValue):
+                raise QueryError("Arithmetic on lists is not supported yet.", "", side.position)
+        kinds = [type_of(left), type_of(right)]
+        if any(kind not in (*_NUMERIC, "number") for kind in kinds) or _target(left) or _target(right):
+            a, b = (f"'{_kind_text(side)}'" for side in (left, right))
+            raise QueryError(
+                f"Cannot perform '{node.operator}' operation on {a} and {b}", "", _find_position(left, right)
+            )
+        kind = "decimal128" if "decimal128" in kinds else ("int" if kinds == ["int", "int"] else "double")
+        left, right = (_convert(side, kind) if isinstance(side, Constant) else side for side in (left, right))
+        return Arithmetic(node.operator, left, right, kind)
+
+    def fitted(self, node: Comparison, side: Operand, other: Operand) -> Operand:
+        """One side of a comparison: constants become values of the other side's type, what has a type must suit the
+        operator."""
+        match side:
+            case ListValue(items):
+                return replace(side, items=tuple(self.fit(node, i, other) for i in items if isinstance(i, Constant)))
+            case Constant():
+                return self.fit(node, side, other)
+        _check_operator(node, side)
+        return side
+
+    def fit(self, node: Comparison, constant: Constant, other: Operand) -> Constant:
+        if constant.type == "null":
+            return constant
+        if target := _target(other):
+            return self.link(constant, target, type_of(other))
+        if node.operator in STRING_OPERATORS:
+            if constant.type in ("string", "text", "data"):
+                return _string_operand(constant, type_of(other))
+            _check_operator(node, constant)
+        return _convert(constant, type_of(other))
+
+    def link(self, constant: Constant, target: str, key_type: str) -> Constant:
+        """A link's constant: `obj()`, an object, or a key of the target's key type."""
+        if constant.type == "object":
+            name, key = constant.value
+            if constant.argument is None and name not in self.schema:
+                raise QueryError(f"Unknown object type '{name}'", "", constant.position)
+            if name in self.schema and name != target:
+                problem = (
+                    f"The relationship which links to type '{target}' cannot be compared "
+                    f"to an argument of type '{name}'"
+                )
+                raise QueryError(problem, "", constant.position)
+            key = replace(key, position=constant.position)
+        else:
+            key = constant
+        if key.type in ("string", "text") and key_type in ("uuid", "objectId") and constant.argument is not None:
+            key = _parsed_key(key, key_type)
+        converted = _convert(key, key_type)
+        if converted.type != key_type:
+            raise _mismatch(key, key_type)
+        return Constant("object", (target, converted), constant.argument, constant.position)
+
+    # Clauses
+
+    def clause(self, clause: Clause) -> Clause:
+        if isinstance(clause, Sort):
+            return Sort(tuple((self.column(path, "sort"), ascending) for path, ascending in clause.keys))
+        if isinstance(clause, Distinct):
+            return Distinct(tuple(self.column(path, "distinct") for path in clause.paths))
+        return clause
+
+    def column(self, path: Path, clause: str) -> Path:
+        if path.name not in self.cls.properties:
+            problem = f"No property '{path.name}' found on object type '{self.cls.name}' specified in '{clause}' clause"
+            raise QueryError(problem, "", path.position)
+        bound = self.path(path)
+        if bound.counted:
+            raise QueryError(f"'{clause}' takes properties, not '{bound.steps[-1]}'", "", path.position)
+        where = f"Cannot sort on key path '{to_text(path)}': property '{self.cls.name}.{path.name}'"
+        if clause == "sort" and bound.target:
+            problem = f"{where} of type 'object' cannot be the final property in the key path"
+            raise QueryError(problem, "", path.position)
+        if clause == "sort" and bound.type == "data":
+            raise QueryError(f"{where} is of unsupported type 'data'", "", path.position)
+        return bound
+
+
+# --- Checks of comparisons ---
+
+
+def _check_supported(node: Comparison) -> None:
+    if node.operator == "TEXT":
+        raise QueryError(
+            "Column has no fulltext index: full-text search (TEXT) is not supported yet.", "", node.position
+        )
+    if node.operator == "GEOWITHIN":
+        problem = (
+            "The left hand side of 'geoWithin' must be a link to geoJSON formatted data. "
+            "Geospatial queries are not supported yet."
+        )
+        raise QueryError(problem, "", node.position)
+
+
+def _check_form(node: Comparison, left: Operand, right: Operand) -> None:
+    """IN and BETWEEN want lists, and something must be there to compare with."""
+    operator = node.operator
+    if operator == "IN" and not isinstance(right, ListValue):
+        problem = f"The keypath following 'IN' must contain a list. Found '{to_text(right)}'"
+        raise QueryError(problem, "", getattr(right, "position", node.position))
+    if operator == "BETWEEN" and isinstance(right, ListValue):
+        if len(right.items) != 2:
+            raise QueryError("Operator 'BETWEEN' requires list with 2 elements.", "", right.position)
+        if right.quantifier:
+            raise QueryError("ANY/ALL/NONE have no meaning for 'BETWEEN'.", "", right.position)
+    if not _has_property(left) and not _has_property(right):
+        raise QueryError("Cannot compare two constants", "", node.position)
+
+
+def _check_operator(node: Comparison, side: Operand) -> None:
+    """The operator must make sense for the type of this property, arithmetic or constant."""
+    kind = _kind_text(side)
+    position = getattr(side, "position", None)
+    if node.operator in (*_ORDERINGS, "BETWEEN") and _target(side):
+        operator = ">=" if node.operator == "BETWEEN" else node.operator
+        problem = (
+            f"Unsupported operator {operator} in query. Only equal (==) and not equal (!=) are supported for this type."
+        )
+        raise QueryError(problem, "", position)
+    if (node.operator in STRING_OPERATORS or node.fold) and (type_of(side) not in ("string", "data") or _target(side)):
+        operator = f"{node.operator.lower()}{'[c]' if node.fold else ''}"
+        problem = (
+            f"Unsupported comparison operator '{operator}' against type '{kind}', "
+            "right side must be a string or binary type"
+        )
+        raise QueryError(problem, "", position)
+
+
+def _check_pair(node: Comparison, left: Operand, right: Operand) -> None:
+    """Two properties, or arithmetic: of one type, both numbers, or links to one class."""
+    kinds = type_of(left), type_of(right)
+    if _target(left) != _target(right):
+        comparable = False
+    elif node.operator in STRING_OPERATORS:
+        comparable = True
+    else:
+        comparable = kinds[0] == kinds[1] or all(kind in _NUMERIC for kind in kinds)
+    if not comparable:
+        problem = f"Unsupported comparison between type '{_kind_text(left)}' and type '{_kind_text(right)}'"
+        raise QueryError(problem, "", node.position)
+
+
+def _target(operand: Operand) -> str:
+    return operand.target if isinstance(operand, Path) else ""
+
+
+def _kind_text(operand: Operand) -> str:
+    """A type as errors name it: Realm calls `link` what holds an object."""
+    if _target(operand) or type_of(operand) == "object":
+        return "link"
+    if isinstance(operand, ListValue):
+        return "list"
+    return {"number": "double", "text": "string"}.get(type_of(operand), type_of(operand))
+
+
+def _find_position(*operands: Operand) -> int | None:
+    for operand in operands:
+        inner = (operand.left, operand.right) if isinstance(operand, Arithmetic) else ()
+        position = _find_position(*inner) if inner else getattr(operand, "position", None)
+        if position is not None:
+            return position
+    return None
+
+
+def _has_property(operand: Operand) -> bool:
+    if isinstance(operand, Arithmetic):
+        return _has_property(operand.left) or _has_property(operand.right)
+    return isinstance(operand, Path)
+
+
+# --- Constants ---
+
+
+def _convert(constant: Constant, kind: str) -> Constant:
+    """The constant as a `kind`. A number that an int property cannot hold stays a double, and just never equals it."""
+    if kind in _NUMERIC:
+        return _as_number(constant, kind)
+    if (constant.type, kind) == ("text", "data"):
+        return replace(constant, type="data")
+    if (constant.type, kind) == ("text", "string"):
+        try:
+            return _checked(replace(constant, type="string", value=constant.value.decode()))
+        except UnicodeDecodeError:
+            raise _mismatch(constant, kind) from None
+    if constant.type != kind:
+        raise _mismatch(constant, kind)
+    return _checked(constant)
+
+
+def _as_number(constant: Constant, kind: str) -> Constant:
+    value = constant.value
+    if constant.type in ("string", "text"):
+        value = read_number(value.decode(errors="replace") if isinstance(value, bytes) else value)
+    elif constant.type not in (*_NUMERIC, "number"):
+        value = None
+    if value is None:
+        raise _mismatch(constant, kind)
+    converted = _convert_number(value, kind)
+    if converted is None:
+        problem = f"Cannot convert '{excerpt(to_text(constant), 40)}' to a {kind}"
+        raise QueryError(problem, "", constant.position)
+    return _checked(replace(constant, type=converted[0], value=converted[1]))
+
+
+def _convert_number(value: Any, kind: str) -> tuple[str, Any] | None:
+    """An int, float or Decimal as (type, value) for comparison with a `kind`; None if it does not fit."""
+    if kind == "decimal128":
+        exact = from_float(value) if isinstance(value, float) else Decimal(value)
+        if exact.is_nan():
+            return kind, NAN
+        if exact.is_finite() and exact.adjusted() > DECIMAL128.Emax:
+            return None
+        return kind, DECIMAL128.create_decimal(exact)
+    if kind == "int":
+        if isinstance(value, int):
+            return (kind, value) if -(2**63) <= value < 2**63 else None
+        exact = Decimal(value)
+        if (
+            exact.is_finite()
+            and exact.adjusted() < 20
+            and exact == exact.to_integral_value()
+            and -(2**63) <= int(exact) < 2**63
+        ):
+            return kind, int(exact)
+        return "double", _to_float(exact)
+    number = _to_float(value)
+    return kind, _to_float(single(number)) if kind == "float" else number
+
+
+def _to_float(value: Any) -> float:
+    """A double; NaN always as the same object, as for `NAN`."""
+    number = float(value)  # a Decimal beyond the range becomes infinity; ints are bounded by the lexer
+    return math.nan if math.isnan(number) else number
+
+
+def _string_operand(constant: Constant, kind: str) -> Constant:
+    """A string where it can be one; bytes that are no text may still be the end or the start of a string."""
+    value = constant.value
+    if kind == "string" and isinstance(value, bytes):
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            return replace(constant, type="data")
+        return replace(constant, type="data") if "\0" in text else replace(constant, type="string", value=text)
+    if kind == "data" and isinstance(value, str):
+        return replace(constant, type="data", value=value.encode())
+    return _checked(replace(constant, type="data" if isinstance(value, bytes) else "string"))
+
+
+def _parsed_key(key: Constant, key_type: str) -> Constant:
+    """Arguments may hold a key as it travels: the text of a UUID or an ObjectId."""
+    try:
+        return replace(key, type=key_type, value=uuid.UUID(key.value) if key_type == "uuid" else ObjectId(key.value))
+    except (ValueError, ValueTypeError, AttributeError):
+        raise _mismatch(key, key_type) from None
+
+
+def _checked(constant: Constant) -> Constant:
+    """Only values that a property could hold: no U+0000 in strings, integers within 64 bits."""
+    try:
+        encode(constant.type, constant.value)
+    except ValueTypeError as error:
+        raise QueryError(f"Expected {error.expected} in the query.", "", constant.position) from None
+    return constant
+
+
+def _mismatch(constant: Constant, kind: str) -> QueryError:
+    if constant.argument is not None:
+        shown = excerpt(str(constant.value), 40)
+        problem = f"Cannot compare argument ${constant.argument} with value '{shown}' to a {kind}"
+    else:
+        problem = f"Unsupported comparison between type '{kind}' and type '{_kind_text(constant)}'"
+    return QueryError(problem, "", constant.position)
