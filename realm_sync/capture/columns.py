@@ -104,7 +104,7 @@ def storage(field: Any) -> str:
     return "string" if isinstance(field, ObjectIdField) else kind
 
 
-def decimal_field(field: Any) -> models.DecimalField:
+def decimal_field(field: Any) -> Any:
     """The DecimalField behind a field of storage `fixed`."""
     if isinstance(field, models.ForeignKey):
         return decimal_field(field.target_field)

@@ -107,7 +107,7 @@ def _text(field: Any, column: str) -> str:
             return column
 
 
-def _fixed(field: models.DecimalField, column: str) -> str:
+def _fixed(field: Any, column: str) -> str:
     """A DecimalField is stored as a double or an integer, and Django reads it with 15 digits."""
     places = field.decimal_places or 0
     if (field.max_digits or 0) > 15:
@@ -245,8 +245,8 @@ def triggers(binding: Bound) -> Iterator[Trigger]:
 def _unique_keys(binding: Bound) -> Iterator[list[str]]:
     """The columns of every unique key but the primary one. A condition does not matter: more rows are noted, and
     those still there are not logged. Unique expressions are left out: REPLACE by one of them is not seen."""
-    meta = binding.model._meta
-    keys = [(field.name,) for field in meta.local_concrete_fields if field.unique and not field.primary_key]
+    meta: Any = binding.model._meta
+    keys: list[Any] = [(field.name,) for field in meta.local_concrete_fields if field.unique and not field.primary_key]
     keys += meta.unique_together
     keys += [each.fields for each in meta.constraints if isinstance(each, models.UniqueConstraint) and each.fields]
     for key in keys:
