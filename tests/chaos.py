@@ -45,18 +45,19 @@ async def eventually(condition: Callable[[], Any], what: str = "it", seconds: fl
     return await asyncio.to_thread(until, condition, what, seconds)
 
 
-def post(url: str, body: Any = None, token: str = "") -> dict[str, Any]:
-    """The answer of an HTTP POST of JSON."""
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    with urlopen(Request(url, json.dumps(body or {}).encode(), headers), timeout=20) as response:
-        answer: dict[str, Any] = json.loads(response.read() or b"{}")
-    return answer
-
-
 def log_in(url: str, name: str = "nora") -> dict[str, Any]:
     """Logs in over HTTP, as every client does; `access_token` and more."""
     login = f"{url}/api/client/v2.0/app/{APP}/auth/providers/local-userpass/login"
-    return post(login, {"username": name, "password": "pw"})
+    body = json.dumps({"username": name, "password": "pw"}).encode()
+    with urlopen(Request(login, body, {"Content-Type": "application/json"}), timeout=20) as response:
+        answer: dict[str, Any] = json.loads(response.read())
+    return answer
+
+
+def delete(url: str, token: str) -> None:
+    """An HTTP DELETE by the owner of a token; raises unless it succeeds."""
+    request = Request(url, headers={"Authorization": f"Bearer {token}"}, method="DELETE")
+    urlopen(request, timeout=20).close()
 
 
 def token_of(url: str, name: str = "nora") -> str:

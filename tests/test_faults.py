@@ -5,13 +5,22 @@ After each fault two things hold: every client holds exactly the server's data, 
 
 from __future__ import annotations
 
+import time
+import uuid
+from collections.abc import Callable
 from typing import Any
 
+import jwt
 import pytest
 from django.db import transaction
+from django.test import Client
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
-from realm_sync import feed, sync
+from realm_sync import auth, feed, sync
 from realm_sync.core import messages as m
+from tests.chaos import SocketWire, claims, delete, log_in, resident_bytes, sync_url, token_of
+from tests.servers import Server
 from tests.testapp.models import Inspection, Sample
 from tests.wire import Wire
 from tests.world import World, db
@@ -106,3 +115,223 @@ async def test_thousands_of_refused_writes_are_all_reported(world: World) -> Non
         await wire.until(lambda: wire.objects)
         await wire.write(m.Update(class_name="Inspection", id=str(one.pk), values={"x" * 300_000: 1}))
         assert len(wire.rejected) == 12_001 and len(wire.rejected[-1].reason) <= 500
+
+
+async def test_an_object_too_large_to_send_ends_in_a_coded_error_however_it_is_met(world: World) -> None:
+    one = await db(world.inspection)
+    async with Wire(world.nora) as live, Wire(world.nora) as away:
+        for wire in (live, away):
+            await wire.subscribe("Inspection")
+        await away.drop()
+        await db(Inspection.objects.filter(pk=one.pk).update, notes="x" * 900_000)
+        async with Wire(world.nora, away) as caught_up, Wire(world.nora) as new:
+            await new.next(m.Bound)
+            new.query("Inspection")
+            for wire in (live, caught_up, new):
+                error = await wire.ended()
+                assert (error.code, error.action) == ("LimitExceeded", "stop") and str(one.pk) in error.message
+
+
+async def test_frames_stay_below_what_every_server_can_send(world: World) -> None:
+    """Large values of characters of four bytes: live, as a bootstrap, and as a catch-up."""
+    async with Wire(world.nora) as live, Wire(world.nora) as away:
+        for wire in (live, away):
+            await wire.subscribe("Inspection")
+        await away.drop()
+
+        def write() -> None:
+            with transaction.atomic(Inspection.objects.db):
+                for size in (20_000, 60_000, 130_000, 150_000, 20_000, 20_000):
+                    world.inspection(notes="🛬" * size)
+
+        await db(write)
+        async with Wire(world.nora, away) as caught_up, Wire(world.nora) as new:
+            await new.subscribe("Inspection")
+            for wire in (live, caught_up, new):
+                await wire.mark()
+                assert sorted(len(image["notes"]) for image in wire.objects.values()) == [
+                    *(20_000, 20_000, 20_000, 60_000, 130_000, 150_000)
+                ]
+                assert max(len(m.encode(message).encode()) for message in wire.log) < 800 * 1024
+
+
+# --- bad input over a real socket -------------------------------------------------------------------------------------
+
+ONE_PROCESS = pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("each_database", ["postgresql"], indirect=True)
+
+
+def subscriptions(count: int, query: str = "TRUEPREDICATE") -> m.Query:
+    item = m.SubscriptionItem(id="", class_name="Airfield", query=query, created_at="", updated_at="")
+    return m.Query(query_version=1, subscriptions=[item] * count)
+
+
+def bad_frames() -> list[tuple[str, Any, str]]:
+    """(what, frame, the code that the session ends with)."""
+    changeset = m.Changeset(client_version=1, base_version=0, timestamp=0, instructions=[])
+    return [
+        ("malformed", "{", "BadSyntax"),
+        ("nested deeply", "[" * 100_000, "BadSyntax"),
+        ("binary", b"\x00\x01", "BadSyntax"),
+        ("an unknown message", '{"type":"nothing"}', "UnknownMessage"),
+        ("an unknown field", '{"type":"ping","timestamp":1,"colour":2}', "BadSyntax"),
+        ("a wrong type", '{"type":"ping","timestamp":"soon"}', "BadSyntax"),
+        ("out of order", m.Bind(), "BadMessageOrder"),
+        ("a download never sent", m.Upload(received=99), "BadSyntax"),
+        ("changesets that fall", m.Upload(changesets=[changeset, changeset], received=0), "BadChangeset"),
+        ("a query version of the past", m.Query(query_version=0, subscriptions=[]), "BadMessageOrder"),
+        ("a message above the limit", '{"type":"' + "x" * 800_000, "LimitExceeded"),
+        ("a query of 1 MB", subscriptions(1, "icao == 'x' OR " * 65_000), "LimitExceeded"),
+        ("10 000 subscriptions", subscriptions(10_000), "LimitExceeded"),
+        ("a flood", [m.Mark(request_ident=number) for number in range(3000)], "LimitExceeded"),
+    ]
+
+
+@ONE_PROCESS
+async def test_bad_input_ends_its_own_session_only(world: World, server: Callable[..., Server]) -> None:
+    url = server().url
+    token = await db(token_of, url)
+    async with SocketWire(url, token) as good:
+        await good.subscribe("Inspection")
+        for what, frames, code in bad_frames():
+            async with SocketWire(url, token) as bad:
+                await bad.next(m.Bound)
+                for frame in frames if isinstance(frames, list) else [frames]:
+                    bad.send(frame)
+                try:
+                    error = await bad.next(m.Error)
+                except AssertionError as failure:
+                    raise AssertionError(what) from failure
+                assert (error.code, error.action) == (code, "stop"), what
+                assert await bad.closed() == 1000, what
+        async with SocketWire(url, token) as bad:
+            await bad.next(m.Bound)
+            bad.send("x" * 2_000_000)  # above what Daphne takes: it closes, and we never hear of it
+            assert await bad.closed() != 1000
+        async with SocketWire(url, token) as refused:
+            for query in (subscriptions(5000), subscriptions(1, "icao == 'x' OR " * 20_000 + "icao == 'y'")):
+                refused.log.clear()
+                refused.send(m.Query(query_version=query.query_version + refused.query_version,
+                                     subscriptions=query.subscriptions))  # fmt: skip
+                refused.query_version += 1
+                answer = await refused.next(m.QueryError)
+                assert answer.code == "LimitExceeded" and "limit" in answer.message or "allowed" in answer.message
+            refused.query_version += 1
+            await refused.subscribe("Airfield")
+            assert len(refused.objects) == 3, "the session goes on"
+        one = await db(world.inspection)
+        await good.until(lambda: str(one.pk) in good.of("Inspection"))
+
+
+@ONE_PROCESS
+async def test_a_query_of_many_terms_keeps_nobody_waiting(world: World, server: Callable[..., Server]) -> None:
+    url = server().url
+    token = await db(token_of, url)
+    async with SocketWire(url, token) as good, SocketWire(url, token) as heavy:
+        await good.subscribe("Inspection")
+        await heavy.next(m.Bound)
+        heavy.send(subscriptions(1, " OR ".join(f"icao == '{number}'" for number in range(12_000))))
+        waits = []
+        while heavy.progress.query_version == 0:
+            began = time.monotonic()
+            one = await db(world.inspection)
+            await good.until(lambda one=one: str(one.pk) in good.of("Inspection"))
+            waits.append(time.monotonic() - began)
+        assert max(waits) < 2, waits
+
+
+# --- who is this ------------------------------------------------------------------------------------------------------
+
+
+@ONE_PROCESS
+async def test_who_may_open_a_session(world: World, server: Callable[..., Server]) -> None:
+    process = server(realm_sync={"RECHECK_SECONDS": 0.2})
+    url = process.url
+    tokens = await db(log_in, url)
+    token = tokens["access_token"]
+
+    async def status(app: str = "realm-sync", **options: Any) -> int:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(sync_url(url, app), **options)
+        return refused.value.response.status_code
+
+    assert await status() == 403, "no subprotocol"
+    assert await status(subprotocols=["realm-sync.v0"]) == 403
+    assert await status(app="another", subprotocols=["realm-sync.v1"]) == 403
+
+    head, payload, signature = token.split(".")
+    expired = jwt.encode({**claims(token), "exp": 1_700_000_000}, next(auth._keys()))
+    forged = jwt.encode(claims(token), "another key, at least thirty-two bytes long")
+    swapped = f"{head}.{payload}.{signature[::-1]}"
+    for bad in (expired, forged, swapped, tokens["refresh_token"], "", "x" * 100_000):
+        async with SocketWire(url, bad) as wire:
+            error = await wire.next(m.Error)
+            assert (error.code, error.action) == ("AuthError", "reauthenticate"), bad[:80]
+            assert await wire.closed() == 1000
+
+    # The page's cookie: only from pages of this server.
+    page = Client()
+    await db(page.force_login, world.nora)
+    cookie = f"sessionid={page.cookies['sessionid'].value}"
+    for origin, allowed in ((url, True), ("http://elsewhere.example", False), (None, False), ("null", False)):
+        headers = {"Cookie": cookie} | ({"Origin": origin} if origin else {})
+        async with SocketWire(url, None, headers=headers) as wire:
+            if allowed:
+                await wire.subscribe("Airfield")
+            else:
+                assert (await wire.next(m.Error)).code == "AuthError", origin
+    async with SocketWire(url, None, headers={"Cookie": "sessionid=guessed", "Origin": url}) as wire:
+        assert (await wire.next(m.Error)).code == "AuthError"
+
+    # Logged out elsewhere: the session ends within seconds; others of the same user go on.
+    async with SocketWire(url, token) as wire, SocketWire(url, await db(token_of, url)) as other:
+        await wire.subscribe("Inspection")
+        await other.subscribe("Inspection")
+        await db(delete, f"{url}/api/client/v2.0/auth/session", tokens["refresh_token"])
+        assert (await wire.next(m.Error)).code == "AuthError"
+        one = await db(world.inspection)
+        await other.until(lambda: str(one.pk) in other.of("Inspection"))
+        assert str(one.pk) not in wire.of("Inspection")
+
+
+@ONE_PROCESS
+async def test_an_access_token_that_expires_ends_the_session(world: World, server: Callable[..., Server]) -> None:
+    url = server(realm_sync={"RECHECK_SECONDS": 0.2, "ACCESS_TOKEN_SECONDS": 2}).url
+    async with SocketWire(url, await db(token_of, url)) as wire:
+        await wire.subscribe("Inspection")
+        error = await wire.next(m.Error)
+        assert (error.code, error.action) == ("AuthError", "reauthenticate") and "expired" in error.message
+    async with SocketWire(url, await db(token_of, url), wire) as again:
+        await again.mark()
+
+
+# --- sockets that nobody reads ----------------------------------------------------------------------------------------
+
+
+@ONE_PROCESS
+async def test_a_client_that_never_reads_costs_no_memory(world: World, server: Callable[..., Server]) -> None:
+    process = server()
+    assert process.process is not None
+    one, url = await db(world.inspection), process.url
+    rows = Inspection.objects.filter(pk=one.pk)
+    async with SocketWire(url, await db(token_of, url)) as deaf, SocketWire(url, await db(token_of, url)) as good:
+        for wire in (deaf, good):
+            await wire.subscribe("Inspection")
+        deaf.reads.clear()
+
+        def write(numbers: range) -> None:
+            for number in numbers:
+                rows.update(priority=number, notes=f"{number:05} " * 8_400)
+
+        await db(write, range(100))
+        await good.until(lambda: good.of("Inspection")[str(one.pk)]["priority"] == 99)
+        before = resident_bytes(process.process.pid)
+        await db(write, range(100, 2100))  # 100 MB
+        await good.until(lambda: good.of("Inspection")[str(one.pk)]["priority"] == 2099)
+        grown = resident_bytes(process.process.pid) - before
+        assert grown < 40e6, f"{grown / 1e6:.0f} MB more"
+        deaf.reads.set()
+        await deaf.until(lambda: deaf.of("Inspection")[str(one.pk)]["priority"] == 2099)
+        await deaf.mark()
+        grown = resident_bytes(process.process.pid) - before
+        assert grown < 80e6, f"{grown / 1e6:.0f} MB more after catching up"
