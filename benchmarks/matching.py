@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from realm_sync.core.binding import bind
 from realm_sync.core.changes import Change
-from realm_sync.core.query import bind, parse
+from realm_sync.core.query import parse
 from realm_sync.core.views import View, ViewIndex
 from realm_sync.registry import registry
 
