@@ -15,8 +15,6 @@ from realm_sync.core.binding import bind
 from realm_sync.core.errors import QueryError
 from realm_sync.core.lowering import equality_keys
 from realm_sync.core.nodes import (
-    FALSE,
-    TRUE,
     And,
     Arithmetic,
     Comparison,
@@ -30,14 +28,9 @@ from realm_sync.core.nodes import (
     Path,
     Query,
     Subquery,
-    and_,
-    not_,
-    or_,
-    properties,
 )
 from realm_sync.core.query import MAX_BYTES, parse
 from realm_sync.core.schema import Schema, parse_class
-from realm_sync.core.subscribable import check_subscribable
 from realm_sync.core.text import to_text
 from realm_sync.core.values import decode
 
@@ -157,14 +150,6 @@ def test_precedence() -> None:
     assert parse("1 + 2 * a == 1").predicate == Comparison("==", sum_, one)
 
 
-def test_constructors_simplify() -> None:
-    a, b = Comparison("==", Path(("a",)), Constant("int", 1)), Comparison("==", Path(("b",)), Constant("int", 1))
-    assert and_() == TRUE and or_() == FALSE and not_(TRUE) == FALSE and not_(not_(a)) == a
-    assert and_(a, TRUE) == a and and_(a, FALSE) == FALSE and or_(a, FALSE) == a and or_(a, TRUE) == TRUE
-    assert and_(a, and_(b, a)) == And((a, b, a))
-    assert len({and_(a, b), and_(a, b)}) == 1
-
-
 @pytest.mark.parametrize(
     ("text", "left"),
     [
@@ -231,62 +216,3 @@ def test_arguments_of_python() -> None:
         parse("a == $0", [{}])
     with pytest.raises(QueryError, match="U\\+0000"):
         bound("title == $0", "a\0b")
-
-
-# --- Questions ---
-
-
-@pytest.mark.parametrize(
-    ("text", "keys"),
-    [
-        ('team == "north"', {"team": {"north"}}),
-        ('"north" == title', {"title": {"north"}}),
-        ("priority == 9007199254740993", {"priority": {"9007199254740993"}}),
-        ("priority IN {1, 2, null} AND priority IN {2, null, 4}", {"priority": {2, None}}),
-        ('team == "north" AND priority > 3', {"team": {"north"}}),
-        ('team == "north" AND done == true', {"team": {"north"}, "done": {True}}),
-        ('team == "north" OR team == null', {"team": {"north", None}}),
-        ('(team == "north" AND done == true) OR team IN {"south", "east"}', {"team": {"north", "south", "east"}}),
-        ('team == "north" OR done == true', {}),
-        ('NOT team == "north"', {}),
-        ('NOT (team != "north" OR FALSEPREDICATE)', {}),
-        ('title ==[c] "north"', {}),
-        ("title.@count == 5", {}),
-        ("priority + 1 == 5", {}),
-        ("title IN {}", {}),
-        ("TRUEPREDICATE", {}),
-    ],
-)
-def test_equality_keys(text: str, keys: dict[str, set[Any]]) -> None:
-    assert equality_keys(node(text)) == keys
-
-
-def test_properties() -> None:
-    assert properties(node('priority + limit > 3 AND NOT ("x" CONTAINS note OR team._id == "north")')) == {
-        "priority", "limit", "note", "team",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("TRUEPREDICATE SORT(title ASC)", "SORT cannot be used in a subscription"),
-        ("TRUEPREDICATE LIMIT(3)", "LIMIT cannot"),
-        ("TRUEPREDICATE DISTINCT(title)", "DISTINCT cannot"),
-        ("team.name == 'North'", "The key path 'team.name' cannot"),
-        ("note.@count == 3", "'note.@count' cannot"),
-        ("ANY prices == 3", "Collections cannot"),
-        ("prices[0] == 3", "Collections cannot"),
-        ("SUBQUERY(dogs, $d, $d.age > 3).@count > 1", "SUBQUERY cannot"),
-        ("title TEXT 'x'", "TEXT cannot"),
-    ],
-)
-def test_what_no_subscription_can_use(text: str, reason: str) -> None:
-    with pytest.raises(QueryError, match=reason):
-        check_subscribable(parse(text))
-
-
-def test_what_a_subscription_can_use() -> None:
-    check_subscribable(bound('team._id == "north" AND priority * 2 > 3 OR note CONTAINS[c] "x" AND due < T0:0'))
-    with pytest.raises(QueryError, match="Arithmetic on 'double' values"):
-        check_subscribable(bound("hours * 2 > 3"))
