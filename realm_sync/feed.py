@@ -154,7 +154,7 @@ class Feed:
         return await self._thread.run(function, *args)
 
     async def _deliver_batch(self) -> bool:
-        """Reads and delivers what is new, up to BATCH rows; whether there may be more."""
+        """Reads and delivers what is new, up to BATCH rows; whether there is more already."""
         batch = await self._read(_next, self.version, self._cursor)
         self._cursor = batch.cursor if not batch.complete else None
         pieces: dict[View, list[ChangeList]] = {}
@@ -186,7 +186,7 @@ class Feed:
             for session in list(self._by_user.get(user_key, ())):
                 session.access_changed()
         self._tell_waiting()
-        return bool(batch.changes)
+        return bool(batch.more)
 
     def _match(self, change: Change, pieces: dict[View, list[ChangeList]]) -> None:
         patch = ""

@@ -37,6 +37,8 @@ class Batch(NamedTuple):
     """False: the batch ends inside a version of more rows than asked for; continue with `cursor`."""
     cursor: Cursor | None
     """Where the batch ended, if it is not complete."""
+    more: bool = False
+    """The limit cut the batch: more could be read already."""
 
 
 def newest(connection: Any) -> int:
@@ -89,9 +91,9 @@ def read(
     cut = changes[-1].version
     whole = [change for change in changes if change.version < cut]
     if whole:
-        return Batch(whole, whole[-1].version, True, None)
+        return Batch(whole, whole[-1].version, True, None, more=True)
     last = changes[limit - 1]
-    return Batch(changes[:limit], after, False, (last.version, last.id))
+    return Batch(changes[:limit], after, False, (last.version, last.id), more=True)
 
 
 def changes_of(connection: Any, keys: Iterable[tuple[str, str]], after: int) -> list[Change]:
