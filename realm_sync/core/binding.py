@@ -81,7 +81,7 @@ class _Binder:
         left, right = self.operand(node.left), self.operand(node.right)
         _check_form(node, left, right)
         bound = replace(node, left=self.fitted(node, left, right), right=self.fitted(node, right, left))
-        if not isinstance(left, ListValue | Constant) and not isinstance(right, ListValue | Constant):
+        if not isinstance(left, (ListValue, Constant)) and not isinstance(right, (ListValue, Constant)):
             _check_pair(node, left, right)
         return bound
 

@@ -25,6 +25,7 @@ NAN = Decimal("NaN")
 """The only decimal NaN in trees: NaN equals only itself, and nodes compare by identity first."""
 
 _EXACT = Context(prec=1_000, Emax=999_999, Emin=-999_999, traps=[InvalidOperation])
+_PLAIN = re.compile(r"[ !#-&(-\[\]-~]*")  # printable ASCII without quotes and backslash
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -62,7 +63,7 @@ def from_float(value: float) -> Decimal:
 
 def is_plain(value: str) -> bool:
     """Whether a string can be written between quotes as it is; others are written in base64."""
-    return re.fullmatch(r"[ !#-&(-\[\]-~]*", value) is not None
+    return _PLAIN.fullmatch(value) is not None
 
 
 def excerpt(text: str, length: int) -> str:

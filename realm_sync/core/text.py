@@ -38,6 +38,7 @@ from .nodes import (
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BLANK = re.compile(r"[ \n\r\t]")
 _ESCAPES = {" ": "\\ ", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -93,7 +94,7 @@ def _path(path: Path) -> str:
         if isinstance(step, Index):
             text += f"[{index_text(step)}]"
         else:
-            escaped = re.sub(r"[ \n\r\t]", lambda match: _ESCAPES[match[0]], step)
+            escaped = _BLANK.sub(lambda match: _ESCAPES[match[0]], step)
             text += f".{escaped}" if position else escaped
     return text
 
