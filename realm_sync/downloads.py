@@ -134,14 +134,13 @@ def bootstrap(ident: int, after: int, old: Views, new: Views) -> Transfer:
         if after:
             olds, news = _predicates(old), _predicates(new)
             cursor: Any = None
-            while True:
+            more = True
+            while more:
                 batch = history.read(
                     connection, after, CHUNK, classes=[*{**old, **new}, ""], cursor=cursor, in_snapshot=True
                 )
                 _fold(transfer, ident, batch.changes, olds, news)
-                if batch.complete:
-                    break
-                cursor = batch.cursor
+                after, cursor, more = batch.upto, batch.cursor, batch.more
         transfer.advances.append(
             Advance(
                 ClientFile.objects.using(settings.DATABASE).values_list("client_version", flat=True).get(ident=ident)

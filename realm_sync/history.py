@@ -20,6 +20,10 @@ from . import capture
 from .core.changes import Change
 
 _COLUMNS = "version, id, class, object_id, kind, before, after, timestamp, origin"
+READ_CHARACTERS = 8_000_000
+"""About how much of the history one read holds in memory, however large the objects are."""
+FIRST_ROWS = 64
+"""Rows that a read begins with, before it knows how large they are."""
 _PRUNE_ROWS = 10_000
 """How many rows one transaction of prune() deletes, so that writers never wait for long."""
 
@@ -66,7 +70,8 @@ def read(
     cursor: Cursor | None = None,
     in_snapshot: bool = False,
 ) -> Batch:
-    """Every change above version `after`, in order, up to `upto` or `newest()`, but about `limit` rows at most.
+    """Every change above version `after`, in order, up to `upto` or `newest()`, but about `limit` rows and READ_CHARACTERS
+    at most.
 
     A longer batch is cut after a whole version. If one version alone is longer the batch is not `complete`: call
     again with its `cursor`, and count the version as read only when a batch is complete. `classes` keeps rows of
@@ -83,9 +88,22 @@ def read(
             return Batch([], upto, True, None)
         sql += f" AND class IN ({', '.join(['%s'] * len(classes))})"
         parameters += classes
+    changes: list[Change] = []
+    size, wanted = 0, FIRST_ROWS
     with connection.cursor() as database_cursor:
-        database_cursor.execute(f"{sql} ORDER BY version, id LIMIT %s", [*parameters, limit + 1])
-        changes = list(starmap(Change, database_cursor.fetchall()))
+        while True:
+            wanted = min(wanted, limit + 1 - len(changes))
+            database_cursor.execute(f"{sql} ORDER BY version, id LIMIT %s", [*parameters, wanted])
+            found = list(starmap(Change, database_cursor.fetchall()))
+            changes += found
+            if len(found) < wanted or len(changes) > limit:
+                break
+            size += sum(len(change.before or "") + len(change.after or "") for change in found)
+            if size > READ_CHARACTERS:
+                limit = len(changes) - 1
+                break
+            parameters[:2] = changes[-1].version, changes[-1].id
+            wanted = max(FIRST_ROWS, (READ_CHARACTERS - size) * len(changes) // (size + 1))
     if len(changes) <= limit:
         return Batch(changes, max(upto, after), True, None)
     cut = changes[-1].version

@@ -74,10 +74,10 @@ def sync_url(url: str, app: str = APP) -> str:
     return f"{url.replace('http', 'ws', 1)}/api/client/v2.0/app/{app}/realm-sync"
 
 
-def resident_bytes(pid: int) -> int:
-    """How much memory a process has."""
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process has had so far."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     raise ValueError(f"no memory of process {pid}")
 
