@@ -152,17 +152,26 @@ def restamp(connection: Any, mark: int, ident: int, timestamps: Mapping[tuple[st
             "SELECT id, class, object_id, timestamp FROM realm_sync_change WHERE id > %s AND origin = %s",
             [mark, ident],
         )
-        wrong: dict[int, list[int]] = {}
-        for row, class_name, object_id, timestamp in cursor.fetchall():
-            wanted = timestamps.get((class_name, object_id), timestamp)
-            if wanted != timestamp:
-                wrong.setdefault(wanted, []).append(row)
-        for timestamp, rows in wrong.items():
-            ids = "json_array_elements_text(%s::json)" if connection.vendor == "postgresql" else "json_each(%s)"
-            cursor.execute(
-                f"UPDATE realm_sync_change SET timestamp = %s WHERE id IN (SELECT CAST(value AS bigint) FROM {ids})",
-                [timestamp, json.dumps(rows)],
+        wrong = [
+            (row, timestamps[class_name, object_id])
+            for row, class_name, object_id, timestamp in cursor.fetchall()
+            if timestamps.get((class_name, object_id), timestamp) != timestamp
+        ]
+        if not wrong:
+            return
+        if connection.vendor == "postgresql":
+            right = (
+                "SELECT (value->>0)::bigint AS id, (value->>1)::bigint AS timestamp FROM json_array_elements(%s::json)"
             )
+        else:
+            right = (
+                "SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS timestamp FROM json_each(%s)"
+            )
+        cursor.execute(
+            f"UPDATE realm_sync_change SET timestamp = written.timestamp FROM ({right}) AS written"
+            " WHERE realm_sync_change.id = written.id",
+            [json.dumps(wrong)],
+        )
 
 
 def record_advance(connection: Any, ident: int, after: str) -> None:
