@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -18,45 +19,46 @@ _turn = count()
 
 
 def run(setting: Setting) -> Iterator[Figure]:
-    clients, changes = setting.size(CLIENTS, 20), setting.size(1000, 200)
+    clients, changes, steps = setting.size(CLIENTS, 20), setting.size(1000, 200), setting.size(100, 50)
     rows = setting.fill(changes)
     with setting.server() as server:
-        taken, frames, frame = asyncio.run(_deliver(server.port, setting.token(), rows, clients, setting.repetitions))
+        token = setting.token()
+        at_once, frame = asyncio.run(_deliver(server.port, token, [rows], clients, setting.repetitions))
+        singly, _ = asyncio.run(_deliver(server.port, token, [[row] for row in rows[:steps]], clients, 1))
     with setting.server("benchmarks.bare:application") as bare:
-        plain = asyncio.run(_echo(bare.port, frame, clients, setting.repetitions))
-    yield Figure(
-        f"live changes delivered to {clients} clients", setting.name, clients * changes / taken, "deliveries/s",
-        "bare ASGI echo to all, a frame each", plain, 30_000,
-    )  # fmt: skip
-    yield Figure(
-        f"live frames sent to {clients} clients", setting.name, frames / taken, "frames/s",
-        "bare ASGI echo to all, a frame each", plain,
-    )  # fmt: skip
+        plain_at_once = asyncio.run(_echo(bare.port, frame, clients, 20, 20))
+        plain_singly = asyncio.run(_echo(bare.port, frame, clients, 1, steps))
+    for what, rate, baseline, target in (
+        ("written without a pause", changes / at_once, plain_at_once, 30_000),
+        ("each written when the one before has reached all", steps / singly, plain_singly, None),
+    ):
+        yield Figure(
+            f"live changes to {clients} clients, {what}", setting.name, clients * rate, "deliveries/s",
+            "bare ASGI echo to all, likewise", clients * baseline, target,
+        )  # fmt: skip
 
 
 async def _deliver(
-    port: int, token: str, rows: list[Inspection], clients: int, repetitions: int
-) -> tuple[float, int, str]:
-    """Median seconds from the first write to the last delivery, frames sent meanwhile, and one of them."""
+    port: int, token: str, steps: list[list[Inspection]], clients: int, repetitions: int
+) -> tuple[float, str]:
+    """Median seconds from the first write to the last delivery, and one frame. Each step is awaited by all clients."""
     async with receivers(port, ROUTE, clients, acknowledge=True) as sockets:
         for receiver in sockets:
             receiver.send(m.encode(m.Bind(token=token)))
             receiver.send(m.encode(query("Inspection: TRUEPREDICATE")))
             await receiver.until(b'"queryVersion":1,"batchState":"last"')
         await asyncio.sleep(0.5)
-        results = []
+        timings = []
         for _ in range(repetitions + 1):
-            before = sum(receiver.frames for receiver in sockets)
             begin = time.perf_counter()
-            end = f"the end {next(_turn)}"
-            writing = asyncio.create_task(asyncio.to_thread(_write, rows, end))
-            for receiver in sockets:
-                await receiver.until(end.encode())
-            results.append((time.perf_counter() - begin, sum(receiver.frames for receiver in sockets) - before))
-            await writing
-        frame = sockets[0].last.decode()
-    taken, frames = sorted(results[1:])[len(results[1:]) // 2]
-    return taken, frames, frame
+            for rows in steps:
+                end = f"the end {next(_turn)}."
+                writing = asyncio.create_task(asyncio.to_thread(_write, rows, end))
+                for receiver in sockets:
+                    await receiver.until(end.encode())
+                await writing
+            timings.append(time.perf_counter() - begin)
+        return statistics.median(timings[1:]), sockets[0].last.decode()
 
 
 def _write(rows: list[Inspection], end: str) -> None:
@@ -67,18 +69,17 @@ def _write(rows: list[Inspection], end: str) -> None:
     Inspection.objects.filter(pk=rows[-1].pk).update(title=end)
 
 
-async def _echo(port: int, frame: str, clients: int, repetitions: int) -> float:
-    """Frames of the same bytes per second: what one process can send at all."""
-    rounds = 50
-    rates = []
+async def _echo(port: int, frame: str, clients: int, at_once: int, rounds: int) -> float:
+    """Frames of the same bytes to each client per second; `at_once` are sent before they are awaited."""
     async with receivers(port, "/echo", clients, acknowledge=False) as sockets:
-        for _ in range(repetitions + 1):
-            before = [receiver.frames for receiver in sockets]
-            begin = time.perf_counter()
-            for _ in range(rounds):
+        wanted = 0
+        for number in range(rounds + 1):
+            if number == 1:
+                begin = time.perf_counter()
+            for _ in range(at_once):
                 sockets[0].send(frame)
-            for receiver, frames in zip(sockets, before, strict=True):
-                while receiver.frames < frames + rounds:
+            wanted += at_once
+            for receiver in sockets:
+                while receiver.frames < wanted:
                     await receiver.more()
-            rates.append(clients * rounds / (time.perf_counter() - begin))
-    return sorted(rates[1:])[len(rates[1:]) // 2]
+        return rounds * at_once / (time.perf_counter() - begin)
