@@ -285,6 +285,11 @@ def log_in_with_api_key(key: str, device: Any = None) -> Tokens:
 
 
 @sensitive_variables()
+def prune_sessions() -> int:
+    """Deletes log-ins that have expired: nothing can be done with them any more. Returns how many."""
+    return UserSession.objects.filter(expires__lt=timezone.now()).delete()[0]
+
+
 def register(email: str, password: str) -> None:
     """Makes a user, active at once, whose username is the email address. Does not log in.
 

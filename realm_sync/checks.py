@@ -11,6 +11,7 @@ wonders. Ids are stable. `manage.py check` runs all but the triggers, which need
     E006 key that clients cannot make       W002 nobody may see or write the class
     E007 key that cannot be one             W003 triggers are missing or outdated
     W004 option that looks misspelt         W005 clients cannot create objects
+    E012 CUSTOM_JWT that is not safe
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, models
 
-from . import capture
+from . import auth, capture
 from .conf import Settings, settings
 from .core.schema import KEY_TYPES
 from .models import Change
@@ -33,6 +35,16 @@ from .registry import LONGEST_KEY, ModelSync, SyncedModel, realm_type, refusal, 
 
 TAG = "realm_sync"
 VENDORS = ("sqlite", "postgresql")
+
+
+@register(TAG)
+def check_custom_jwt(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    try:
+        auth.custom_jwt()
+    except ImproperlyConfigured as error:
+        hint = 'Such as "CUSTOM_JWT": {"key": PUBLIC_PEM, "algorithms": ["RS256"], "audience": "my-app"}.'
+        return [Error(str(error), hint=hint, id="realm_sync.E012")]
+    return []
 
 
 @register(TAG)

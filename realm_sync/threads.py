@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar
 
 from django.db import close_old_connections, connections
@@ -28,9 +27,17 @@ class Threads:
         self._size = size
 
     async def run(self, function: Callable[..., _T], *args: Any) -> _T:
-        """The function's result, or its exception. Broken and outlived connections are replaced first."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, partial(_with_connection, function, *args))
+        """The function's result, or its exception. Broken and outlived connections are replaced first.
+
+        Cancelled, it returns when the function has: whoever ends a session may be sure that nothing of it is left.
+        """
+        work = self._executor.submit(_with_connection, function, *args)
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            if not work.cancel():
+                await asyncio.gather(asyncio.wrap_future(work), return_exceptions=True)
+            raise
 
     async def close(self) -> None:
         """Closes the threads and their connections, once what runs has ended."""
@@ -41,11 +48,11 @@ class Threads:
 
 
 def _with_connection(function: Callable[..., _T], *args: Any) -> _T:
-    connection = connections[settings.DATABASE]
+    connection: Any = connections[settings.DATABASE]
     if not connection.settings_dict["CONN_MAX_AGE"]:
         # 0, Django's default, is meant for requests. Connecting takes ten times as long as integrating an upload.
         connection.close_at = None
-    connection.health_check_enabled = True
+    connection.health_check_enabled = True  # type: ignore[attr-defined]  # missing in django-stubs
     close_old_connections()
     try:
         return function(*args)

@@ -13,7 +13,14 @@ from django.test import override_settings
 from django.test.utils import isolate_apps
 
 from realm_sync import capture, sync
-from realm_sync.checks import check_bindings, check_classes, check_project, check_settings, check_triggers
+from realm_sync.checks import (
+    check_bindings,
+    check_classes,
+    check_custom_jwt,
+    check_project,
+    check_settings,
+    check_triggers,
+)
 from realm_sync.conf import Settings, settings
 from realm_sync.registry import Registry
 from tests.testapp.models import Airfield, Team
@@ -274,3 +281,11 @@ def test_the_docstring_of_the_checks_lists_every_id():
     listing, code = source.split('"""', 2)[1:]
     used = {part[:4] for part in code.split("realm_sync.")[1:] if part[0] in "EW" and part[1:4].isdigit()}
     assert used and all(f" {id} " in listing for id in used)
+
+
+@override_settings(REALM_SYNC={"CUSTOM_JWT": {"key": "short", "algorithms": ["HS256"]}})
+def test_a_custom_jwt_that_anybody_could_sign_is_an_error():
+    [error] = check_custom_jwt()
+    assert error.id == "realm_sync.E012" and "32" in error.msg
+    with override_settings(REALM_SYNC={}):
+        assert check_custom_jwt() == []
