@@ -225,3 +225,13 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=executable, args=arguments)
         yield browser
         await browser.close()
+
+
+@pytest.fixture
+def world(each_database: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Teams North and South, their inspectors, three airfields: on both databases."""
+    from tests.world import World
+
+    # Async tests may look at their own database without a thread for each look.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    return World()
