@@ -16,14 +16,14 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
 from . import capture, history
 from .conf import settings
 from .core.changes import Change, ChangeList, Fold, Predicate
-from .core.errors import ProtocolError
+from .core.errors import ProtocolError, QueryError
 from .core.messages import RejectedWrite
 from .core.nodes import FALSE, Node, and_, not_
 from .core.predicate import compile_predicate
@@ -230,11 +230,23 @@ def _erase(transfer: Transfer, model_sync: ModelSync, node: Node) -> None:
         _select(transfer, model_sync, node, "erase", capture.value_sql(model_sync.primary_key, column))
 
 
+def _next(rows: Iterator[str], class_name: str) -> list[str]:
+    """The next rows. Raises QueryError if the database finds the query too large: trying again would not help."""
+    try:
+        return list(islice(rows, ROWS))
+    except DatabaseError as error:
+        too_complex = (getattr(error.__cause__, "sqlstate", None) or "").startswith("54")
+        if too_complex or any(words in str(error) for words in ("tree is too large", "too many", "stack overflow")):
+            problem = f"The database cannot compute this query for class '{class_name}': {error}"
+            raise QueryError(problem, code="LimitExceeded") from error
+        raise
+
+
 def _select(transfer: Transfer, model_sync: ModelSync, node: Node, kind: str, sql: str) -> None:
     texts = _rows(model_sync, node).values_list(RawSQL(sql.replace("%", "%%"), ()), flat=True)
     rows = iter(texts.iterator(chunk_size=ROWS))
     head = f'{{"class":"{model_sync.class_name}","{kind}":['
-    while chunk := list(islice(rows, ROWS)):
+    while chunk := _next(rows, model_sync.class_name):
         joined = ",".join(chunk)
         if len(joined) <= PIECE:
             transfer.add(f"{head}{joined}]}}")

@@ -279,10 +279,27 @@ class Session:
         view = await self._threads.run(subscriptions.hold_views, ident, views, acknowledged)
         if query_version != self._core.query_version:
             await self._threads.run(subscriptions.set_state, ident, query_version, SubscriptionSet.State.BOOTSTRAPPING)
-        transfer = await self._threads.run(downloads.bootstrap, ident, after, old, views)
+        try:
+            transfer = await self._threads.run(downloads.bootstrap, ident, after, old, views)
+        except QueryError as error:
+            await self._refuse(query_version, error)
+            return
         self._core.begin(query_version, view)
         self._views = views
         await self._send_transfer(transfer, is_bootstrap=True)
+
+    async def _refuse(self, query_version: int, error: QueryError) -> None:
+        """The database could not compute a set: the one before stays in force, unless this one is in force already."""
+        if query_version == self._core.query_version:
+            raise ProtocolError("LimitExceeded", str(error)) from error
+        await self._threads.run(subscriptions.fail, self.ident, query_version, str(error))
+        self._queue(self._core.refuse(query_version, error.code, str(error)).frame)
+        async with self._choosing:
+            if self._wanted[0] == query_version:
+                before = self._core.query_version
+                views = await self._threads.run(subscriptions.views_of, self.ident, before, self._access)
+                self._wanted = before, views
+                self._bootstrap_due = dict(views) != dict(self._views)
 
     async def _catch_up(self) -> None:
         transfer = await self._threads.run(downloads.catch_up, self.ident, self._core.version, self._views)

@@ -194,6 +194,12 @@ def set_state(ident: int, query_version: int, state: str) -> None:
         sets.filter(query_version__lt=query_version - 5).delete()
 
 
+def fail(ident: int, query_version: int, error: str) -> None:
+    """A set that was accepted turns out to be more than the database can compute."""
+    sets = SubscriptionSet.objects.using(settings.DATABASE).filter(client_file_id=ident, query_version=query_version)
+    sets.update(state=SubscriptionSet.State.ERROR, error=error, updated=timezone.now())
+
+
 def views_of(ident: int, query_version: int, access: Access) -> Views:
     """What the subscription set shows of each class, cut to what its user may see."""
     schema = registry.schema
