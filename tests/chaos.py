@@ -164,9 +164,9 @@ class Proxy:
         self.duplicates = False
         """What clients of new connections send is delivered to the server twice, on two connections; the answers on
         the second are lost."""
-        self.passed = {"up": 0, "down": 0}
-        """Bytes so far; up is to the server."""
-        self._cut_at = {"up": float("inf"), "down": float("inf")}
+        self.passed = {"up": 0, "down": 0, "lost": 0}
+        """Bytes so far; up is to the server, lost are the answers to duplicates."""
+        self._cut_at = dict.fromkeys(self.passed, float("inf"))
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -237,8 +237,6 @@ class Proxy:
     async def _pump(self, direction: str, reader: asyncio.StreamReader, *writers: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(self.piece):
-                if not writers:
-                    continue
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 left = self._cut_at[direction] - self.passed[direction]

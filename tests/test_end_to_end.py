@@ -6,35 +6,24 @@ client holds exactly what the server holds and its user may see, and every write
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
-import textwrap
-import threading
-import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
-from django.db import connections, transaction
+from django.db import connections
 
-from realm_sync.client import App, CompensatingWriteError, Credentials, Realm, SyncConfiguration
-from realm_sync.client import transport as client_transport
-from tests.chaos import SocketWire, eventually, log_in, token_of, until
-from tests.servers import ROOT, Server
+from realm_sync.client import CompensatingWriteError
+from tests.chaos import SocketWire, token_of, until
+from tests.devices import Devices, come_back_soon, on_server, team_of
+from tests.servers import Server
 from tests.testapp.models import Inspection
 from tests.world import World, db
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients come back soon, so that tests end soon."""
-    monkeypatch.setattr(client_transport, "FIRST_DELAY", 0.1)
-    monkeypatch.setattr(client_transport, "LONGEST_DELAY", 0.5)
+    come_back_soon(monkeypatch)
 
 
 @pytest.fixture
@@ -43,71 +32,13 @@ def servers(server: Callable[..., Server], each_database: str) -> list[Server]:
     return [server() for _ in range(1 if each_database == "default" else 2)]
 
 
-class Device:
-    """A device of one user: an app in its own directory and one realm file."""
-
-    def __init__(self, name: str, url: str, directory: Path) -> None:
-        self.name, self.directory = name, directory
-        self.errors: list[Exception] = []
-        self.open(url)
-
-    def open(self, url: str) -> None:
-        app = App("realm-sync", base_url=url, base_file_path=self.directory)
-        user = app.current_user or app.log_in(Credentials.email_password(self.name, "pw")).result(20)
-
-        def subscribe(subscriptions: Any, realm: Realm) -> None:
-            for class_name in ("Inspection", "Team", "Airfield"):
-                subscriptions.add(realm.objects(class_name))
-
-        sync = SyncConfiguration(user, subscribe, on_error=lambda _, error: self.errors.append(error))
-        self.realm = Realm.open(sync=sync).result(30)
-
-    def close(self) -> None:
-        self.realm.close()
-
-    @property
-    def session(self) -> Any:
-        return self.realm.sync_session
-
-    def settle(self) -> None:
-        """Everything written here is with the server, and everything there is here."""
-        self.session.upload_all_local_changes(30).result()
-        self.session.download_all_server_changes(30).result()
-
-    def titles(self) -> dict[str, tuple[str, int]]:
-        return {str(it._id): (it.title, it.priority) for it in self.realm.objects("Inspection")}
-
-    def create(self, **values: Any) -> str:
-        with self.realm.write():
-            made = self.realm.create("Inspection", {"_id": uuid.uuid4(), "title": "", "priority": 0} | values)
-        return str(made._id)
-
-
 @pytest.fixture
-def device(tmp_path: Path) -> Iterator[Callable[..., Device]]:
-    devices: list[Device] = []
-
-    def make(name: str, url: str) -> Device:
-        devices.append(Device(name, url, tmp_path / f"device-{len(devices)}"))
-        return devices[-1]
-
-    yield make
-    for each in devices:
-        each.close()
+def device(tmp_path: Path) -> Iterator[Devices]:
+    with Devices(tmp_path) as devices:
+        yield devices
 
 
-def on_server(world: World, *teams: Any) -> dict[str, tuple[str, int]]:
-    rows = Inspection.objects.filter(team__in=teams or [world.north])
-    return {str(pk): (title, priority) for pk, title, priority in rows.values_list("pk", "title", "priority")}
-
-
-def team_of(device: Device, name: str) -> Any:
-    return device.realm.objects("Team").filtered("name == $0", name).first()
-
-
-def test_two_users_edit_offline_and_converge(
-    world: World, servers: list[Server], device: Callable[..., Device]
-) -> None:
+def test_two_users_edit_offline_and_converge(world: World, servers: list[Server], device: Devices) -> None:
     first, last = servers[0], servers[-1]
     world.south.members.add(world.nora)  # she sees both teams, Sol one
     mine = [world.inspection(title=f"North {number}") for number in range(20)]
@@ -159,7 +90,7 @@ def test_two_users_edit_offline_and_converge(
 
 
 @pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
-def test_uvicorn_serves_as_well(world: World, server: Callable[..., Server], device: Callable[..., Device]) -> None:
+def test_uvicorn_serves_as_well(world: World, server: Callable[..., Server], device: Devices) -> None:
     process = server(asgi="uvicorn")
     nora, tablet = device("nora", process.url), device("nora", process.url)
     made = nora.create(title="Windsock", team=team_of(nora, "North"), airfield=nora.realm.objects("Airfield")[0])
@@ -172,9 +103,7 @@ def test_uvicorn_serves_as_well(world: World, server: Callable[..., Server], dev
 
 
 @pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
-def test_refused_writes_are_undone_and_reported(
-    world: World, server: Callable[..., Server], device: Callable[..., Device]
-) -> None:
+def test_refused_writes_are_undone_and_reported(world: World, server: Callable[..., Server], device: Devices) -> None:
     one = world.inspection(title="Runway lights")
     nora = device("nora", server().url)
     with nora.realm.write():

@@ -5,22 +5,30 @@ After each fault two things hold: every client holds exactly the server's data, 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import random
+import subprocess
+import sys
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from django.test import Client
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from realm_sync import auth, downloads, feed, sync
+from realm_sync.core import client_session
 from realm_sync.core import messages as m
-from tests.chaos import SocketWire, claims, delete, log_in, peak_bytes, sync_url, token_of
-from tests.servers import Server
+from tests.chaos import Proxy, SocketWire, claims, delete, log_in, peak_bytes, sync_url, token_of, until
+from tests.devices import Device, Devices, come_back_soon, on_server, team_of
+from tests.postgres import Cluster
+from tests.servers import ROOT, Server
 from tests.testapp.models import Inspection, Sample
 from tests.wire import Wire
 from tests.world import World, db
@@ -362,3 +370,221 @@ async def test_a_client_that_never_reads_costs_no_memory(world: World, server: C
         await deaf.mark()
         grown = peak_bytes(process.process.pid) - before
         assert grown < 80e6, f"{grown / 1e6:.0f} MB more after catching up"
+
+
+# --- crashes and bad networks -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Devices]:
+    come_back_soon(monkeypatch)
+    with Devices(tmp_path) as devices:
+        yield devices
+
+
+def check_applied_once(world: World, created: Collection[str]) -> None:
+    """Each object was inserted once and is there, and nothing else is."""
+    sql = "SELECT object_id, count(*) FROM realm_sync_change WHERE class = 'Inspection' AND kind = 'insert' GROUP BY 1"
+    with connections[Inspection.objects.db].cursor() as cursor:
+        cursor.execute(sql)
+        inserts = dict(cursor.fetchall())
+    assert set(on_server(world)) == set(created), "every write is there"
+    assert {key: inserts.get(key) for key in created} == dict.fromkeys(created, 1), "and once"
+
+
+def write_many(device: Device, count: int) -> list[str]:
+    team, airfield = team_of(device, "North"), device.realm.objects("Airfield")[0]
+    return [device.create(title=f"{number}", team=team, airfield=airfield) for number in range(count)]
+
+
+def test_kill_9_of_the_server_in_the_middle_of_an_upload(
+    world: World, server: Callable[..., Server], device: Devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_session, "UPLOAD_BYTES", 1500)
+    process = server()
+    nora, tablet = device("nora", process.url), device("nora", process.url)
+    nora.session.pause()
+    created = write_many(nora, 400)
+    nora.session.resume()
+    for part in (10, 150):
+        until(lambda part=part: Inspection.objects.count() > part, "a part of the upload")
+        process.restart()
+        assert Inspection.objects.count() < 400, "it was in the middle"
+    for each in (nora, tablet):
+        each.settle()
+    check_applied_once(world, created)
+    assert nora.titles() == tablet.titles() == on_server(world)
+    assert not nora.errors and not tablet.errors
+
+
+APP_THAT_DIES = """
+import sys, uuid
+from realm_sync.client import *
+url, directory, what = sys.argv[1:]
+app = App("realm-sync", base_url=url, base_file_path=directory)
+user = app.current_user or app.log_in(Credentials.email_password("nora", "pw")).result(20)
+def subscribe(subscriptions, realm):
+    for name in ("Inspection", "Team", "Airfield"):
+        subscriptions.add(realm.objects(name))
+opening = Realm.open(sync=SyncConfiguration(user, subscribe))
+if what == "download":
+    opening.progress(lambda estimate: print(estimate, flush=True))
+realm = opening.result(30)
+team, airfield = realm.objects("Team")[0], realm.objects("Airfield")[0]
+while what == "write":
+    pair = [uuid.uuid4(), uuid.uuid4()]
+    with realm.write():
+        for key in pair:
+            realm.create("Inspection", {"_id": key, "title": str(pair[0]), "team": team, "airfield": airfield})
+    print(*pair, flush=True)
+"""
+
+
+def run_until_killed(url: str, directory: Path, what: str, enough: Callable[[list[str]], bool]) -> list[str]:
+    """What the app printed before it was killed with -9."""
+    command = [sys.executable, "-c", APP_THAT_DIES, url, str(directory), what]
+    lines: list[str] = []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if enough(lines):
+                process.kill()
+                break
+        # What it had printed by the time it died was committed.
+        lines += [line for line in process.stdout if line.endswith("\n")]
+    assert lines and enough(lines), "it ended by itself"
+    return lines
+
+
+@ONE_PROCESS
+def test_kill_9_of_a_client_in_the_middle_of_a_download(
+    world: World, server: Callable[..., Server], device: Devices, tmp_path: Path
+) -> None:
+    created = {str(row.pk) for row in inspections(world, 5_000, notes="x" * 500)}
+    url = server().url
+    directory = tmp_path / "device-0"
+    for _ in range(2):
+        run_until_killed(url, directory, "download", lambda lines: 0.3 < float(lines[-1]) < 1)
+    nora = device("nora", url)
+    until(lambda: nora.titles(), "the download")
+    assert nora.titles() == on_server(world) and set(nora.titles()) == created
+
+
+@ONE_PROCESS
+def test_kill_9_of_a_client_in_the_middle_of_writing(
+    world: World, server: Callable[..., Server], device: Devices, tmp_path: Path
+) -> None:
+    url = server().url
+    committed: set[str] = set()
+    for count in (40, 150):
+        lines = run_until_killed(url, tmp_path / "device-0", "write", lambda lines, count=count: len(lines) >= count)
+        committed.update(key for line in lines for key in line.split())
+    nora = device("nora", url)
+    nora.settle()
+    held = nora.titles()
+    assert committed <= set(held), "what write() reported is durable (R9)"
+    assert len(held) - len(committed) in (0, 2, 4), "and the last one is there as a whole or not at all"
+    check_applied_once(world, held)
+    assert held == on_server(world)
+
+
+def test_a_network_that_delays_splits_drops_and_delivers_twice(
+    world: World, server: Callable[..., Server], device: Devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_session, "UPLOAD_BYTES", 4000)
+    process = server()
+    rng = random.Random(11)
+    with Proxy(process.port) as proxy:
+        nora, office = device("nora", proxy.url), device("nora", process.url)
+        created = write_many(office, 5)
+        until(lambda: len(nora.titles()) == 5, "the first writes")
+        down = {"refuses": True}
+        faults: list[tuple[dict[str, Any], Callable[[], None]]] = [
+            ({"piece": 13}, lambda: None),
+            ({}, lambda: proxy.cut_after(rng.randrange(2000), "up")),
+            ({}, lambda: proxy.cut_after(rng.randrange(2000), "down")),
+            ({"piece": 65536, "duplicates": True}, proxy.cut),
+            ({}, lambda: proxy.cut_after(rng.randrange(3000), "up")),
+            ({"delay": 0.005}, lambda: None),
+            ({}, proxy.cut),
+            (down, proxy.cut),
+            ({"refuses": False, "delay": 0.0}, lambda: proxy.cut_after(rng.randrange(3000), "down")),
+        ]
+        for conditions, fault in faults:
+            if not proxy.refuses:
+                until(nora.session.is_connected, "a connection")
+            vars(proxy).update(conditions)
+            fault()
+            for each in (nora, office):
+                created += write_many(each, 6)
+                with each.realm.write():
+                    for found in rng.sample(list(each.realm.objects("Inspection")), 3):
+                        found.priority = rng.randrange(100)
+            until(lambda: proxy.has_cut, "the cut")
+        assert proxy.passed["lost"] > 10_000, "the server has answered duplicates"
+        proxy.duplicates = False
+        proxy.cut()
+        for each in (nora, office, nora):
+            each.settle()
+        check_applied_once(world, created)
+        assert nora.titles() == office.titles() == on_server(world)
+        assert not nora.errors and not office.errors
+
+
+@ON_POSTGRESQL
+def test_a_database_restarted_under_two_servers(
+    world: World, server: Callable[..., Server], device: Devices, postgres_cluster: Cluster
+) -> None:
+    first, second = server(), server()
+    nora, tablet = device("nora", first.url), device("nora", second.url)
+    created = write_many(nora, 5)
+    until(lambda: len(tablet.titles()) == 5, "the first writes")
+    for _ in range(2):
+        for each in (nora, tablet):
+            created += write_many(each, 20)
+        postgres_cluster.restart()
+        for each in (nora, tablet):
+            created += write_many(each, 20)
+        for each in (nora, tablet, nora):
+            each.settle()
+    connections.close_all()
+    check_applied_once(world, created)
+    assert nora.titles() == tablet.titles() == on_server(world)
+    # And live again, through both.
+    created.append(nora.create(title="live", team=team_of(nora, "North"), airfield=nora.realm.objects("Airfield")[0]))
+    until(lambda: created[-1] in tablet.titles(), "a live change")
+    assert not nora.errors and not tablet.errors
+
+
+@ON_POSTGRESQL
+async def test_writers_with_long_transactions_make_no_gaps(world: World, server: Callable[..., Server]) -> None:
+    """R2, through two processes: what commits late is not overtaken for good by what began later."""
+    urls = [server().url, server().url]
+    tokens = [await db(token_of, url) for url in urls]
+
+    def write(seed: int) -> None:
+        rng = random.Random(seed)
+        for number in range(25):
+            with contextlib.suppress(ZeroDivisionError), transaction.atomic(Inspection.objects.db):
+                one = world.inspection(title=f"{seed}.{number}")
+                time.sleep(rng.choice((0, 0.002, 0.03, 0.1)))
+                Inspection.objects.filter(pk=one.pk).update(priority=1)
+                if rng.random() < 0.2:
+                    raise ZeroDivisionError("rolled back")
+        connections.close_all()
+
+    async with contextlib.AsyncExitStack() as stack:
+        wires = [await stack.enter_async_context(SocketWire(*it)) for it in zip(urls, tokens, strict=True)]
+        for wire in wires:
+            await wire.subscribe("Inspection")
+        late = SocketWire(urls[0], tokens[0])
+        writers = [asyncio.create_task(db(write, seed)) for seed in range(6)]
+        await asyncio.sleep(0.3)
+        await stack.enter_async_context(late)
+        await late.subscribe("Inspection: priority == 1")
+        await asyncio.gather(*writers)
+        rows = await db(on_server, world)
+        for wire in (*wires, late):
+            await wire.mark()
+            assert {key: (it["title"], it["priority"]) for key, it in wire.of("Inspection").items()} == rows
