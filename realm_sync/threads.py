@@ -52,7 +52,7 @@ def _with_connection(function: Callable[..., _T], *args: Any) -> _T:
     if not connection.settings_dict["CONN_MAX_AGE"]:
         # 0, Django's default, is meant for requests. Connecting takes ten times as long as integrating an upload.
         connection.close_at = None
-    connection.health_check_enabled = True  # type: ignore[attr-defined]  # missing in django-stubs
+    connection.health_check_enabled = True
     close_old_connections()
     try:
         return function(*args)
