@@ -1,7 +1,7 @@
 """The setting of a benchmark: a fresh database with triggers, its world of inspections, and servers on it.
 
-Databases and servers are those of the tests (tests/postgres.py, tests/servers.py), so PostgreSQL is a throw-away cluster
-that does not wait for the disk, unless REALM_SYNC_TEST_POSTGRES names another. Import this module before any model.
+Databases and servers are those of the tests (tests/postgres.py, tests/servers.py): PostgreSQL is a throw-away cluster,
+here one that waits for the disk, unless REALM_SYNC_TEST_POSTGRES names another. Import this module before any model.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 
 from realm_sync import auth  # noqa: E402
-from tests.postgres import Cluster, find_cluster, free_port  # noqa: E402
+from tests.postgres import Cluster, LocalCluster, find_cluster, free_port  # noqa: E402
 from tests.servers import Server  # noqa: E402
 from tests.testapp.models import Airfield, Inspection, Team  # noqa: E402
 
@@ -130,6 +130,7 @@ def open_setting(name: DatabaseName, quick: bool = False) -> Iterator[Setting]:
             location: dict[str, Any] = {"NAME": str(directory / "benchmark.sqlite3")}
             url = f"sqlite:///{location['NAME']}"
         else:
+            LocalCluster.durability = {"fsync": "on", "full_page_writes": "on"}
             cluster = find_cluster()
             database = f"{cluster.prefix}benchmark"
             cluster.create(database)
