@@ -167,6 +167,10 @@ class Feed:
                 users.add(change.object_id)
             else:
                 self._match(change, pieces)
+        # Before anything of the batch is delivered: these sessions let go, and catch up under their new access.
+        for user_key in users:
+            for session in list(self._by_user.get(user_key, ())):
+                session.access_changed()
         texts = {view: [piece.text()[1:-1] for piece in lists] for view, lists in pieces.items()}
         version = batch.upto if batch.complete else batch.cursor[0]
         for session, joined in self._join_pieces(texts, advances, batch.complete):
@@ -182,9 +186,6 @@ class Feed:
             self._in_parts.clear()
         else:
             self.whole.clear()
-        for user_key in users:
-            for session in list(self._by_user.get(user_key, ())):
-                session.access_changed()
         self._tell_waiting()
         return bool(batch.more)
 

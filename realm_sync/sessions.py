@@ -165,6 +165,8 @@ class Session:
         elif isinstance(effect, core.Subscribe):
             await self._subscribe(effect.query)
         elif isinstance(effect, core.Integrate):
+            if self._access_stale:
+                await self._renew()
             now = int(time.time() * 1000)
             _, views = self._wanted
             await self._threads.run(uploads.integrate, self.ident, effect.changesets, self._access, views, now)
@@ -234,9 +236,7 @@ class Session:
     async def _bring_up_to_date(self) -> None:
         while self._core.state == "bound":
             if self._access_stale:
-                self._access_stale = False
-                async with self._choosing:
-                    await self._threads.run(self._renew_access)
+                await self._renew()
             if self._bootstrap_due:
                 self._bootstrap_due = False
                 await self._bootstrap()
@@ -261,6 +261,12 @@ class Session:
     async def _note_progress(self) -> None:
         await self._threads.run(subscriptions.note_progress, self.ident, self._core.acknowledged_version)
 
+    async def _renew(self) -> None:
+        async with self._choosing:
+            if self._access_stale:
+                self._access_stale = False
+                await self._threads.run(self._renew_access)
+
     def _renew_access(self) -> None:
         user = get_user_model()._default_manager.filter(pk=self.user_pk).first()
         if user is None or not user.is_active:
@@ -284,6 +290,10 @@ class Session:
         except QueryError as error:
             await self._refuse(query_version, error)
             return
+        if self._access_stale:
+            transfer.close()  # made under access that is no more
+            self._bootstrap_due = True
+            return
         self._core.begin(query_version, view)
         self._views = views
         await self._send_transfer(transfer, is_bootstrap=True)
@@ -303,7 +313,7 @@ class Session:
 
     async def _catch_up(self) -> None:
         transfer = await self._threads.run(downloads.catch_up, self.ident, self._core.version, self._views)
-        if self._bootstrap_due:
+        if self._bootstrap_due or self._access_stale:
             transfer.close()  # other views are wanted meanwhile: the bootstrap brings it all, under those
         elif transfer.advances or len(transfer) or self._torn:
             await self._send_transfer(transfer, is_bootstrap=False)
@@ -379,7 +389,9 @@ class Session:
             self._queue(self._core.download(piece, state, version).frame)
 
     def access_changed(self) -> None:
+        # Nothing more under the old access: not live, and not by a transfer that is being made.
         self._access_stale = True
+        self._detach()
         self._work.set()
 
     def passed_version(self, version: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import transaction
 
 from realm_sync import sync
 from realm_sync.conf import settings as conf
@@ -281,3 +282,25 @@ async def test_how_far_a_file_has_come_is_noted_for_the_admin(world: World) -> N
         await wire.until(lambda: wire.session._core.acknowledged_version == wire.progress.server_version)
     file = await db(ClientFile.objects.get, ident=wire.file.ident)
     assert file.server_version == wire.progress.server_version > 0
+
+
+async def test_nothing_is_delivered_under_access_that_is_no_more(world: World) -> None:
+    """The change of access and what it hides are written in one transaction: the client learns of neither row."""
+    one = world.inspection(title="hers")
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+
+        def dismiss() -> None:
+            with transaction.atomic(conf.DATABASE):
+                world.north.members.remove(world.nora)
+                sync.access_changed(world.nora)
+                Inspection.objects.filter(pk=one.pk).update(title="not hers any more")
+                world.inspection(title="never hers")
+
+        await db(dismiss)
+        await wire.until(lambda: not wire.of("Inspection"))
+        await wire.mark()
+        seen = "".join(m.encode(it) for it in wire.log if isinstance(it, m.Download))
+        assert "hers any more" not in seen and "never hers" not in seen
+        await wire.write(create(**world.values()))
+        assert [it.code for it in wire.rejected] == ["WriteNotAllowed"] and wire.objects == {}
