@@ -25,9 +25,9 @@ def test_sqlite_gets_its_log_and_its_functions(each_database, tmp_path):
 
 
 @pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
-def test_a_file_in_use_in_its_old_mode_opens_all_the_same(each_database):
+def test_a_file_in_use_in_its_old_mode_opens_all_the_same(each_database, monkeypatch):
     connection = connections[each_database]
-    connection.settings_dict["OPTIONS"] = {"timeout": 0}
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"timeout": 0})
     connection.close()
     other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
     other.execute("PRAGMA journal_mode = DELETE")
