@@ -165,7 +165,9 @@ class Proxy:
         """What clients of new connections send is delivered to the server twice, on two connections; the answers on
         the second are lost."""
         self.passed = {"up": 0, "down": 0, "lost": 0}
-        """Bytes so far; up is to the server, lost are the answers to duplicates."""
+        """Bytes so far; up is to the server."""
+        self.lost = bytearray()
+        """The answers to duplicates. Frames of a server are not masked, so messages can be found in them."""
         self._cut_at = dict.fromkeys(self.passed, float("inf"))
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -241,6 +243,8 @@ class Proxy:
                     await asyncio.sleep(self.delay)
                 left = self._cut_at[direction] - self.passed[direction]
                 self.passed[direction] += len(data)
+                if not writers:
+                    self.lost += data
                 for writer in writers:
                     writer.write(data[: int(min(left, len(data)))])
                     await writer.drain()
