@@ -9,7 +9,8 @@
 Annotations give the Realm type: bool int float (double) str bytes datetime Decimal (decimal128) ObjectId UUID,
 `Annotated[float, "float"]` for 32 bits, another Object class for a link; `| None` makes it optional. Without classes
 objects are plain `Object`s with the properties of the server's schema. Objects hold no data: every access reads the
-present value, every assignment needs a write transaction. The realm does both.
+present value, every assignment needs a write transaction. The realm does both. A link is assigned an object, or the
+key of one: unlike in Realm its target need not be in the file (inspectors do not download all airfields).
 """
 
 from __future__ import annotations

@@ -342,7 +342,10 @@ class Realm:
     def create(self, type: str, values: Mapping[str, Any] = ..., mode: UpdateMode = ...) -> Any: ...
     def create(self, type: ClassName, values: Mapping[str, Any] | None = None, mode: UpdateMode = "never") -> Any:
         """A new object, or with mode `modified` or `all` the existing one with this key, changed. Links take an object,
-        or a mapping, which is created likewise; unknown keys in `values` are ignored."""
+        a mapping, which is created likewise, or the target's key; unknown keys in `values` are ignored.
+
+        A key may be that of an object which is not in this file: the link then reads as None until it is. The server
+        undoes a link to what does not exist."""
         if mode not in ("never", "modified", "all"):
             raise RealmError(
                 "Unsupported 'update_mode'. Only 'never', 'modified' or 'all' is supported.", code="InvalidArgument"
@@ -632,8 +635,10 @@ class Realm:
                 if not value.is_valid():
                     raise RealmError(INVALID, code="InvalidatedObject")
                 return value._table.key_to_wire(value._key)
-            if value is not None:
-                raise ValueTypeError(f"an instance of {prop.object_type}", value, name)
+            try:
+                return encode_property(self._schema_for_queries, name, prop, value)
+            except ValueTypeError as error:
+                raise ValueTypeError(f"an instance of {prop.object_type}, or its key", value, name) from error
         return encode_property(self._schema_for_queries, name, prop, value)
 
     def _default_key(self, table: Table, prop: Property, python_class: type[Object] | None) -> Any:

@@ -125,7 +125,8 @@ class Transport:
         self.active = True
         """False while paused, after a fatal error, and while the user is logged out."""
         self._paused = False
-        self._failed = False
+        self._failed: SyncError | None = None
+        """The fatal error that ended the session."""
         self._stopping = False
         self._finish_uploads = False
         self._wake_loop: Callable[[], None] = lambda: None
@@ -181,7 +182,7 @@ class Transport:
         self.wake()
 
     def resume(self) -> None:
-        self._paused = self._failed = False
+        self._paused, self._failed = False, None
         self.active = True
         self._backoff.reset()
         self.reconnect()
@@ -211,6 +212,8 @@ class Transport:
         with self._guard:
             self._waits.append(wait)
         self._settle_waits()
+        if self._failed is not None:  # in this very moment, or long ago: nobody is left to complete it
+            self._fail_waits(self._failed)
         self.wake()
         return wait.future
 
@@ -272,8 +275,8 @@ class Transport:
         self._report(self.store.due_reports())
         while not self._is_over():
             if not self.options.user.is_logged_in:
-                self.active = self._failed = False  # whatever failed, logging in again revives the session
-            elif not self._paused and not self._failed:
+                self.active, self._failed = False, None  # whatever failed, logging in again revives the session
+            elif not self._paused and self._failed is None:
                 self.active = True
             if not self.active:
                 await self._sleep(1.0)
@@ -363,7 +366,7 @@ class Transport:
             self._non_fatal(SyncError("ConnectionFailed", str(error), is_fatal=False))
 
     def _fail(self, error: SyncError) -> None:
-        self._failed, self.active = True, False
+        self._failed, self.active = error, False
         self._fail_waits(error)
         self.on_error(error)
 
@@ -422,6 +425,7 @@ class Transport:
         reader = asyncio.create_task(self._read(socket, frames))
         try:
             self._set_connection("connected")
+            self._report_upload()
             ended = await self._perform(socket, session.opened(time.monotonic()))
             while ended is None:
                 ended = await self._step(socket, session, frames)

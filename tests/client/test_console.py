@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
 from realm_sync.client import console
 from realm_sync.client.console import main
+from realm_sync.client.display import ShortKeys, table_lines, value_text
+from realm_sync.core.schema import parse_class
 
 from .conftest import LocalApp, inspection, key, until
 
@@ -24,19 +30,56 @@ def file(server, open_realm):
     return realm.path
 
 
-def test_query_prints_a_table(file, capsys):
+def test_query_prints_a_table_that_fits_the_terminal(file, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
     assert main(["query", file, "Inspection", "priority == 3"]) == 0
-    printed = capsys.readouterr().out
-    assert "Inspection 1" in printed.replace("\n", " ") or "priority" in printed
-    assert "1 object" in printed
-
-
-def test_query_as_json(file, capsys):
-    assert main(["query", file, "Inspection", "TRUEPREDICATE SORT(title DESC)", "--json"]) == 0
-    assert [line.split('"title": ')[1][:14] for line in capsys.readouterr().out.splitlines()] == [
-        '"Inspection 2"',
-        '"Inspection 1"',
+    assert capsys.readouterr().out.splitlines() == [
+        "_id                                   title         priority",
+        f"{key(1)}  Inspection 1         3",
+        "1 object of Inspection; --columns for team",
     ]
+    assert main(["query", file, "Inspection", "--columns", "title,team, priority"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "title         team   priority",
+        "Inspection 1  North         3",
+    ]
+    monkeypatch.setenv("COLUMNS", "55")
+    assert main(["query", "--columns", "_id,title,team", file, "Inspection"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "00000000-0000-0000-0000-000000000…  Inspection 1  North"
+    monkeypatch.delenv("COLUMNS")
+    assert main(["query", file, "Inspection"]) == 0  # no terminal: no limit
+    assert capsys.readouterr().out.splitlines()[0].split() == ["_id", "title", "team", "priority"]
+
+
+def test_columns_that_the_query_names_go_first():
+    cls = parse_class({"name": "Visit", "primaryKey": "_id", "properties": {"_id": "int", "a": "int", "b": "int"}})
+    lines, left_out = table_lines(
+        cls, [{"_id": 1, "a": 22222222, "b": 3}], lambda name, value: str(value), [], ["b"], 8
+    )
+    assert [line.plain for line in lines] == ["_id  b", "  1  3"] and left_out == ["a"]
+
+
+def test_values_as_people_read_them():
+    assert value_text(datetime(2026, 6, 1, tzinfo=UTC)) == "2026-06-01"
+    moment = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)
+    assert value_text(moment) == f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+    assert value_text("Fence\n is \x1b[31mtorn") == "Fence is \N{REPLACEMENT CHARACTER}[31mtorn"
+    assert value_text(None) == "" and value_text(True) == "true" and value_text(Decimal("0.10")) == "0.10"
+
+
+def test_short_keys_tell_objects_apart():
+    keys = ShortKeys({"Inspection": ["3fa85f64-1", "3fa85f64-2", "9c1e77a0-1"], "Team": ["9c1e77a0-1"]}.__getitem__)
+    assert keys.text("Inspection", "uuid", "3fa85f64-1") == "3fa85f64-1"
+    assert keys.text("Team", "uuid", "9c1e77a0-1") == "9c1e77a0"
+    assert keys.text("Airfield", "string", "a long text") == "a long text"
+
+
+def test_query_as_json_with_options_anywhere(file, capsys):
+    assert main(["query", file, "Inspection", "--json", "TRUEPREDICATE SORT(title DESC)"]) == 0
+    rows = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    assert rows == [inspection(2), inspection(1, priority=3)]
+    assert main(["query", "--rows", "1", file, "--json", "--columns", "priority", "Inspection"]) == 0
+    assert capsys.readouterr().out == '{"priority": 3}\n'
 
 
 def test_an_offline_edit_waits_and_is_uploaded_when_the_file_syncs_again(server, file, open_realm, capsys):
@@ -53,40 +96,84 @@ def test_an_offline_edit_waits_and_is_uploaded_when_the_file_syncs_again(server,
     assert any(image["title"] == "Made offline" for image in server.objects.values() if "title" in image)
 
 
+def test_an_edit_names_the_object_by_the_beginning_of_its_key(server, open_realm, capsys):
+    first, second = "3fa85f64-0000-0000-0000-000000000000", "3fa85f64-1000-0000-0000-000000000000"
+    server.put_all("Inspection", [inspection(1), inspection(1, _id=first), inspection(1, _id=second)])
+    realm = open_realm()
+    realm.close()
+    assert main(["edit", realm.path, "Inspection", "3FA85F64-1", "title=Fence", "priority="]) == 0
+    assert "~ 3fa85f64-1 Fence  title=Fence  priority=null" in capsys.readouterr().out
+    assert main(["edit", realm.path, "Inspection", "3fa", "title=Fence"]) == 1
+    assert f"2 objects of Inspection have keys that begin with 3fa: {first}, {second}." in capsys.readouterr().err
+    assert main(["edit", "--delete", realm.path, "Inspection", "3fa85f64-0"]) == 0
+    assert main(["query", realm.path, "Inspection", "--json", "--columns", "_id"]) == 0
+    assert [json.loads(line)["_id"] for line in capsys.readouterr().out.splitlines()[2:]] == [key(1), second]
+
+
+def test_an_edit_links_to_what_is_not_in_the_file(server, file, open_realm, capsys):
+    server.put("Airfield", {"_id": "ENSB", "name": "Longyear"})
+    assert main(["edit", file, "Inspection", key(1), "airfield=ENSB"]) == 0
+    assert "airfield=ENSB" in capsys.readouterr().out
+    realm = open_realm()
+    realm.sync_session.upload_all_local_changes().result(5)
+    assert server.image("Inspection", key(1))["airfield"] == "ENSB"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["query", "nowhere.realm", "Inspection"], "There is no file 'nowhere.realm'."),
         (["query", "FILE", "Helicopter"], "Object type 'Helicopter' not found in schema."),
         (["query", "FILE", "Inspection", "pirority == 3"], "pirority"),
-        (["edit", "FILE", "Inspection", key(1), "tittle=x"], "'tittle=x' is not an assignment to a property"),
+        (["edit", "FILE", "Inspection", key(1), "tittle=x"], "Inspection has no property 'tittle': it has _id, title"),
+        (["edit", "FILE", "Inspection", key(1), "title"], "'title' changes nothing: write property=value."),
+        (["edit", "FILE", "Inspection", key(1)], "Write what shall change"),
+        (["query", "FILE", "Inspection", "--columns", "tittle"], "Inspection has no property 'tittle'"),
         (
             ["edit", "FILE", "Inspection", key(1), "priority=high"],
             "Inspection.priority: 'high' is not a value of type int",
         ),
-        (["edit", "FILE", "Inspection", key(1), "airfield=XXXX"], "there is no Airfield with the key XXXX"),
-        (["edit", "FILE", "Inspection", key(9), "--delete"], "There is no Inspection with the key"),
+        (["edit", "FILE", "Inspection", "new", "_id=3fa"], "Inspection._id: '3fa' is not a value of type uuid."),
+        (["edit", "FILE", "Inspection", key(9), "--delete"], "This file has no Inspection with the key"),
+        (["watch", "http://127.0.0.1:1", "Inspection"], "Nobody has logged in on this device: give --email"),
+        (
+            ["watch", "http://127.0.0.1:1", "Inspection", "--anonymous"],
+            "http://127.0.0.1:1 does not answer: is the server running, and the URL right?",
+        ),
     ],
 )
-def test_mistakes_are_explained(file, capsys, arguments, message):
+def test_mistakes_are_explained(file, capsys, monkeypatch, tmp_path, arguments, message):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # where nobody has logged in
     assert main([file if argument == "FILE" else argument for argument in arguments]) == 1
     assert message in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "The following arguments are required: COMMAND. See `realm-sync --help`."),
+        (["edit", "x.realm"], "The following arguments are required: CLASS, KEY. See `realm-sync edit --help`."),
+        (["query", "x.realm", "Inspection", "--jsn"], "Unrecognized arguments: --jsn. See `realm-sync --help`."),
+    ],
+)
+def test_wrong_commands_are_explained(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 1 and capsys.readouterr().err.strip() == message
+
+
 def test_watch_prints_live_changes_and_uploads_what_edit_wrote_meanwhile(server, user, monkeypatch, tmp_path, capsys):
-    server.put("Inspection", inspection(1))
+    server.put("Inspection", inspection(1, team="South", priority=2))
+    server.refuse = lambda cls, step: "Not yours." if getattr(step, "values", {}).get("team") else None
 
     def app(id, *, base_url):
         app = LocalApp(id, base_url=base_url, base_file_path=tmp_path)
         app.sync_address = server.url
         return app
 
-    stop = threading.Event()
     monkeypatch.setattr(console, "App", app)
     path = str(tmp_path / "watched.realm")
-    arguments = ["watch", "http://127.0.0.1:1", "Inspection", "--file", path]
-    watching = threading.Thread(target=main, args=(arguments, stop))
-    watching.start()
     printed = ""
 
     def shows(text):
@@ -94,15 +181,61 @@ def test_watch_prints_live_changes_and_uploads_what_edit_wrote_meanwhile(server,
         printed += capsys.readouterr().out
         return text in printed
 
-    until(lambda: shows("1 object of Inspection."))
-    server.put("Inspection", inspection(2))
-    until(lambda: shows("+ _id=" + key(2)))
-    command = [sys.executable, "-m", "realm_sync.client.console", "edit", path, "Inspection", key(1)]
-    subprocess.run([*command, "title=Edited meanwhile"], check=True, stdout=subprocess.DEVNULL)
-    until(lambda: server.image("Inspection", key(1))["title"] == "Edited meanwhile", 2)
-    until(lambda: shows(f"~ _id={key(1)}  title=Edited meanwhile"))
-    server.erase("Inspection", key(2))
-    until(lambda: shows("- _id=" + key(2)))
-    stop.set()
-    watching.join(10)
-    assert not watching.is_alive()
+    def edit(*values):
+        command = [sys.executable, "-m", "realm_sync.client.console", "edit", path, "Inspection", key(1), *values]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    @contextlib.contextmanager
+    def watching():
+        stop = threading.Event()
+        arguments = ["watch", "--file", path, "http://127.0.0.1:1", "Inspection"]
+        thread = threading.Thread(target=main, args=(arguments, stop))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(10)
+        assert not thread.is_alive()
+
+    with watching():
+        until(lambda: shows(" online\n") and shows(" 1 object of Inspection; Ctrl-C ends\n"))
+        server.put("Inspection", inspection(2))
+        until(lambda: shows(f" + {key(2)} Inspection 2  team=North\n"))
+        edit("title=Edited meanwhile", "priority=")
+        until(lambda: server.image("Inspection", key(1))["title"] == "Edited meanwhile", 2)
+        until(lambda: shows(f" ~ {key(1)} Edited meanwhile  title=Edited meanwhile  priority=null\n"))
+        until(lambda: shows(" everything is uploaded\n"))
+        server.erase("Inspection", key(2))
+        until(lambda: shows(f" − {key(2)} Inspection 2\n"))
+        server.stop()
+        until(lambda: shows(" offline"))
+        server.start()
+        edit("team=North")
+        until(lambda: shows("! refused and undone: Inspection 00000000 Edited meanwhile: Not yours. (WriteNotAllowed)"))
+        assert printed.count(" online\n") == 2
+    edit("priority=5")
+    server.put("Inspection", inspection(3))
+    printed = ""
+    with watching():
+        until(lambda: shows(" 1 transaction to be uploaded\n"))
+        until(lambda: shows(f" + {key(3)} Inspection 3") and shows(" everything is uploaded\n"))
+    assert "offline" not in printed + capsys.readouterr().out
+
+
+def test_ctrl_c_and_a_reader_that_has_enough_end_quietly(file):
+    command = [sys.executable, "-m", "realm_sync.client.console", "query", file, "Inspection"]
+    script = 'exec 3>&1; "$@" | true'
+    done = subprocess.run(["sh", "-c", script, "sh", *command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def test_watch_goes_on_offline_as_who_was_logged_in(server, user, monkeypatch, tmp_path, capsys):
+    user._record["profile"] = {"email": "nora@example.org"}
+    app = user.app
+    monkeypatch.setattr(console, "App", lambda id, *, base_url: app)
+    arguments = ["watch", "http://127.0.0.1:1", "Inspection", "--once", "--password", "x", "--email"]
+    assert main([*arguments, "nora@example.org"]) == 0
+    assert "0 objects of Inspection." in capsys.readouterr().out
+    assert main([*arguments, "noah@example.org"]) == 1
+    assert "does not answer" in capsys.readouterr().err

@@ -142,6 +142,19 @@ def test_links(realm):
     assert made.airfield is None and made.is_valid()
 
 
+def test_a_link_takes_its_targets_key_also_of_what_is_not_here(realm):
+    with realm.write():
+        made = realm.create(Inspection, {"title": "x", "airfield": "ENSB"})
+        assert made.airfield is None and made.to_dict()["airfield"] == "ENSB"
+        airfield = realm.create(Airfield, {"_id": "ENSB", "name": "Longyear"})
+        assert made.airfield == airfield
+        made.airfield = "EDDF"
+    assert made.airfield is None
+    assert list(realm.objects(Inspection).filtered("airfield == $0", "EDDF")) == [made]
+    with realm.write(), pytest.raises(ValueTypeError, match="to be an instance of Airfield, or its key, got a number"):
+        made.airfield = 5
+
+
 def test_modes_of_create(realm):
     with realm.write():
         realm.create(Airfield, {"_id": "EDDF", "name": "Frankfurt"})
