@@ -50,7 +50,7 @@ class Settings:
     """How often live sessions are checked for revoked tokens and deactivated users."""
     DATABASE_THREADS: int = 8
     """Threads, and so database connections, that one server process uses for sync."""
-    POLL_SECONDS: float = 0.02
+    POLL_SECONDS: float = 0.01
     """How often SQLite is asked whether another process wrote; PostgreSQL notifies instead."""
 
     def __getattribute__(self, name: str) -> Any:
