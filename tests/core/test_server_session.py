@@ -10,7 +10,16 @@ import pytest
 from realm_sync.core import messages as m
 from realm_sync.core.schema import Schema, parse_class
 from realm_sync.core.server_session import (
-    Close, Effect, FindNewest, Integrate, Open, Opened, Send, ServerSession, Subscribe, Wake,
+    Close,
+    Effect,
+    FindNewest,
+    Integrate,
+    Open,
+    Opened,
+    Send,
+    ServerSession,
+    Subscribe,
+    Wake,
 )  # fmt: skip
 
 SCHEMA = Schema([parse_class({"name": "Team", "properties": {"_id": "uuid", "name": "string"}})])
