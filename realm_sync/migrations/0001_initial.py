@@ -8,7 +8,6 @@ import realm_sync.models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -17,130 +16,208 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Epoch',
+            name="Epoch",
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
-                ('epoch', models.CharField(max_length=32)),
-                ('pruned_upto', models.BigIntegerField(default=0)),
-                ('created', models.DateTimeField(auto_now_add=True)),
+                ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ("epoch", models.CharField(max_length=32)),
+                ("pruned_upto", models.BigIntegerField(default=0)),
+                ("created", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Origin',
+            name="Origin",
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
-                ('ident', models.BigIntegerField(default=0)),
-                ('timestamp', models.BigIntegerField(null=True)),
+                ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ("ident", models.BigIntegerField(default=0)),
+                ("timestamp", models.BigIntegerField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Change',
+            name="Change",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('version', models.BigIntegerField()),
-                ('class_name', models.CharField(db_column='class', max_length=200)),
-                ('object_id', models.CharField(max_length=255)),
-                ('kind', models.CharField(choices=[('insert', 'Insert'), ('update', 'Update'), ('delete', 'Delete'), ('advance', 'Advance'), ('access', 'Access')], max_length=8)),
-                ('before', models.TextField(null=True)),
-                ('after', models.TextField(null=True)),
-                ('timestamp', models.BigIntegerField()),
-                ('origin', models.BigIntegerField(default=0)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("version", models.BigIntegerField()),
+                ("class_name", models.CharField(db_column="class", max_length=200)),
+                ("object_id", models.CharField(max_length=255)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("insert", "Insert"),
+                            ("update", "Update"),
+                            ("delete", "Delete"),
+                            ("advance", "Advance"),
+                            ("access", "Access"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("before", models.TextField(null=True)),
+                ("after", models.TextField(null=True)),
+                ("timestamp", models.BigIntegerField()),
+                ("origin", models.BigIntegerField(default=0)),
             ],
             options={
-                'ordering': ('version', 'id'),
-                'indexes': [models.Index(fields=['version', 'id'], name='realm_sync_change_version'), models.Index(fields=['class_name', 'object_id', 'version'], name='realm_sync_change_object')],
+                "ordering": ("version", "id"),
+                "indexes": [
+                    models.Index(fields=["version", "id"], name="realm_sync_change_version"),
+                    models.Index(fields=["class_name", "object_id", "version"], name="realm_sync_change_object"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ClientFile',
+            name="ClientFile",
             fields=[
-                ('ident', models.BigAutoField(primary_key=True, serialize=False)),
-                ('salt', models.BigIntegerField(default=realm_sync.models.new_salt, editable=False)),
-                ('user_agent', models.CharField(blank=True, max_length=300)),
-                ('created', models.DateTimeField(auto_now_add=True)),
-                ('last_seen', models.DateTimeField(auto_now_add=True)),
-                ('client_version', models.BigIntegerField(default=0)),
-                ('server_version', models.BigIntegerField(default=0)),
-                ('views', models.JSONField(default=dict)),
-                ('reset_reason', models.CharField(blank=True, max_length=200)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='client_files', to=settings.AUTH_USER_MODEL)),
+                ("ident", models.BigAutoField(primary_key=True, serialize=False)),
+                ("salt", models.BigIntegerField(default=realm_sync.models.new_salt, editable=False)),
+                ("user_agent", models.CharField(blank=True, max_length=300)),
+                ("created", models.DateTimeField(auto_now_add=True)),
+                ("last_seen", models.DateTimeField(auto_now_add=True)),
+                ("client_version", models.BigIntegerField(default=0)),
+                ("server_version", models.BigIntegerField(default=0)),
+                ("views", models.JSONField(default=dict)),
+                ("reset_reason", models.CharField(blank=True, max_length=200)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="client_files",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SubscriptionSet',
+            name="SubscriptionSet",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('query_version', models.BigIntegerField()),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('bootstrapping', 'Bootstrapping'), ('complete', 'Complete'), ('error', 'Error'), ('superseded', 'Superseded')], default='pending', max_length=13)),
-                ('error', models.TextField(blank=True)),
-                ('created', models.DateTimeField(auto_now_add=True)),
-                ('updated', models.DateTimeField(auto_now=True)),
-                ('client_file', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='subscription_sets', to='realm_sync.clientfile')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("query_version", models.BigIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("bootstrapping", "Bootstrapping"),
+                            ("complete", "Complete"),
+                            ("error", "Error"),
+                            ("superseded", "Superseded"),
+                        ],
+                        default="pending",
+                        max_length=13,
+                    ),
+                ),
+                ("error", models.TextField(blank=True)),
+                ("created", models.DateTimeField(auto_now_add=True)),
+                ("updated", models.DateTimeField(auto_now=True)),
+                (
+                    "client_file",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="subscription_sets",
+                        to="realm_sync.clientfile",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('client_file', '-query_version'),
+                "ordering": ("client_file", "-query_version"),
             },
         ),
         migrations.CreateModel(
-            name='Subscription',
+            name="Subscription",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ident', models.CharField(max_length=24)),
-                ('name', models.CharField(blank=True, max_length=200, null=True)),
-                ('class_name', models.CharField(db_column='class', max_length=200)),
-                ('query', models.TextField()),
-                ('created_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField()),
-                ('subscription_set', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='subscriptions', to='realm_sync.subscriptionset')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("ident", models.CharField(max_length=24)),
+                ("name", models.CharField(blank=True, max_length=200, null=True)),
+                ("class_name", models.CharField(db_column="class", max_length=200)),
+                ("query", models.TextField()),
+                ("created_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "subscription_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="subscriptions",
+                        to="realm_sync.subscriptionset",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='UserSession',
+            name="UserSession",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider_type', models.CharField(max_length=32)),
-                ('token_hash', models.CharField(max_length=64, unique=True)),
-                ('device_id', models.CharField(max_length=24)),
-                ('device', models.JSONField(blank=True, default=dict)),
-                ('created', models.DateTimeField(auto_now_add=True)),
-                ('refreshed', models.DateTimeField(auto_now_add=True)),
-                ('expires', models.DateTimeField()),
-                ('revoked', models.BooleanField(default=False)),
-                ('credential', models.CharField(blank=True, max_length=64)),
-                ('auth_hash', models.CharField(blank=True, max_length=128)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='realm_sessions', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("provider_type", models.CharField(max_length=32)),
+                ("token_hash", models.CharField(max_length=64, unique=True)),
+                ("device_id", models.CharField(max_length=24)),
+                ("device", models.JSONField(blank=True, default=dict)),
+                ("created", models.DateTimeField(auto_now_add=True)),
+                ("refreshed", models.DateTimeField(auto_now_add=True)),
+                ("expires", models.DateTimeField()),
+                ("revoked", models.BooleanField(default=False)),
+                ("credential", models.CharField(blank=True, max_length=64)),
+                ("auth_hash", models.CharField(blank=True, max_length=128)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="realm_sessions",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ApiKey',
+            name="ApiKey",
             fields=[
-                ('id', models.CharField(max_length=24, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=100)),
-                ('key_hash', models.CharField(max_length=64, unique=True)),
-                ('disabled', models.BooleanField(default=False)),
-                ('created', models.DateTimeField(auto_now_add=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='realm_api_keys', to=settings.AUTH_USER_MODEL)),
+                ("id", models.CharField(max_length=24, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=100)),
+                ("key_hash", models.CharField(max_length=64, unique=True)),
+                ("disabled", models.BooleanField(default=False)),
+                ("created", models.DateTimeField(auto_now_add=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="realm_api_keys",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('user', 'name'), name='realm_sync_one_api_key_per_name')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "name"), name="realm_sync_one_api_key_per_name")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Identity',
+            name="Identity",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider_type', models.CharField(max_length=32)),
-                ('subject', models.CharField(max_length=255)),
-                ('created', models.DateTimeField(auto_now_add=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='realm_identities', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("provider_type", models.CharField(max_length=32)),
+                ("subject", models.CharField(max_length=255)),
+                ("created", models.DateTimeField(auto_now_add=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="realm_identities",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'identities',
-                'constraints': [models.UniqueConstraint(fields=('provider_type', 'subject'), name='realm_sync_one_user_per_identity')],
+                "verbose_name_plural": "identities",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("provider_type", "subject"), name="realm_sync_one_user_per_identity"
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='subscriptionset',
-            constraint=models.UniqueConstraint(fields=('client_file', 'query_version'), name='realm_sync_one_set_per_version'),
+            model_name="subscriptionset",
+            constraint=models.UniqueConstraint(
+                fields=("client_file", "query_version"), name="realm_sync_one_set_per_version"
+            ),
         ),
     ]
