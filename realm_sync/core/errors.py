@@ -44,7 +44,11 @@ WIRE_ERRORS: dict[str, WireError] = {
         208, "reset", "The server does not know this file: a client reset gives it a new ident."
     ),
     "BadServerVersion": WireError(209, "reset", "The file is ahead of the server (a restored backup): client reset."),
-    "BadClientVersion": WireError(210, "reset", "The upload leaves a gap, or the file was copied: client reset."),
+    "BadClientVersion": WireError(
+        210,
+        "reset",
+        "The file counts more changesets than the server has (a restored backup, a copied file): client reset.",
+    ),
     "DivergingHistories": WireError(211, "reset", "The database has another epoch: client reset."),
     "ClientFileExpired": WireError(222, "reset", "The history this file needs was pruned: client reset."),
     "ClientReset": WireError(217, "reset", "An operator asked this file to start over: client reset."),
