@@ -727,8 +727,12 @@ class _Rebase:
             touched.update((table.name, key) for key in shadows)
         if put:
             many(table.upsert, table.rows(put, self.revision))
-        by_names: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+        # One patch per object, the later values winning: the groups below do not keep the order of patches.
+        merged: dict[Any, Image] = {}
         for image in patch:
+            merged[image["_id"]] = {**merged.get(image["_id"], {}), **image}
+        by_names: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+        for image in merged.values():
             names = tuple(name for name in image if name != "_id" and name in table.place)
             if names:
                 values = [table.from_wire(name, image[name]) for name in names]

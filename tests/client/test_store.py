@@ -99,6 +99,19 @@ def test_put_patch_and_erase_in_this_order(store):
     assert visible(store) == {2: inspection(2), 3: inspection(3, title="patched")}
 
 
+def test_patches_of_one_object_are_applied_in_their_order_whatever_they_name(store):
+    store.apply(download(put(inspection(1), inspection(2))), False)
+    patches = [
+        {"_id": key(2), "title": "other", "priority": 9},
+        {"_id": key(1), "title": "turn 133"},
+        {"_id": key(1), "title": "turn 141", "priority": 1},
+    ]
+    store.apply(download(Changes(class_name="Inspection", patch=patches), server_version=2), False)
+    table = store.table("Inspection")
+    row = table.image(store.connection.execute(table.select_one, (key(1),)).fetchone())
+    assert (row["title"], row["priority"]) == ("turn 141", 1)
+
+
 def test_a_pending_write_stays_on_top_of_a_download(store):
     store.apply(download(put(inspection(1))), False)
     write(store, ("update", 1, {"title": "mine"}))
