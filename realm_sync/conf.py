@@ -2,6 +2,7 @@
 
 Read at every access, so `override_settings` and changes at run time simply work; nothing is read at import.
 Unknown keys are a system-check error with a suggestion (checks.py). Environment variables are not read here.
+`client_configuration()` is the part of them that clients get, from pages and from `GET …/config`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings as django_settings
+
+API = "/api/client/v2.0"
+"""The root of the client HTTP API, below wherever a project mounts realm_sync.urls."""
 
 
 class Settings:
@@ -53,6 +57,38 @@ class Settings:
     POLL_SECONDS: float = 0.01
     """How often SQLite is asked whether another process wrote; PostgreSQL notifies instead."""
 
+    # What clients do unless their own code says otherwise: in Realm's words, and so in milliseconds.
+
+    NEW_REALM_FILE_BEHAVIOR: dict[str, Any] = {
+        "type": "downloadBeforeOpen",
+        "timeOut": 30_000,
+        "timeOutBehavior": "throwException",
+    }
+    """What `Realm.open` waits for when the client has no file yet. `type`: `downloadBeforeOpen` or `openImmediately`.
+    After `timeOut` milliseconds (None, or no such key: never) `timeOutBehavior` applies: `throwException`, or
+    `openLocalRealm`, which opens what is there and syncs on. The value is taken as it is, not merged with the default."""
+    EXISTING_REALM_FILE_BEHAVIOR: dict[str, Any] = {
+        "type": "downloadBeforeOpen",
+        "timeOut": 30_000,
+        "timeOutBehavior": "throwException",
+    }
+    """The same when the client has a file, such as on its second start: `{"type": "openImmediately"}` starts offline."""
+    CANCEL_WAITS_ON_NON_FATAL_ERROR: bool = False
+    """Whether waiting (for opening, uploads, downloads, subscriptions) fails at the first error that would pass by
+    itself, such as a lost connection. If not, it goes on until it succeeds or times out."""
+    CLIENT_TIMEOUTS: dict[str, int] = {
+        "request": 60_000,
+        "connect": 120_000,
+        "ping": 60_000,
+        "pong": 120_000,
+        "linger": 30_000,
+        "fastReconnect": 60_000,
+    }
+    """Milliseconds; keys that are left out keep these defaults. `request`: an HTTP call; `connect`: opening the
+    websocket; `ping`: between two pings, less than IDLE_SECONDS; `pong`: without an answer to them the connection is
+    taken for lost; `linger`: the websocket stays open after its last session; `fastReconnect`: how soon a client must
+    be back to go on where it was."""
+
     def __getattribute__(self, name: str) -> Any:
         if name.isupper():
             configured = getattr(django_settings, "REALM_SYNC", {})
@@ -67,3 +103,25 @@ class Settings:
 
 
 settings = Settings()
+
+
+def client_configuration(base_url: str) -> dict[str, Any]:
+    """What the operator decides for all clients (DESIGN §11), ready for JSON. `base_url`: where the client API is."""
+    return {
+        "appId": settings.APP_ID,
+        "baseUrl": base_url,
+        "limits": {
+            "maxMessageBytes": settings.MAX_MESSAGE_BYTES,
+            "maxSubscriptions": settings.MAX_SUBSCRIPTIONS,
+            "window": settings.WINDOW,
+        },
+        "newRealmFileBehavior": _without_none(settings.NEW_REALM_FILE_BEHAVIOR),
+        "existingRealmFileBehavior": _without_none(settings.EXISTING_REALM_FILE_BEHAVIOR),
+        "cancelWaitsOnNonFatalError": settings.CANCEL_WAITS_ON_NON_FATAL_ERROR,
+        "timeouts": Settings.CLIENT_TIMEOUTS | settings.CLIENT_TIMEOUTS,
+    }
+
+
+def _without_none(behavior: dict[str, Any]) -> dict[str, Any]:
+    """A time out of None is none at all, which is how Realm says it."""
+    return {key: value for key, value in behavior.items() if value is not None}

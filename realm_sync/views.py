@@ -26,13 +26,12 @@ from django.views.decorators.debug import sensitive_variables
 
 from . import auth
 from .auth import AuthError, Refused
-from .conf import settings
+from .conf import API, client_configuration, settings
 from .core.errors import ValueTypeError
 from .core.values import encode
 from .models import ApiKey
 
 MAX_BODY_BYTES = 64 * 1024
-API = "/api/client/v2.0"
 
 STATUSES = {
     "APIKeyAlreadyExists": 409,
@@ -111,33 +110,31 @@ class RouteNotFound(ClientView):
         return failure("RouteNotFound", f"there is no {request.path}")
 
 
+def base_url(request: HttpRequest, scheme: str = "http") -> str:
+    """Where the client API is, as the client that asks for it sees it."""
+    # The part of the path before the API belongs to the base URL: a prefix in urls.py, or SCRIPT_NAME.
+    return f"{scheme}{'s' if request.is_secure() else ''}://{request.get_host()}{request.path.partition(API)[0]}"
+
+
 class Location(ClientView):
     """Where the app is: for SDKs, which ask this before anything else and then use these hosts."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        # The part of the path before the API belongs to the base URL: a prefix in urls.py, or SCRIPT_NAME.
-        place = request.get_host() + request.path.partition(API)[0]
-        secure = "s" if request.is_secure() else ""
         return success(
             {
                 "deployment_model": "LOCAL",
                 "location": "US-VA",
-                "hostname": f"http{secure}://{place}",
-                "ws_hostname": f"ws{secure}://{place}",
+                "hostname": base_url(request),
+                "ws_hostname": base_url(request, "ws"),
             }
         )
 
 
 class Config(ClientView):
-    """What the operator decides for all clients (DESIGN §11)."""
+    """What the operator decides for all clients: the same that `{% realm_sync_config %}` writes into pages."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        limits = {
-            "maxMessageBytes": settings.MAX_MESSAGE_BYTES,
-            "maxSubscriptions": settings.MAX_SUBSCRIPTIONS,
-            "window": settings.WINDOW,
-        }
-        return success({"appId": settings.APP_ID, "limits": limits})
+        return success(client_configuration(base_url(request)))
 
 
 class Login(ClientView):
