@@ -10,6 +10,9 @@ import { TypeAssertionError } from "./errors.js";
 
 /** @typedef {ArrayBuffer | ArrayBufferView} Bytes */
 
+/** The wire text of a UUID. */
+export const DASHED = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
 let counter = crypto.getRandomValues(new Uint32Array(1))[0];
 const PROCESS = randomHex(5);
 
@@ -87,7 +90,11 @@ export class UUID {
   /** A new one (version 4), or the one of 32 hex digits with or without dashes, 16 bytes or another.
    * @param {string | Bytes | UUID} [value] */
   constructor(value) {
-    const hex = hexOf(value ?? UUID.generate(), 16);
+    if (typeof value === "string" && DASHED.test(value)) {
+      this.#text = value;
+      return;
+    }
+    const hex = hexOf(value === undefined ? UUID.generate() : value, 16);
     if (hex === null) throw new TypeAssertionError("a UUID (16 bytes or 32 hex digits)", value);
     this.#text = hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
   }

@@ -1,0 +1,403 @@
+/**
+ * Schema: what a class declaration means, in Realm's grammar and words, and whether a value fits a property.
+ *
+ * A class has two faces: `properties`, by JavaScript name, in Realm's canonical form, and `wire`, by stored name and key
+ * first, in the form that `bind` and `bound` carry. Knows neither RealmObject nor the store. Collections, mixed,
+ * counters, embedded and asymmetric classes are parsed, and then refused in one place each: `unsupported` below.
+ */
+
+import { AssertionError, ObjectSchemaParseError, PropertySchemaParseError, TypeAssertionError } from "./errors.js";
+import { EXPECTED, SCALARS, decode, encode } from "./values.js";
+
+/** The wire name of every primary key of a synced class. */
+export const PRIMARY_KEY = "_id";
+/** The stored name of the key of a local class without primary key; its values are ObjectIds. */
+export const HIDDEN_KEY = "_key";
+export const KEY_TYPES = ["int", "string", "objectId", "uuid"];
+export const INDEXABLE = ["bool", "int", "date", "string", "objectId", "uuid", "mixed"];
+
+const COLLECTIONS = { "[]": "list", "<>": "set", "{}": "dictionary" };
+const COLLECTION_TYPES = Object.values(COLLECTIONS);
+const TYPES = [...SCALARS, "mixed", "object", "linkingObjects", ...COLLECTION_TYPES];
+
+/**
+ * @typedef {{name: string, type: string, objectType?: string, property?: string, optional: boolean,
+ *   indexed: boolean | "full-text", mapTo: string, default?: unknown, presentation?: "counter"}} Property
+ * @typedef {{type: string, objectType?: string, optional?: boolean, indexed?: boolean, readOnly?: boolean,
+ *   hasDefault?: boolean, maxLength?: number}} WireProperty
+ * @typedef {{name: string, primaryKey?: string, keyName: string, embedded: boolean, asymmetric: boolean,
+ *   properties: Record<string, Property>, wire: Record<string, WireProperty>, aliases: Record<string, string>,
+ *   readOnly: boolean, declared: boolean, synced: boolean, ctor?: Function}} ClassSchema
+ * @typedef {{name: string, properties: Record<string, WireProperty>, primaryKey?: string, readOnly?: boolean}} WireClass
+ */
+
+/** The classes by name; iterates over them in order of declaration. */
+export class Schema {
+  /** @type {Map<string, ClassSchema>} */
+  #classes = new Map();
+
+  /** @param {Iterable<ClassSchema>} classes */
+  constructor(classes = []) {
+    for (const cls of classes) {
+      if (this.#classes.has(cls.name)) throw invalid([`Type '${cls.name}' appears more than once in the schema.`]);
+      this.#classes.set(cls.name, cls);
+    }
+  }
+
+  /** The server's classes, of its `bound` message. @param {WireClass[]} list */
+  static fromWire(list) {
+    return new Schema(list.map(classFromWire));
+  }
+
+  /** What `bind` sends: the classes that the app declares, under their wire names. @returns {WireClass[]} */
+  toWire() {
+    return [...this]
+      .filter((cls) => cls.declared)
+      .map(({ name, wire, keyName }) => ({
+        name,
+        properties: wire,
+        ...(keyName === PRIMARY_KEY ? {} : { primaryKey: keyName }),
+      }));
+  }
+
+  [Symbol.iterator]() {
+    return this.#classes.values();
+  }
+
+  /** @param {string} name */
+  get(name) {
+    return this.#classes.get(name);
+  }
+
+  /** @param {string} name */
+  has(name) {
+    return this.#classes.has(name);
+  }
+
+  names() {
+    return [...this.#classes.keys()];
+  }
+
+  /** The scalar type of a property's wire value: a link's is that of the key it holds.
+   * @param {Property | WireProperty} prop @returns {string} */
+  wireType(prop) {
+    if (prop.type !== "object") return prop.type;
+    const target = this.#classes.get(prop.objectType ?? "");
+    if (!target) throw new AssertionError(`Object type '${prop.objectType}' not found in schema.`);
+    return target.wire[target.keyName].type;
+  }
+
+  /** Throws one error that lists whatever of the declared classes cannot be; returns the schema. */
+  check() {
+    const problems = [...this].filter((cls) => cls.declared).flatMap((cls) => [...problemsOf(cls, this)]);
+    if (problems.length) throw invalid(problems);
+    return this;
+  }
+}
+
+/**
+ * A class from a Realm object schema or from a class model (`static schema`).
+ * @param {any} declaration
+ * @param {{synced?: boolean, base?: Function}} options `base`: what a class model must extend.
+ * @returns {ClassSchema}
+ */
+export function parseClass(declaration, { synced = false, base } = {}) {
+  const isClass = typeof declaration === "function";
+  const given = isClass ? declaration.schema : declaration;
+  const name = given?.name;
+  /** @type {(holds: unknown, problem: string) => void} */
+  const must = (holds, problem) => {
+    if (!holds) throw new ObjectSchemaParseError(problem, typeof name === "string" ? name : isClass ? declaration.name : "");
+  };
+  /** @type {(key: string, type: string, needed?: boolean) => void} */
+  const mustBe = (key, type, needed = false) => {
+    const value = given[key];
+    const fits = value === undefined ? !needed : type === "object" ? isObject(value) : typeof value === type;
+    must(fits, new TypeAssertionError(`${type === "object" ? "an" : "a"} ${type}`, value, key).message);
+  };
+  if (isClass) must(!base || declaration.prototype instanceof base, `Class '${declaration.name}' must extend Realm.Object`);
+  must(isObject(given), new TypeAssertionError("an object", given, isClass ? "schema static" : "object schema").message);
+  mustBe("name", "string", true);
+  must(name, "'name' must be specified.");
+  const unknown = unexpected(given, ["name", "primaryKey", "embedded", "asymmetric", "properties", "ctor"]);
+  must(!unknown, `Unexpected field(s) found on the schema for object '${name}': ${unknown}.`);
+  must(!Array.isArray(given.properties), "Array of properties are no longer supported. Use an object instead.");
+  mustBe("properties", "object", true);
+  mustBe("primaryKey", "string");
+  mustBe("embedded", "boolean");
+  mustBe("asymmetric", "boolean");
+  const { primaryKey } = given;
+  must(
+    primaryKey === undefined || Object.hasOwn(given.properties, primaryKey),
+    `'${primaryKey}' is set as the primary key field but was not found in 'properties'.`,
+  );
+  for (const kind of ["embedded", "asymmetric"]) {
+    must(!given[kind], `${kind} classes are not supported yet. Use a class with a primary key, and links to it.`);
+  }
+
+  /** @type {Record<string, Property>} */
+  const properties = {};
+  for (const [key, value] of Object.entries(given.properties)) {
+    properties[key] = parseProperty(name, key, value, key === primaryKey);
+  }
+  const keyName = primaryKey !== undefined ? properties[primaryKey].mapTo : synced ? PRIMARY_KEY : HIDDEN_KEY;
+  /** @type {ClassSchema["wire"]} */
+  const wire = primaryKey !== undefined || synced ? {} : { [HIDDEN_KEY]: { type: "objectId" } };
+  const keyFirst = Object.values(properties).sort((a, b) => Number(b.mapTo === keyName) - Number(a.mapTo === keyName));
+  for (const prop of keyFirst) {
+    if (prop.type !== "linkingObjects") wire[prop.mapTo] = wireProperty(prop, prop.name === primaryKey);
+  }
+  return {
+    name,
+    primaryKey,
+    keyName,
+    embedded: false,
+    asymmetric: false,
+    properties,
+    wire,
+    aliases: Object.fromEntries(keyFirst.filter((p) => p.mapTo !== p.name).map((p) => [p.name, p.mapTo])),
+    readOnly: false,
+    declared: true,
+    synced,
+    ...(isClass ? { ctor: declaration } : {}),
+  };
+}
+
+/**
+ * A canonical property from a shorthand or an object form.
+ * @param {string} className @param {string} name @param {any} declaration @param {boolean} isKey
+ * @returns {Property}
+ */
+export function parseProperty(className, name, declaration, isKey = false) {
+  /** @type {Must} */
+  const must = (holds, problem) => {
+    if (!holds) throw new PropertySchemaParseError(problem, className, name);
+  };
+  const short = typeof declaration === "string";
+  must(short || isObject(declaration), new TypeAssertionError("a string or an object", declaration, name).message);
+  const parsed = short ? parseShorthand(declaration, must) : parseObjectForm(declaration, must);
+  if (isKey) {
+    must(parsed.indexed !== false || short, "Primary keys must always be indexed.");
+    must(parsed.indexed !== "full-text", "Primary keys cannot be full-text indexed.");
+    must(!parsed.presentation, "Counters cannot be primary keys.");
+  }
+  const refusal = unsupported(parsed);
+  must(!refusal, `${refusal} not supported yet. Use ${SCALARS.join(", ")} or a link to a class.`);
+  const given = short ? {} : declaration;
+  return {
+    name,
+    ...parsed,
+    optional: parsed.optional ?? false,
+    indexed: isKey || (parsed.indexed ?? false),
+    mapTo: given.mapTo || name,
+    ...(given.default === undefined ? {} : { default: given.default }),
+  };
+}
+
+/** What `realm.schema` and `objectSchema()` show of a class. @param {ClassSchema} cls */
+export function canonical({ name, primaryKey, embedded, asymmetric, properties, ctor }) {
+  const copies = Object.entries(properties).map(([key, prop]) => [key, { ...prop }]);
+  return { name, primaryKey, embedded, asymmetric, properties: Object.fromEntries(copies), ...(ctor ? { ctor } : {}) };
+}
+
+/** How sentences name a property's type: `int?`, `Team`. @param {Property | WireProperty} prop */
+export function typeText(prop) {
+  return prop.type === "object" ? prop.objectType ?? "" : prop.type + (prop.optional ? "?" : "");
+}
+
+/** The wire value for a property; an error names `target`. A link takes the key of its target.
+ * @param {Schema} schema @param {string} target @param {Property | WireProperty} prop @param {unknown} value */
+export function encodeProperty(schema, target, prop, value) {
+  const type = schema.wireType(prop);
+  mayBeNull(type, prop, value, target);
+  return encode(type, value, target);
+}
+
+/** The JavaScript value of a property's wire value; an error names `target`.
+ * @param {Schema} schema @param {string} target @param {Property | WireProperty} prop @param {unknown} wire */
+export function decodeProperty(schema, target, prop, wire) {
+  const type = schema.wireType(prop);
+  mayBeNull(type, prop, wire, target);
+  return decode(type, wire, target);
+}
+
+/** @typedef {(holds: unknown, problem: string) => void} Must */
+/** @typedef {Pick<Property, "type" | "objectType" | "property" | "presentation"> & {optional?: boolean, indexed?: boolean | "full-text"}} Parsed */
+
+/** @param {string} type @param {Property | WireProperty} prop @param {unknown} value @param {string} target */
+function mayBeNull(type, prop, value, target) {
+  if ((value === null || value === undefined) && !prop.optional) {
+    throw new TypeAssertionError(EXPECTED[type], value, target);
+  }
+}
+
+/** @param {string} text @param {Must} must @returns {Parsed} */
+function parseShorthand(text, must) {
+  let element = text;
+  const collection = collectionOf(element);
+  if (collection) element = element.slice(0, -2);
+  const optional = element.endsWith("?");
+  if (optional) element = element.slice(0, -1);
+  must(element, `The ${collection ? "element " : ""}type must be specified.`);
+  if (collectionOf(element)) {
+    must(collection, `Collections cannot be optional. To allow null elements, put '?' after the element type.`);
+    must(false, "Nested collections are not supported. Use 'mixed' as the element type.");
+  }
+  must(!/[?[\]<>{}]/.test(element), `'${text}' is not a type. Write for example 'int', 'string?' or a class name.`);
+  const named = /** @type {string[]} */ (COLLECTION_TYPES).includes(element);
+  must(!named, `Cannot use the collection name '${element}'. Write the element type with a suffix, such as 'int[]'.`);
+  must(
+    element !== "object" && element !== "linkingObjects",
+    `To define a relationship, use the class name or the object form { type: '${element}', objectType: … }.`,
+  );
+  must(element !== "counter" || !collection, "Counters cannot be used in collections.");
+  if (element === "counter") return { type: "int", optional, presentation: "counter" };
+  const isLink = !TYPES.includes(element);
+  const sequence = collection === "list" || collection === "set";
+  must(!isLink || !optional || !sequence, `Elements of type '${element}' in a ${collection} are never null: leave out '?'.`);
+  const nullable = optional || element === "mixed" || (isLink && !sequence);
+  if (collection) return { type: collection, objectType: element, optional: nullable };
+  return isLink ? { type: "object", objectType: element, optional: true } : { type: element, optional: nullable };
+}
+
+/** @param {any} given @param {Must} must @returns {Parsed} */
+function parseObjectForm(given, must) {
+  const { type, objectType, property, optional, indexed, presentation } = given;
+  const known = ["name", "type", "objectType", "property", "optional", "indexed", "presentation", "mapTo", "default"];
+  const unknown = unexpected(given, known);
+  must(!unknown, `Unexpected field(s) found: ${unknown}.`);
+  for (const key of ["type", "objectType", "property", "mapTo"]) {
+    const fits = given[key] === undefined || typeof given[key] === "string";
+    must(fits, new TypeAssertionError("a string", given[key], key).message);
+  }
+  must(type, "'type' must be specified.");
+  must(optional === undefined || typeof optional === "boolean", new TypeAssertionError("a boolean", optional, "optional").message);
+  must([undefined, true, false, "full-text"].includes(indexed), "'indexed' must be true, false or 'full-text'.");
+  const symbol = /\?|\[\]|<>|\{\}/.exec(type + (objectType ?? ""))?.[0];
+  must(!symbol, `Cannot use shorthand '${symbol}' in 'type' or 'objectType' when defining property objects.`);
+  must(
+    TYPES.includes(type),
+    `'${type}' is not a type. If you meant to define a relationship, use { type: 'object', objectType: '${type}' }.`,
+  );
+  const isCollection = /** @type {string[]} */ (COLLECTION_TYPES).includes(type);
+  const computed = type === "linkingObjects";
+  if (isCollection || computed || type === "object") {
+    must(objectType, `'objectType' must be specified when 'type' is '${type}'.`);
+    const inner = isCollection ? ["object", "linkingObjects", ...COLLECTION_TYPES] : TYPES;
+    must(!inner.includes(objectType), `'${objectType}' cannot be the 'objectType' when 'type' is '${type}'.`);
+  } else {
+    must(objectType === undefined, `'objectType' cannot be defined when 'type' is '${type}'.`);
+  }
+  must(!computed || property, "'property' must be specified when 'type' is 'linkingObjects'.");
+  must(computed || property === undefined, `'property' cannot be defined when 'type' is '${type}'.`);
+  must(presentation === undefined || presentation === "counter", "'presentation' can only be 'counter'.");
+  must(!presentation || type === "int", `'presentation' cannot be 'counter' when 'type' is '${type}'.`);
+
+  const ofObjects = type === "object" || (isCollection && !TYPES.includes(objectType));
+  const mixed = type === "mixed" || objectType === "mixed";
+  const always = mixed || (ofObjects && (type === "object" || type === "dictionary"));
+  const never = computed || (ofObjects && !always);
+  const subject = mixed ? "'mixed' values" : "Links to objects";
+  must(!always || optional !== false, `${subject} are always optional and cannot be made non-optional.`);
+  must(!never || optional !== true, `'${type}' of objects is never optional and cannot be made optional.`);
+  /** @type {Parsed} */
+  const parsed = { type, optional: always || (optional ?? false), indexed };
+  if (objectType) parsed.objectType = objectType;
+  if (property) parsed.property = property;
+  if (presentation) parsed.presentation = presentation;
+  return parsed;
+}
+
+/** The subject of the sentence that refuses what this release cannot do; empty if it can. @param {Parsed} prop */
+function unsupported({ type, objectType, presentation }) {
+  if (presentation) return "counters are";
+  if (type === "mixed") return "the type 'mixed' is";
+  return /** @type {string[]} */ (COLLECTION_TYPES).includes(type) ? `a ${type} (of '${objectType}') is` : "";
+}
+
+/** What core validation finds in one class. @param {ClassSchema} cls @param {Schema} schema @returns {Iterable<string>} */
+function* problemsOf(cls, schema) {
+  const { name, properties, primaryKey, keyName } = cls;
+  const stored = new Map();
+  for (const prop of Object.values(properties)) {
+    const where = `roperty '${name}.${prop.name}'`;
+    const typed = `P${where} of type '${typeText(prop)}'`;
+    const target = schema.get(prop.objectType ?? "");
+    if (prop.indexed === "full-text" ? prop.type !== "string" : prop.indexed && !INDEXABLE.includes(prop.type)) {
+      if (prop.name !== primaryKey) yield `${typed} cannot be indexed.`;
+    }
+    if (prop.name === primaryKey && (!KEY_TYPES.includes(prop.type) || prop.optional)) {
+      yield `${typed} cannot be made the primary key.`;
+    }
+    if (prop.objectType && !target) yield `${typed} has unknown object type '${prop.objectType}'`;
+    if (prop.type === "linkingObjects" && target) {
+      const origin = target.properties[prop.property ?? ""];
+      const link = `Property '${prop.objectType}.${prop.property}' declared as origin of linking objects p${where}`;
+      if (!origin) yield `${link} does not exist`;
+      else if (origin.type !== "object") yield `${link} is not a link`;
+      else if (origin.objectType !== name) yield `${link} links to type '${origin.objectType}'`;
+    }
+    if (prop.mapTo !== prop.name && Object.hasOwn(properties, prop.mapTo)) {
+      yield `P${where} has an alias '${prop.mapTo}' that conflicts with a property of the same name.`;
+    } else if (stored.has(prop.mapTo)) {
+      yield `Alias '${prop.mapTo}' appears more than once in the schema for type '${name}'.`;
+    }
+    stored.set(prop.mapTo, prop);
+  }
+  if (cls.synced && (primaryKey === undefined || keyName !== PRIMARY_KEY)) {
+    yield `There must be a primary key property named '_id' on a synchronized Realm but none was found for type '${name}'`;
+  }
+}
+
+/** @param {string[]} problems */
+function invalid(problems) {
+  const lines = problems.map((problem) => `\n- ${problem}`).join("");
+  return new AssertionError(`Schema validation failed due to the following errors:${lines}`);
+}
+
+/** @param {Property} prop @param {boolean} isKey @returns {WireProperty} */
+function wireProperty(prop, isKey) {
+  /** @type {WireProperty} */
+  const wire = { type: prop.type };
+  if (prop.objectType) wire.objectType = prop.objectType;
+  if (prop.optional) wire.optional = true;
+  if (prop.indexed === true && !isKey) wire.indexed = true;
+  if ("default" in prop) wire.hasDefault = true;
+  return wire;
+}
+
+/** @param {WireClass} given @returns {ClassSchema} */
+function classFromWire({ name, properties, readOnly = false }) {
+  const entries = Object.entries(properties).map(([key, { type, objectType, optional = false, indexed = false }]) => {
+    const isKey = key === PRIMARY_KEY;
+    return [key, { name: key, type, ...(objectType ? { objectType } : {}), optional, indexed: isKey || indexed, mapTo: key }];
+  });
+  return {
+    name,
+    primaryKey: PRIMARY_KEY,
+    keyName: PRIMARY_KEY,
+    embedded: false,
+    asymmetric: false,
+    properties: Object.fromEntries(entries),
+    wire: properties,
+    aliases: {},
+    readOnly,
+    declared: false,
+    synced: true,
+  };
+}
+
+/** @param {string} text @returns {string | undefined} The collection that the suffix stands for. */
+function collectionOf(text) {
+  return /** @type {Record<string, string>} */ (COLLECTIONS)[text.slice(-2)];
+}
+
+/** The quoted keys that are not `known`. @param {object} given @param {string[]} known */
+function unexpected(given, known) {
+  return Object.keys(given).filter((key) => !known.includes(key)).map((key) => `'${key}'`).join(", ");
+}
+
+/** @param {unknown} value */
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
