@@ -1,0 +1,587 @@
+/**
+ * App, credentials and users: log-in, tokens, and what of them the browser keeps.
+ *
+ * Decides the HTTP calls (routes of App Services) and the names of realm files. A user who logged in once is known
+ * offline and after a reload, in every tab. Knows nothing of realms: the transport asks a user for a fresh access token.
+ */
+
+import { AppError, TypeAssertionError } from "../core/errors.js";
+
+/** Equal to `realm_sync.__version__`. */
+export const VERSION = "0.1.0";
+const API = "/api/client/v2.0";
+/** Milliseconds before its expiry at which a token counts as expired. */
+const SLACK = 5000;
+
+export const UserState = { LoggedIn: "LoggedIn", LoggedOut: "LoggedOut", Removed: "Removed" };
+export const ProviderType = {
+  AnonUser: "anon-user",
+  ApiKey: "api-key",
+  LocalUserPass: "local-userpass",
+  CustomFunction: "custom-function",
+  CustomToken: "custom-token",
+  DjangoSession: "django-session",
+};
+
+/** How to log in; see the factories. */
+export class Credentials {
+  /** @param {string} provider @param {object} payload @param {boolean} [reuse] */
+  constructor(provider, payload, reuse = false) {
+    Object.assign(this, { provider, payload, reuse });
+  }
+
+  /** A user without a name. `reuse`: this browser's anonymous user if it has one, without asking the server. */
+  static anonymous(reuse = true) {
+    return new Credentials(ProviderType.AnonUser, {}, reuse);
+  }
+
+  /** `emailPassword(email, password)` or `emailPassword({ email, password })`. */
+  static emailPassword(email, password) {
+    if (email instanceof Object) ({ email, password } = email);
+    const payload = { username: expect("email", "a string", email), password: expect("password", "a string", password) };
+    return new Credentials(ProviderType.LocalUserPass, payload);
+  }
+
+  /** @param {string} key */
+  static apiKey(key) {
+    return new Credentials(ProviderType.ApiKey, { key: expect("key", "a string", key) });
+  }
+
+  /** @param {string} token */
+  static jwt(token) {
+    return new Credentials(ProviderType.CustomToken, { token: expect("token", "a string", token) });
+  }
+
+  /** @param {object} payload */
+  static function(payload) {
+    return new Credentials(ProviderType.CustomFunction, expect("payload", "an object", payload));
+  }
+
+  /** Whoever is logged in to the Django site that this page is of, by its session cookie. */
+  static djangoSession() {
+    return new Credentials(ProviderType.DjangoSession, {});
+  }
+}
+
+/** Has callbacks without arguments. */
+class Listenable {
+  #callbacks = new Set();
+
+  addListener(callback) {
+    if (this.#callbacks.has(callback)) throw new Error("Remove callback before adding it again");
+    this.#callbacks.add(expect("callback", "a function", callback));
+  }
+
+  removeListener(callback) {
+    this.#callbacks.delete(callback);
+  }
+
+  removeAllListeners() {
+    this.#callbacks.clear();
+  }
+
+  /** One that throws does not keep the others from being told. */
+  static tell(listenable) {
+    for (const callback of [...listenable.#callbacks]) {
+      try {
+        callback();
+      } catch (error) {
+        reportError(error);
+      }
+    }
+  }
+}
+
+/** Somebody who logged in. Listeners: the state, the tokens or the profile changed, in this tab or another. */
+export class User extends Listenable {
+  #accounts;
+  #refreshing = null;
+
+  /** Only `Accounts` makes users, one for each id. */
+  constructor(accounts, id) {
+    super();
+    this.#accounts = accounts;
+    this.id = id;
+  }
+
+  get #record() {
+    return this.#accounts.records.get(this.id);
+  }
+
+  get app() {
+    return this.#accounts.app;
+  }
+
+  get state() {
+    return this.#record.state;
+  }
+
+  get isLoggedIn() {
+    return this.state === UserState.LoggedIn;
+  }
+
+  get identities() {
+    return this.#record.identities.map(({ id, provider_type }) => ({ id, providerType: provider_type }));
+  }
+
+  get providerType() {
+    return this.#record.provider;
+  }
+
+  get deviceId() {
+    return this.#record.deviceId;
+  }
+
+  /** As of the last refresh; null once logged out. */
+  get accessToken() {
+    return this.#record.accessToken;
+  }
+
+  get refreshToken() {
+    return this.#record.refreshToken;
+  }
+
+  /** `name`, `email`, `firstName` …: what the server told at log-in. */
+  get profile() {
+    const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+    return Object.fromEntries(Object.entries(this.#record.profile).map(([name, value]) => [camel(name), value]));
+  }
+
+  /** The `user_data` claim of the access token. */
+  get customData() {
+    return claims(this.accessToken)?.user_data ?? {};
+  }
+
+  async refreshCustomData() {
+    await this.refreshAccessToken();
+    return this.customData;
+  }
+
+  /** Forgets the tokens at once, then tells the server: if that rejects, the user is logged out all the same. */
+  logOut() {
+    const anonymous = this.providerType === ProviderType.AnonUser;
+    return this.#accounts.forget(this.id, anonymous ? UserState.Removed : UserState.LoggedOut);
+  }
+
+  /** The user's API keys, `{_id, name, disabled}`; only `create` shows the `key` itself. */
+  get apiKeys() {
+    const call = async (method, path = "", body) => this.#authorized(method, `/auth/api_keys${path}`, body);
+    const at = (id) => `/${encodeURIComponent(id)}`;
+    return {
+      create: (name) => call("POST", "", { name }),
+      fetch: (id) => call("GET", at(id)),
+      fetchAll: () => call("GET"),
+      delete: (id) => call("DELETE", at(id)),
+      enable: (id) => call("PUT", `${at(id)}/enable`),
+      disable: (id) => call("PUT", `${at(id)}/disable`),
+    };
+  }
+
+  /** The access token, refreshed first if it has expired. @returns {Promise<string>} */
+  async freshAccessToken() {
+    this.#accounts.change(); // another tab may have refreshed it
+    const expires = claims(this.accessToken)?.exp ?? Infinity;
+    return this.accessToken && expires * 1000 - SLACK > Date.now() ? this.accessToken : this.refreshAccessToken();
+  }
+
+  /** A new access token. Refused with 401 or 403, the user is logged out. @returns {Promise<string>} */
+  refreshAccessToken() {
+    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
+    return this.#refreshing;
+  }
+
+  async #refresh() {
+    const token = this.refreshToken;
+    try {
+      const accessToken = accessTokenOf(await this.#authorized("POST", "/auth/session"));
+      // Meanwhile the user may have logged out, and in again.
+      this.#accounts.change(() => this.refreshToken === token && this.#accounts.set(this.id, { accessToken }));
+    } catch (error) {
+      if (error.status !== 401 && error.status !== 403) throw error;
+      throw new AppError(`Unable to refresh the user access token: ${error.message}`, "AuthError", error.status);
+    }
+    if (!this.isLoggedIn) throw loggedOut();
+    return this.accessToken;
+  }
+
+  /** A request by refresh token. If that is refused, and still the user's, it is no longer good. */
+  async #authorized(method, route, body) {
+    const token = this.refreshToken;
+    if (!token) throw loggedOut();
+    try {
+      return await this.#accounts.request(method, route, { token, body });
+    } catch (error) {
+      const ended = error.status === 401 || (error.status === 403 && route.endsWith("session"));
+      if (ended) {
+        this.#accounts.change(() => this.refreshToken === token && this.#accounts.wipe(this.id, UserState.LoggedOut));
+      }
+      throw error;
+    }
+  }
+
+  get functions() {
+    return new Proxy({}, { get: (_, name) => (typeof name === "string" ? () => this.callFunction(name) : undefined) });
+  }
+
+  async callFunction(name) {
+    throw notOffered(`functions (${name})`);
+  }
+
+  async linkCredentials() {
+    throw notOffered("linkCredentials");
+  }
+
+  push() {
+    throw notOffered("push");
+  }
+
+  mongoClient() {
+    throw notOffered("mongoClient");
+  }
+}
+
+/**
+ * What an app knows of its users, and its HTTP calls. One record per user, replaced as a whole when it changes. They live
+ * in localStorage, because `currentUser` is synchronous; every change begins with what is there, for other tabs write too.
+ */
+class Accounts {
+  records = new Map();
+  users = new Map();
+  current = null;
+  settings = null;
+  #fetch;
+  #storage = null;
+  #key;
+  #raw;
+
+  constructor(app, fetch, persistent) {
+    this.app = app;
+    this.#fetch = fetch;
+    this.#key = `${app.directory}/server-utility/metadata`;
+    try {
+      this.#storage = persistent ? window.localStorage : null;
+      this.change();
+    } catch (error) {
+      this.#forgetful(error);
+    }
+    if (!this.#storage) return;
+    addEventListener("storage", ({ key }) => (key === null || key === this.#key) && this.change());
+  }
+
+  /** Those not removed. */
+  get known() {
+    return [...this.users.values()].filter((user) => user.state !== UserState.Removed);
+  }
+
+  /** Reads what is stored, stores what `edit` makes of it, and tells the listeners what differs. */
+  change(edit) {
+    const [before, summary] = [new Map(this.records), this.#summary];
+    this.#read();
+    if (edit) {
+      edit();
+      this.#write();
+    }
+    for (const [id, record] of before) if (this.records.get(id) !== record) Listenable.tell(this.users.get(id));
+    if (this.#summary !== summary) Listenable.tell(this.app);
+  }
+
+  /** Within `change`. */
+  set(id, values) {
+    this.records.set(id, { ...this.records.get(id), ...values });
+    if (!this.users.has(id)) this.users.set(id, new User(this, id));
+  }
+
+  /** Within `change`. */
+  wipe(id, state) {
+    this.set(id, { state, accessToken: null, refreshToken: null });
+  }
+
+  async forget(id, state) {
+    const token = this.records.get(id).refreshToken;
+    if (token || state === UserState.Removed) this.change(() => this.wipe(id, state));
+    if (token) await this.request("DELETE", "/auth/session", { token });
+  }
+
+  /** What an app's listeners hear of: a log-in makes a new refresh token. */
+  get #summary() {
+    return [this.current, ...[...this.records].flatMap(([id, each]) => [id, each.state, each.refreshToken])].join();
+  }
+
+  #read() {
+    const raw = this.#storage?.getItem(this.#key);
+    if (!this.#storage || raw === this.#raw) return;
+    this.#raw = raw;
+    let stored = {};
+    try {
+      stored = JSON.parse(raw) ?? {};
+    } catch (error) {
+      console.warn(`realm_sync: the users in localStorage '${this.#key}' cannot be read: ${error.message}`);
+    }
+    ({ current: this.current = null, settings: this.settings = null } = stored);
+    const records = new Map(stored.records);
+    for (const [id, record] of records) {
+      if (JSON.stringify(record) !== JSON.stringify(this.records.get(id))) this.set(id, record);
+      if (record.state === UserState.LoggedIn && !(claims(record.accessToken) && record.refreshToken)) {
+        this.wipe(id, UserState.LoggedOut);
+      }
+    }
+    for (const { id } of this.known) if (!records.has(id)) this.wipe(id, UserState.Removed);
+  }
+
+  #write() {
+    const { current, settings } = this;
+    const records = this.known.map(({ id }) => [id, this.records.get(id)]);
+    const raw = JSON.stringify({ current, settings, records });
+    try {
+      this.#storage?.setItem(this.#key, raw);
+      this.#raw = raw;
+    } catch (error) {
+      this.#forgetful(error);
+    }
+  }
+
+  #forgetful(error) {
+    this.#storage = null;
+    console.warn(`realm_sync: localStorage does not work, so users are known until the page ends: ${error.message}`);
+  }
+
+  /** `route` is below the API's root. → the JSON of the answer, `{}` if it has none. Rejects with AppError. */
+  async request(method, route, { body, token, cookies } = {}) {
+    const url = this.app.baseUrl + API + route;
+    const headers = { Accept: "application/json" };
+    if (body) headers["Content-Type"] = "application/json";
+    if (token) headers.Authorization = `Bearer ${token}`;
+    let response, text, answer;
+    try {
+      const signal = AbortSignal.timeout(this.app.timeout);
+      const credentials = cookies ? "same-origin" : "omit";
+      response = await this.#fetch(url, { method, headers, body: body && JSON.stringify(body), signal, credentials });
+      text = await response.text();
+      if (response.ok) return text ? JSON.parse(text) : {};
+    } catch (error) {
+      throw new AppError(`request to ${url} failed, reason: ${error.message}`, "CustomError");
+    }
+    const { status } = response;
+    try {
+      answer = JSON.parse(text);
+    } catch {
+      // not of our server
+    }
+    if (typeof answer?.error === "string") throw new AppError(answer.error, answer.error_code || undefined, status);
+    throw new AppError(`http error code considered fatal. Client Error: ${status}`, "HTTPError", status);
+  }
+}
+
+const apps = new Map();
+
+/** One app on one server. Listeners: somebody logged in or out, or the current user changed, in this tab or another. */
+export class App extends Listenable {
+  #accounts;
+  #page;
+
+  /**
+   * A second App of equal id, baseUrl and baseFilePath is the first one. What is left out is as in the page's
+   * `{% realm_sync_config %}`; without that, `baseUrl` is the page's origin.
+   *
+   * @param {string | {id?: string, baseUrl?: string, timeout?: number, baseFilePath?: string, fetch?: typeof fetch,
+   *   multiplexSessions?: boolean, metadata?: {mode: string}}} [config] `timeout`: milliseconds for an HTTP request;
+   *   `baseFilePath`: before the names of databases; `metadata: {mode: "inMemory"}`: users are forgotten with the page.
+   */
+  constructor(config = {}) {
+    super();
+    const page = pageConfiguration();
+    if (typeof config === "string") config = { id: config };
+    const { fetch, metadata, multiplexSessions = true } = expect("config", "an object", config);
+    this.id = expect("id", "a string", config.id ?? page?.appId);
+    this.baseUrl = absolute(config.baseUrl ?? page?.baseUrl ?? "");
+    this.baseFilePath = config.baseFilePath ?? "";
+    this.multiplexSessions = multiplexSessions;
+    this.#page = page?.appId === this.id && absolute(page.baseUrl) === this.baseUrl ? page : null;
+    this.timeout = expect("timeout", "a number", config.timeout ?? 0) || this.#page?.timeouts.request || 60_000;
+    const key = JSON.stringify([this.id, this.baseUrl, this.baseFilePath]);
+    if (apps.has(key)) return apps.get(key);
+    apps.set(key, this);
+    const persistent = !/inMemory|noMetadata/.test(metadata?.mode);
+    this.#accounts = new Accounts(this, fetch ?? ((...args) => globalThis.fetch(...args)), persistent);
+  }
+
+  /** @param {string} id */
+  static get(id) {
+    return new App(id);
+  }
+
+  /** What the operator decided for clients, or null: told by the page, else by the server at the last log-in. */
+  get settings() {
+    return this.#page ?? this.#accounts.settings;
+  }
+
+  /** Who logged in last and is still logged in, else anybody who is, or null. @returns {User | null} */
+  get currentUser() {
+    const loggedIn = this.#accounts.known.filter((user) => user.isLoggedIn);
+    return loggedIn.find(({ id }) => id === this.#accounts.current) ?? loggedIn[0] ?? null;
+  }
+
+  /** Who is logged in or out here. @returns {Record<string, User>} */
+  get allUsers() {
+    return Object.fromEntries(this.#accounts.known.map((user) => [user.id, user]));
+  }
+
+  /** The user, who becomes current. Rejects with AppError. @param {Credentials} credentials @returns {Promise<User>} */
+  async logIn(credentials) {
+    if (!(credentials instanceof Credentials)) expect("credentials", "an instance of Credentials", credentials);
+    const { provider, payload, reuse } = credentials;
+    const accounts = this.#accounts;
+    accounts.change();
+    const same = reuse && accounts.known.find((user) => user.isLoggedIn && user.providerType === provider);
+    if (same) {
+      accounts.change(() => (accounts.current = same.id));
+      return same;
+    }
+    const device = {
+      appId: this.id,
+      platform: "browser",
+      platformVersion: navigator.userAgent,
+      sdk: "realm_sync",
+      sdkVersion: VERSION,
+      coreVersion: VERSION,
+      bundleId: location.host,
+      deviceId: accounts.known[0]?.deviceId,
+    };
+    const answer = await accounts.request("POST", `${this.#route}/auth/providers/${provider}/login`, {
+      body: { ...payload, options: { device } },
+      cookies: provider === ProviderType.DjangoSession,
+    });
+    const { user_id: id, refresh_token: refreshToken, device_id: deviceId } = answer;
+    const accessToken = accessTokenOf(answer);
+    const [profile, settings] = await Promise.all([
+      accounts.request("GET", "/auth/profile", { token: accessToken }),
+      this.#page ?? accounts.request("GET", `${this.#route}/config`).catch(() => null),
+    ]);
+    const { identities = [], data = {} } = profile;
+    accounts.change(() => {
+      const state = UserState.LoggedIn;
+      accounts.set(id, { provider, state, accessToken, refreshToken, deviceId, identities, profile: data });
+      Object.assign(accounts, { current: id, settings });
+    });
+    return accounts.users.get(id);
+  }
+
+  /** @param {User} user */
+  switchUser(user) {
+    this.#accounts.change();
+    if (!this.allUsers[user.id]) throw new AppError("User does not exist", "ClientUserNotFound");
+    if (!user.isLoggedIn) throw loggedOut();
+    this.#accounts.change(() => (this.#accounts.current = user.id));
+  }
+
+  /** Logs out and forgets the user. Realm files stay. @param {User} user */
+  async removeUser({ id }) {
+    const found = this.#accounts.users.get(id);
+    const problem = found ? "User has already been removed" : "No user has been found";
+    if (!this.allUsers[id]) throw new AppError(problem, "ClientUserNotFound");
+    await this.#accounts.forget(id, UserState.Removed);
+  }
+
+  async deleteUser(user) {
+    if (!user.isLoggedIn) throw new AppError("User must be logged in to be deleted.", "ClientUserNotLoggedIn");
+    throw notOffered("deleteUser");
+  }
+
+  /** `registerUser` makes an account, and does not log in. The server offers nothing else of Realm's. */
+  get emailPasswordAuth() {
+    const route = `${this.#route}/auth/providers/local-userpass/register`;
+    return {
+      /** @param {{email: string, password: string}} body */
+      registerUser: async (body) => void (await this.#accounts.request("POST", route, { body })),
+    };
+  }
+
+  /** The websocket's URL. */
+  get syncUrl() {
+    return `ws${this.baseUrl.slice(4)}${API}${this.#route}/realm-sync`;
+  }
+
+  /** `<baseFilePath>/mongodb-realm/<app id>` */
+  get directory() {
+    return `${this.baseFilePath.replace(/\/*$/, this.baseFilePath && "/")}mongodb-realm/${pathComponent(this.id)}`;
+  }
+
+  /**
+   * Names a synced realm. No `path`: by its partition; relative: beside that, under this name; absolute: as it is.
+   * @param {string} userId @param {string} [path] @param {any} [partitionValue] undefined: flexible sync
+   */
+  realmPath(userId, path, partitionValue) {
+    if (path?.startsWith("/")) return path;
+    const name = path?.replace(/\.realm$/, "") ?? partitionName(partitionValue);
+    return `${this.directory}/${pathComponent(userId)}/${pathComponent(name)}.realm`;
+  }
+
+  get #route() {
+    return `/app/${encodeURIComponent(this.id)}`;
+  }
+}
+
+/** What `{% realm_sync_config %}` wrote into this page, or null. */
+export function pageConfiguration() {
+  const element = globalThis.document?.getElementById("realm-sync-config");
+  return element ? JSON.parse(element.textContent) : null;
+}
+
+/** Percent-encoded so that it is one name in a directory. @param {string} text */
+export function pathComponent(text) {
+  if (text === "." || text === "..") {
+    throw new Error(`A path can't have an identifier reserved by the filesystem: '${text}'`);
+  }
+  return encodeURIComponent(text).replace(/[!~*'()]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+function partitionName(value) {
+  if (value === undefined) return "flx_sync_default";
+  if (value === null) return "null";
+  if (typeof value === "string") return `s_${value}`;
+  const number = typeof value === "bigint" ? Number(value) : value;
+  if (Number.isInteger(number)) return `${number === (number | 0) ? "i" : "l"}_${value}`;
+  const letter = { ObjectId: "o", UUID: "u" }[value._bsontype];
+  if (letter) return `${letter}_${value}`;
+  const accepted = "Only int, string UUID and ObjectId types are currently supported.";
+  throw new Error(`Unsupported partition key value: ${value}. ${accepted}`);
+}
+
+function absolute(url) {
+  try {
+    const { protocol, origin, pathname } = new URL(url, location.origin);
+    if (/^https?:$/.test(protocol)) return (origin + pathname).replace(/\/+$/, "");
+  } catch {
+    // no URL at all
+  }
+  throw new Error(`Expected 'baseUrl' to be an http or https URL, got '${url}'`);
+}
+
+/** `value`, if it is `type`: "a string" … */
+function expect(target, type, value) {
+  if (typeof value === type.split(" ").pop() && value !== null) return value;
+  throw new TypeAssertionError(type, value, target);
+}
+
+function accessTokenOf({ access_token: token }) {
+  if (claims(token)) return token;
+  throw new AppError("Could not log in user: received malformed JWT", "BadToken");
+}
+
+/** What a JWT says, unverified: only the server can verify. null if it is none. */
+function claims(token) {
+  try {
+    const binary = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (char) => char.charCodeAt(0))));
+  } catch {
+    return null;
+  }
+}
+
+function loggedOut() {
+  return new AppError("User is no longer valid or is logged out", "ClientUserNotLoggedIn", 401);
+}
+
+function notOffered(what) {
+  return new Error(`The server does not offer this yet: ${what}.`);
+}
