@@ -192,27 +192,29 @@ export class User extends Listenable {
 
   async #refresh() {
     const token = this.refreshToken;
+    if (!token) throw loggedOut();
+    // Meanwhile the user may log out, and in again: what is heard of an old token changes nothing.
     try {
       const accessToken = accessTokenOf(await this.#authorized("POST", "/auth/session"));
-      // Meanwhile the user may have logged out, and in again.
       this.#accounts.change(() => this.refreshToken === token && this.#accounts.set(this.id, { accessToken }));
     } catch (error) {
       if (error.status !== 401 && error.status !== 403) throw error;
-      throw new AppError(`Unable to refresh the user access token: ${error.message}`, "AuthError", error.status);
+      const text = `Unable to refresh the user access token: ${error.message}`;
+      if (!this.isLoggedIn) throw new AppError(text, "AuthError", error.status);
     }
     if (!this.isLoggedIn) throw loggedOut();
     return this.accessToken;
   }
 
-  /** A request by refresh token. If that is refused, and still the user's, it is no longer good. */
+  /** A request by refresh token; logs out if that is no longer good. */
   async #authorized(method, route, body) {
     const token = this.refreshToken;
     if (!token) throw loggedOut();
     try {
       return await this.#accounts.request(method, route, { token, body });
     } catch (error) {
-      const ended = error.status === 401 || (error.status === 403 && route.endsWith("session"));
-      if (ended) {
+      // For the API keys 403 has other reasons.
+      if (error.status === 401 || (error.status === 403 && route === "/auth/session")) {
         this.#accounts.change(() => this.refreshToken === token && this.#accounts.wipe(this.id, UserState.LoggedOut));
       }
       throw error;
