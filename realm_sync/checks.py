@@ -84,6 +84,76 @@ def _misfit(value: Any, expected: Any) -> str | None:
     return None
 
 
+BEHAVIORS = ("NEW_REALM_FILE_BEHAVIOR", "EXISTING_REALM_FILE_BEHAVIOR")
+BEHAVIOR_VALUES = {
+    "type": ("downloadBeforeOpen", "openImmediately"),
+    "timeOutBehavior": ("throwException", "openLocalRealm"),
+}
+
+
+@register(TAG)
+def check_client_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """What is wrong inside of the dicts that clients get; browsers would find out one by one."""
+    found = [error for name in BEHAVIORS if isinstance(getattr(settings, name), dict) for error in _behavior(name)]
+    if isinstance(settings.CLIENT_TIMEOUTS, dict):
+        found += _timeouts()
+    return found
+
+
+def _behavior(name: str) -> Iterator[CheckMessage]:
+    behavior: dict[str, Any] = getattr(settings, name)
+    yield from _unknown_keys(name, behavior, [*BEHAVIOR_VALUES, "timeOut"])
+    for key, accepted in BEHAVIOR_VALUES.items():
+        value = behavior.get(key)
+        if value in accepted or (value is None and key != "type"):
+            continue
+        close = get_close_matches(str(value), accepted, n=1, cutoff=0.4)
+        hint = f'Write "{key}": "{close[0]}".' if close else f"Use one of {', '.join(map(repr, accepted))}."
+        yield _inner_error(name, key, behavior, f"not one of {', '.join(map(repr, accepted))}", hint)
+    time_out = behavior.get("timeOut")
+    if time_out is not None and (problem := _misfit(time_out, int)):
+        hint = 'Write milliseconds, such as "timeOut": 30000, or leave the key out to wait without a limit.'
+        yield _inner_error(name, "timeOut", behavior, problem, hint)
+    elif (
+        time_out is not None
+        and behavior.get("type") == "downloadBeforeOpen"
+        and behavior.get("timeOutBehavior") is None
+    ):
+        yield Error(
+            f'REALM_SYNC["{name}"] has a "timeOut" and does not say what happens then.',
+            hint='Write "timeOutBehavior": "throwException", or "openLocalRealm" to open what is there.',
+            id="realm_sync.E002",
+        )
+
+
+def _timeouts() -> Iterator[CheckMessage]:
+    name, defaults = "CLIENT_TIMEOUTS", Settings.CLIENT_TIMEOUTS
+    yield from _unknown_keys(name, settings.CLIENT_TIMEOUTS, list(defaults))
+    for key, value in settings.CLIENT_TIMEOUTS.items():
+        if key in defaults and (problem := _misfit(value, int)):
+            hint = f'Write milliseconds, such as "{key}": {defaults[key]}, which is the default.'
+            yield _inner_error(name, key, settings.CLIENT_TIMEOUTS, problem, hint)
+    ping = settings.CLIENT_TIMEOUTS.get("ping", defaults["ping"])
+    if not _misfit(ping, int) and not _misfit(settings.IDLE_SECONDS, int) and ping >= settings.IDLE_SECONDS * 1000:
+        problem = f'REALM_SYNC["IDLE_SECONDS"] is {settings.IDLE_SECONDS}, but clients ping every {ping} milliseconds.'
+        hint = f'Write "IDLE_SECONDS": {ping * 3 // 1000}, or a smaller "ping" in CLIENT_TIMEOUTS.'
+        yield Error(problem, hint=hint, id="realm_sync.E002")
+
+
+def _unknown_keys(name: str, given: dict[Any, Any], known: Sequence[str]) -> Iterator[CheckMessage]:
+    for key in given:
+        if key not in known:
+            spelled = {each.lower(): each for each in known}
+            close = get_close_matches(str(key).lower().replace("_", ""), spelled, n=1, cutoff=0.5)
+            hint = f'Write "{spelled[close[0]]}".' if close else f"Use one of {', '.join(known)}."
+            yield Error(f'REALM_SYNC["{name}"] has the unknown key {key!r}.', hint=hint, id="realm_sync.E001")
+
+
+def _inner_error(name: str, key: str, given: dict[str, Any], problem: str, hint: str) -> CheckMessage:
+    said = f"is {given[key]!r}" if key in given else "is missing"
+    return Error(f'REALM_SYNC["{name}"]["{key}"] {said}, {problem}.', hint=hint, id="realm_sync.E002")
+
+
 @register(TAG)
 def check_project(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []

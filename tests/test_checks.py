@@ -16,6 +16,7 @@ from realm_sync import capture, sync
 from realm_sync.checks import (
     check_bindings,
     check_classes,
+    check_client_settings,
     check_custom_jwt,
     check_project,
     check_settings,
@@ -80,6 +81,66 @@ def test_every_default_and_every_right_setting_passes():
         assert check_settings() == []
     with override_settings(REALM_SYNC={"POLL_SECONDS": 1, "CUSTOM_JWT": {"key": "k"}}):
         assert check_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "id", "message", "hint"),
+    [
+        ("NEW_REALM_FILE_BEHAVIOR", {"type": "openImmediatly"}, "E002",
+         "[\"type\"] is 'openImmediatly', not one of 'downloadBeforeOpen', 'openImmediately'.",
+         'Write "type": "openImmediately".'),
+        ("NEW_REALM_FILE_BEHAVIOR", {}, "E002", '["type"] is missing, not one of', "Use one of 'downloadBeforeOpen', "),
+        ("EXISTING_REALM_FILE_BEHAVIOR", {"type": ["x"]}, "E002", "[\"type\"] is ['x'], not one of", "Use one of "),
+        ("EXISTING_REALM_FILE_BEHAVIOR", {"type": "openImmediately", "timeout": 7}, "E001",
+         " has the unknown key 'timeout'.", 'Write "timeOut".'),
+        ("NEW_REALM_FILE_BEHAVIOR", {"type": "openImmediately", "time_out_behavior": "x"}, "E001",
+         " has the unknown key 'time_out_behavior'.", 'Write "timeOutBehavior".'),
+        ("NEW_REALM_FILE_BEHAVIOR", {"type": "openImmediately", 7: "x"}, "E001", " has the unknown key 7.",
+         "Use one of type, timeOutBehavior, timeOut."),
+        ("NEW_REALM_FILE_BEHAVIOR", {"type": "openImmediately", "timeOut": -1}, "E002",
+         '["timeOut"] is -1, and must be above 0.', 'Write milliseconds, such as "timeOut": 30000'),
+        ("NEW_REALM_FILE_BEHAVIOR", {"type": "openImmediately", "timeOut": "5 s"}, "E002",
+         "[\"timeOut\"] is '5 s', not a whole number.", "Write milliseconds"),
+        ("NEW_REALM_FILE_BEHAVIOR", {"type": "openImmediately", "timeOut": 5, "timeOutBehavior": "openLocalRelm"},
+         "E002", "[\"timeOutBehavior\"] is 'openLocalRelm', not one of", 'Write "timeOutBehavior": "openLocalRealm".'),
+        ("EXISTING_REALM_FILE_BEHAVIOR", {"type": "downloadBeforeOpen", "timeOut": 5000}, "E002",
+         ' has a "timeOut" and does not say what happens then.', 'Write "timeOutBehavior": "throwException"'),
+        ("CLIENT_TIMEOUTS", {"conect": 1000}, "E001", " has the unknown key 'conect'.", 'Write "connect".'),
+        ("CLIENT_TIMEOUTS", {"fast_reconnect": 1000}, "E001", " has the unknown key 'fast_reconnect'.",
+         'Write "fastReconnect".'),
+        ("CLIENT_TIMEOUTS", {"connect": -5}, "E002", '["connect"] is -5, and must be above 0.',
+         'Write milliseconds, such as "connect": 120000, which is the default.'),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_what_clients_get_is_named(name, value, id, message, hint):
+    with override_settings(REALM_SYNC={name: value}):
+        assert check_settings() == []
+        messages = found(check_client_settings())
+    assert list(messages) == [id]
+    assert messages[id][0].startswith(f'REALM_SYNC["{name}"]{message}') and messages[id][1].startswith(hint)
+
+
+@pytest.mark.parametrize(
+    "configured",
+    [
+        {},
+        {"NEW_REALM_FILE_BEHAVIOR": {"type": "openImmediately"}},
+        {"NEW_REALM_FILE_BEHAVIOR": {"type": "openImmediately", "timeOut": 500}},
+        {"EXISTING_REALM_FILE_BEHAVIOR": {"type": "downloadBeforeOpen", "timeOut": None, "timeOutBehavior": None}},
+        {"CLIENT_TIMEOUTS": {"connect": 5000, "ping": 1000}},
+        {"CLIENT_TIMEOUTS": 7, "NEW_REALM_FILE_BEHAVIOR": "openImmediately"},  # the business of check_settings
+    ],
+)
+def test_what_clients_may_get_passes(configured):
+    with override_settings(REALM_SYNC=configured):
+        assert check_client_settings() == []
+
+
+def test_clients_must_ping_before_they_count_as_gone():
+    with override_settings(REALM_SYNC={"IDLE_SECONDS": 50}):
+        message, hint = found(check_client_settings())["E002"]
+    assert message == 'REALM_SYNC["IDLE_SECONDS"] is 50, but clients ping every 60000 milliseconds.'
+    assert hint == 'Write "IDLE_SECONDS": 180, or a smaller "ping" in CLIENT_TIMEOUTS.'
 
 
 def test_settings_are_read_at_every_access():

@@ -102,6 +102,25 @@ def test_config(http: Client, configure: Any) -> None:
     configure(MAX_SUBSCRIPTIONS=7)
     answer = call(http, "GET", f"{APP}/config").json()
     assert answer["appId"] == "realm-sync" and answer["limits"]["maxSubscriptions"] == 7
+    behavior = {"type": "downloadBeforeOpen", "timeOut": 30_000, "timeOutBehavior": "throwException"}
+    assert answer["newRealmFileBehavior"] == answer["existingRealmFileBehavior"] == behavior
+    assert answer["cancelWaitsOnNonFatalError"] is False
+    assert answer["timeouts"] == {
+        "request": 60_000, "connect": 120_000, "ping": 60_000, "pong": 120_000, "linger": 30_000, "fastReconnect": 60_000
+    }  # fmt: skip
+
+
+def test_config_tells_what_the_operator_decided(http: Client, configure: Any) -> None:
+    configure(
+        EXISTING_REALM_FILE_BEHAVIOR={"type": "openImmediately", "timeOut": None},
+        CANCEL_WAITS_ON_NON_FATAL_ERROR=True,
+        CLIENT_TIMEOUTS={"connect": 5000},
+    )
+    answer = http.get(f"{APP}/config", SCRIPT_NAME="/field", secure=True).json()
+    assert answer["baseUrl"] == "https://testserver/field"
+    assert answer["existingRealmFileBehavior"] == {"type": "openImmediately"}
+    assert answer["cancelWaitsOnNonFatalError"] is True
+    assert answer["timeouts"]["connect"] == 5000 and answer["timeouts"]["ping"] == 60_000
 
 
 def test_the_app_id_is_a_setting_and_others_are_unknown(http: Client, configure: Any) -> None:
