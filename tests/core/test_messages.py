@@ -13,6 +13,7 @@ from realm_sync.core import messages as m
 from realm_sync.core.errors import WIRE_ERRORS, ProtocolError
 
 SHAPES = "53e2408e7fcd58a7"
+VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "messages.json").read_text())
 PROTOCOL = Path(m.__file__).parent.parent / "PROTOCOL.md"
 
 
@@ -96,3 +97,19 @@ def test_every_message_survives_the_round_trip() -> None:
         m.Unbound(),
     ):
         assert m.decode_from_server(m.encode(answer)) == answer
+
+
+def test_the_shared_vectors_have_the_actions_of_all_codes() -> None:
+    assert VECTORS["actions"] == {code: error.action for code, error in WIRE_ERRORS.items()}
+
+
+@pytest.mark.parametrize(("frame", "message"), VECTORS["decode"])
+def test_what_browsers_read_is_what_python_reads(frame: str, message: object) -> None:
+    assert m.decode_from_server(frame) == m.decode_from_server(json.dumps(message))
+
+
+@pytest.mark.parametrize(("frame", "code"), VECTORS["refuse"])
+def test_what_browsers_refuse_python_refuses_alike(frame: str, code: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        m.decode_from_server(frame)
+    assert caught.value.code == code

@@ -80,8 +80,11 @@ const record = (fields) => (value, where) => {
   for (const [key, field] of Object.entries(fields)) {
     const check = Array.isArray(field) ? field[0] : field;
     if (Object.hasOwn(value, key)) check(value[key], `${where}.${key}`);
-    else if (Array.isArray(field)) value[key] = Array.isArray(field[1]) ? [] : field[1];
-    else throw new ProtocolError("BadSyntax", `Field '${key}' is missing at ${where}.`);
+    else if (!Array.isArray(field)) {
+      throw new ProtocolError("BadSyntax", `Field '${key}' is missing at ${where}.`);
+    } else if (field[1] !== undefined) {
+      value[key] = Array.isArray(field[1]) ? [] : field[1];
+    }
   }
 };
 
@@ -93,16 +96,18 @@ const list = is("an array", Array.isArray);
 const object = is("an object", (value) => typeof value === "object" && value !== null && !Array.isArray(value));
 /** @type {Check} */
 const any = () => {};
-/** @type {[Check, unknown]} */
-const flag = [bool, undefined];
+/** @type {(check: Check) => [Check, unknown]} */
+const omittable = (check) => [check, undefined];
 /** @type {[Check, unknown]} */
 const rows = [list, []];
 
 const property = record({
-  type: string, objectType: optional(string), optional: flag, indexed: flag, readOnly: flag, hasDefault: flag,
-  maxLength: optional(int),
+  type: string, objectType: omittable(string), optional: omittable(bool), indexed: omittable(bool),
+  readOnly: omittable(bool), hasDefault: omittable(bool), maxLength: omittable(int),
 });
-const objectSchema = record({ name: string, properties: mapOf(property), primaryKey: [string, "_id"], readOnly: flag });
+const objectSchema = record({
+  name: string, properties: mapOf(property), primaryKey: omittable(string), readOnly: omittable(bool),
+});
 const changes = record({ class: string, put: rows, patch: rows, erase: rows });
 const write = record({ class: string, _id: any, property: optional(string), code: string, reason: string });
 const limits = record({ maxMessageBytes: int, maxSubscriptions: int, maxQueryBytes: int, window: int });
