@@ -54,6 +54,7 @@ def test_schema_as_json_is_what_realm_accepts():
 
 def test_schema_as_javascript():
     text = run("schema", format="javascript")
+    assert text.startswith('import Realm from "realm";\n\nexport class ')
     assert text.index("export class Team extends Realm.Object {") < text.index("export class Inspection")
     assert '            _id: { type: "uuid", default: () => new Realm.BSON.UUID() },\n' in text
     assert '            airfield: "Airfield",\n' in text

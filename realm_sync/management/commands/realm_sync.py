@@ -104,8 +104,8 @@ PYTHON_IMPORTS = {
 
 
 def schema_as_javascript(classes: Iterable[ObjectSchema]) -> str:
-    """Classes for the browser SDK and for Realm's own JavaScript SDK; `Realm` is imported as the page does it."""
-    parts = []
+    """A module of classes for the browser SDK (`{% realm_sync_config %}` maps "realm") and Realm's own JavaScript SDK."""
+    parts = ['import Realm from "realm";']
     for cls in classes:
         lines = [f"export class {cls.name} extends Realm.Object {{", "    static schema = {"]
         lines += [f'        name: "{cls.name}",', f'        primaryKey: "{PRIMARY_KEY}",', "        properties: {"]
