@@ -1,17 +1,11 @@
-/**
- * App, credentials and users: log-in, tokens, and what of them the browser keeps.
- *
- * Decides the HTTP calls (routes of App Services) and the names of realm files. A user who logged in once is known
- * offline and after a reload, in every tab. Knows nothing of realms: the transport asks a user for a fresh access token.
- */
+// App, credentials and users: log-in, tokens, and what of them the browser keeps. Decides the HTTP calls and the names
+// of realm files. Who logged in once is known offline and after a reload, in every tab. Knows nothing of realms.
 
 import { AppError, TypeAssertionError } from "../core/errors.js";
 
-/** Equal to `realm_sync.__version__`. */
 export const VERSION = "0.1.0";
 const API = "/api/client/v2.0";
-/** Milliseconds before its expiry at which a token counts as expired. */
-const SLACK = 5000;
+const SLACK = 5000; // ms before its end at which a token counts as expired
 
 export const UserState = { LoggedIn: "LoggedIn", LoggedOut: "LoggedOut", Removed: "Removed" };
 export const ProviderType = {
@@ -25,12 +19,11 @@ export const ProviderType = {
 
 /** How to log in; see the factories. */
 export class Credentials {
-  /** @param {string} provider @param {object} payload @param {boolean} [reuse] */
   constructor(provider, payload, reuse = false) {
     Object.assign(this, { provider, payload, reuse });
   }
 
-  /** A user without a name. `reuse`: this browser's anonymous user if it has one, without asking the server. */
+  /** `reuse`: this browser's anonymous user if it has one, without asking the server. */
   static anonymous(reuse = true) {
     return new Credentials(ProviderType.AnonUser, {}, reuse);
   }
@@ -42,28 +35,24 @@ export class Credentials {
     return new Credentials(ProviderType.LocalUserPass, payload);
   }
 
-  /** @param {string} key */
   static apiKey(key) {
     return new Credentials(ProviderType.ApiKey, { key: expect("key", "a string", key) });
   }
 
-  /** @param {string} token */
   static jwt(token) {
     return new Credentials(ProviderType.CustomToken, { token: expect("token", "a string", token) });
   }
 
-  /** @param {object} payload */
   static function(payload) {
     return new Credentials(ProviderType.CustomFunction, expect("payload", "an object", payload));
   }
 
-  /** Whoever is logged in to the Django site that this page is of, by its session cookie. */
+  /** Whoever is logged in to this page's Django site, by its session cookie. */
   static djangoSession() {
     return new Credentials(ProviderType.DjangoSession, {});
   }
 }
 
-/** Has callbacks without arguments. */
 class Listenable {
   #callbacks = new Set();
 
@@ -80,7 +69,7 @@ class Listenable {
     this.#callbacks.clear();
   }
 
-  /** One that throws does not keep the others from being told. */
+  /** Calls all, whatever one of them throws. */
   static tell(listenable) {
     for (const callback of [...listenable.#callbacks]) {
       try {
@@ -92,12 +81,11 @@ class Listenable {
   }
 }
 
-/** Somebody who logged in. Listeners: the state, the tokens or the profile changed, in this tab or another. */
+/** Somebody who logged in; one object per id. Listeners: the state, the tokens or the profile changed, in any tab. */
 export class User extends Listenable {
   #accounts;
   #refreshing = null;
 
-  /** Only `Accounts` makes users, one for each id. */
   constructor(accounts, id) {
     super();
     this.#accounts = accounts;
@@ -141,7 +129,7 @@ export class User extends Listenable {
     return this.#record.refreshToken;
   }
 
-  /** `name`, `email`, `firstName` …: what the server told at log-in. */
+  /** `name`, `email`, `firstName` … as of the log-in. */
   get profile() {
     const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
     return Object.fromEntries(Object.entries(this.#record.profile).map(([name, value]) => [camel(name), value]));
@@ -157,13 +145,13 @@ export class User extends Listenable {
     return this.customData;
   }
 
-  /** Forgets the tokens at once, then tells the server: if that rejects, the user is logged out all the same. */
+  /** Forgets the tokens, then tells the server: if that rejects, the user is logged out all the same. */
   logOut() {
     const anonymous = this.providerType === ProviderType.AnonUser;
     return this.#accounts.forget(this.id, anonymous ? UserState.Removed : UserState.LoggedOut);
   }
 
-  /** The user's API keys, `{_id, name, disabled}`; only `create` shows the `key` itself. */
+  /** Keys are `{_id, name, disabled}`, and from `create` with the `key` itself. */
   get apiKeys() {
     const call = async (method, path = "", body) => this.#authorized(method, `/auth/api_keys${path}`, body);
     const at = (id) => `/${encodeURIComponent(id)}`;
@@ -193,7 +181,7 @@ export class User extends Listenable {
   async #refresh() {
     const token = this.refreshToken;
     if (!token) throw loggedOut();
-    // Meanwhile the user may log out, and in again: what is heard of an old token changes nothing.
+    // Meanwhile the user may log out, and in again: an old token's answer changes nothing.
     try {
       const accessToken = accessTokenOf(await this.#authorized("POST", "/auth/session"));
       this.#accounts.change(() => this.refreshToken === token && this.#accounts.set(this.id, { accessToken }));
@@ -243,8 +231,8 @@ export class User extends Listenable {
 }
 
 /**
- * What an app knows of its users, and its HTTP calls. One record per user, replaced as a whole when it changes. They live
- * in localStorage, because `currentUser` is synchronous; every change begins with what is there, for other tabs write too.
+ * An app's HTTP calls and what it knows of users: a record each, replaced as a whole. In localStorage, for `currentUser`
+ * is synchronous; a change begins with what is stored, for other tabs write too.
  */
 class Accounts {
   records = new Map();
@@ -270,12 +258,11 @@ class Accounts {
     addEventListener("storage", ({ key }) => (key === null || key === this.#key) && this.change());
   }
 
-  /** Those not removed. */
   get known() {
     return [...this.users.values()].filter((user) => user.state !== UserState.Removed);
   }
 
-  /** Reads what is stored, stores what `edit` makes of it, and tells the listeners what differs. */
+  /** Reads what is stored, stores what `edit` makes of it (by `set` and `wipe`), and tells the listeners. */
   change(edit) {
     const [before, summary] = [new Map(this.records), this.#summary];
     this.#read();
@@ -287,24 +274,23 @@ class Accounts {
     if (this.#summary !== summary) Listenable.tell(this.app);
   }
 
-  /** Within `change`. */
   set(id, values) {
     this.records.set(id, { ...this.records.get(id), ...values });
     if (!this.users.has(id)) this.users.set(id, new User(this, id));
   }
 
-  /** Within `change`. */
   wipe(id, state) {
     this.set(id, { state, accessToken: null, refreshToken: null });
   }
 
   async forget(id, state) {
-    const token = this.records.get(id).refreshToken;
-    if (token || state === UserState.Removed) this.change(() => this.wipe(id, state));
+    this.change();
+    const { refreshToken: token, state: old } = this.records.get(id);
+    if (token || (state === UserState.Removed && state !== old)) this.change(() => this.wipe(id, state));
     if (token) await this.request("DELETE", "/auth/session", { token });
   }
 
-  /** What an app's listeners hear of: a log-in makes a new refresh token. */
+  /** What an app's listeners hear of; a log-in makes a new refresh token. */
   get #summary() {
     return [this.current, ...[...this.records].flatMap(([id, each]) => [id, each.state, each.refreshToken])].join();
   }
@@ -367,7 +353,7 @@ class Accounts {
     try {
       answer = JSON.parse(text);
     } catch {
-      // not of our server
+      // said below
     }
     if (typeof answer?.error === "string") throw new AppError(answer.error, answer.error_code || undefined, status);
     throw new AppError(`http error code considered fatal. Client Error: ${status}`, "HTTPError", status);
@@ -376,18 +362,16 @@ class Accounts {
 
 const apps = new Map();
 
-/** One app on one server. Listeners: somebody logged in or out, or the current user changed, in this tab or another. */
+/** One app on one server. Listeners: somebody logged in or out, or another user is current, in any tab. */
 export class App extends Listenable {
   #accounts;
   #page;
 
   /**
-   * A second App of equal id, baseUrl and baseFilePath is the first one. What is left out is as in the page's
-   * `{% realm_sync_config %}`; without that, `baseUrl` is the page's origin.
-   *
+   * What is left out is as in `{% realm_sync_config %}`; without that, `baseUrl` is the page's origin. A second App of
+   * equal id, baseUrl and baseFilePath is the first one.
    * @param {string | {id?: string, baseUrl?: string, timeout?: number, baseFilePath?: string, fetch?: typeof fetch,
-   *   multiplexSessions?: boolean, metadata?: {mode: string}}} [config] `timeout`: milliseconds for an HTTP request;
-   *   `baseFilePath`: before the names of databases; `metadata: {mode: "inMemory"}`: users are forgotten with the page.
+   *   multiplexSessions?: boolean, metadata?: {mode: string}}} [config] `timeout`: ms for an HTTP request
    */
   constructor(config = {}) {
     super();
@@ -399,7 +383,7 @@ export class App extends Listenable {
     this.baseFilePath = config.baseFilePath ?? "";
     this.multiplexSessions = multiplexSessions;
     this.#page = page?.appId === this.id && absolute(page.baseUrl) === this.baseUrl ? page : null;
-    this.timeout = expect("timeout", "a number", config.timeout ?? 0) || this.#page?.timeouts.request || 60_000;
+    this.timeout = expect("timeout", "a number", config.timeout ?? 0) || this.#page?.timeouts?.request || 60_000;
     const key = JSON.stringify([this.id, this.baseUrl, this.baseFilePath]);
     if (apps.has(key)) return apps.get(key);
     apps.set(key, this);
@@ -407,7 +391,6 @@ export class App extends Listenable {
     this.#accounts = new Accounts(this, fetch ?? ((...args) => globalThis.fetch(...args)), persistent);
   }
 
-  /** @param {string} id */
   static get(id) {
     return new App(id);
   }
@@ -423,12 +406,12 @@ export class App extends Listenable {
     return loggedIn.find(({ id }) => id === this.#accounts.current) ?? loggedIn[0] ?? null;
   }
 
-  /** Who is logged in or out here. @returns {Record<string, User>} */
+  /** @returns {Record<string, User>} */
   get allUsers() {
     return Object.fromEntries(this.#accounts.known.map((user) => [user.id, user]));
   }
 
-  /** The user, who becomes current. Rejects with AppError. @param {Credentials} credentials @returns {Promise<User>} */
+  /** The user, who becomes current; or AppError. @param {Credentials} credentials @returns {Promise<User>} */
   async logIn(credentials) {
     if (!(credentials instanceof Credentials)) expect("credentials", "an instance of Credentials", credentials);
     const { provider, payload, reuse } = credentials;
@@ -468,7 +451,6 @@ export class App extends Listenable {
     return accounts.users.get(id);
   }
 
-  /** @param {User} user */
   switchUser(user) {
     this.#accounts.change();
     if (!this.allUsers[user.id]) throw new AppError("User does not exist", "ClientUserNotFound");
@@ -476,7 +458,7 @@ export class App extends Listenable {
     this.#accounts.change(() => (this.#accounts.current = user.id));
   }
 
-  /** Logs out and forgets the user. Realm files stay. @param {User} user */
+  /** Logs out and forgets the user. Realm files stay. */
   async removeUser({ id }) {
     const found = this.#accounts.users.get(id);
     const problem = found ? "User has already been removed" : "No user has been found";
@@ -489,28 +471,25 @@ export class App extends Listenable {
     throw notOffered("deleteUser");
   }
 
-  /** `registerUser` makes an account, and does not log in. The server offers nothing else of Realm's. */
+  /** `registerUser` does not log in. The server offers nothing else. */
   get emailPasswordAuth() {
     const route = `${this.#route}/auth/providers/local-userpass/register`;
     return {
-      /** @param {{email: string, password: string}} body */
       registerUser: async (body) => void (await this.#accounts.request("POST", route, { body })),
     };
   }
 
-  /** The websocket's URL. */
   get syncUrl() {
     return `ws${this.baseUrl.slice(4)}${API}${this.#route}/realm-sync`;
   }
 
-  /** `<baseFilePath>/mongodb-realm/<app id>` */
   get directory() {
     return `${this.baseFilePath.replace(/\/*$/, this.baseFilePath && "/")}mongodb-realm/${pathComponent(this.id)}`;
   }
 
   /**
-   * Names a synced realm. No `path`: by its partition; relative: beside that, under this name; absolute: as it is.
-   * @param {string} userId @param {string} [path] @param {any} [partitionValue] undefined: flexible sync
+   * A synced realm's name. No `path`: by its partition; relative: beside that, under this name; absolute: as it is.
+   * @param {string} userId @param {string} [path] @param {any} [partitionValue] undefined: flexible
    */
   realmPath(userId, path, partitionValue) {
     if (path?.startsWith("/")) return path;
@@ -529,7 +508,7 @@ export function pageConfiguration() {
   return element ? JSON.parse(element.textContent) : null;
 }
 
-/** Percent-encoded so that it is one name in a directory. @param {string} text */
+/** Encoded as one name in a directory. @param {string} text */
 export function pathComponent(text) {
   if (text === "." || text === "..") {
     throw new Error(`A path can't have an identifier reserved by the filesystem: '${text}'`);
@@ -554,7 +533,7 @@ function absolute(url) {
     const { protocol, origin, pathname } = new URL(url, location.origin);
     if (/^https?:$/.test(protocol)) return (origin + pathname).replace(/\/+$/, "");
   } catch {
-    // no URL at all
+    // said below
   }
   throw new Error(`Expected 'baseUrl' to be an http or https URL, got '${url}'`);
 }
@@ -570,7 +549,7 @@ function accessTokenOf({ access_token: token }) {
   throw new AppError("Could not log in user: received malformed JWT", "BadToken");
 }
 
-/** What a JWT says, unverified: only the server can verify. null if it is none. */
+/** What a JWT says, unverified; null if it is none. */
 function claims(token) {
   try {
     const binary = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
