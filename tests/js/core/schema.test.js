@@ -77,6 +77,7 @@ test("object schemas are refused in Realm's words", () => {
   const table = [
     [undefined, "Invalid schema for unnamed object: Expected 'object schema' to be an object, got undefined"],
     [{}, "Invalid schema for unnamed object: Expected 'name' to be a string, got undefined"],
+    [{ name: 5 }, "Invalid schema for unnamed object: Expected 'name' to be a string, got a number"],
     [{ name: "" }, "Invalid schema for unnamed object: 'name' must be specified."],
     [{ name: "X", foo: 1, bar: 2, properties: {} }, "Invalid schema for object 'X': Unexpected field(s) found on the schema for object 'X': 'foo', 'bar'."],
     [{ name: "X", properties: [] }, "Invalid schema for object 'X': Array of properties are no longer supported. Use an object instead."],
@@ -156,7 +157,7 @@ test("object forms", () => {
     [{ type: "int", property: "p" }, "'property' cannot be defined when 'type' is 'int'."],
     [{ type: "int", optional: 1 }, "Expected 'optional' to be a boolean, got a number"],
     [{ type: "int", indexed: "yes" }, "'indexed' must be true, false or 'full-text'."],
-    [{ type: "string", presentation: "counter" }, "'presentation' cannot be 'counter' when 'type' is 'string'."],
+    [{ type: "string", presentation: "counter" }, "'presentation' cannot be defined when 'type' is 'string'."],
     [{ type: "int", presentation: "counter" }, "counters are not supported yet."],
     [{ type: "list", objectType: "int" }, "a list (of 'int') is not supported yet."],
   ];

@@ -14,23 +14,39 @@ import { TypeAssertionError } from "./errors.js";
 export const DASHED = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 let counter = crypto.getRandomValues(new Uint32Array(1))[0];
-const PROCESS = randomHex(5);
+const PROCESS = hexOfBytes(crypto.getRandomValues(new Uint8Array(5)));
+
+/** A value that is its text. */
+class Text {
+  /** @type {string} */
+  #text;
+
+  /** @param {string} text */
+  constructor(text) {
+    this.#text = text;
+  }
+
+  get wire() {
+    return this.#text;
+  }
+
+  toString() {
+    return this.#text;
+  }
+}
 
 /** Twelve bytes as MongoDB's: four of seconds since 1970, eight that make it unique. */
-export class ObjectId {
-  /** @type {string} */
-  #hex;
-
+export class ObjectId extends Text {
   /** A new one, or the one of 24 hex digits, 12 bytes or another. @param {string | Bytes | ObjectId} [value] */
   constructor(value) {
     const hex = value === undefined ? objectIdHex(Date.now() / 1000) : hexOf(value, 12);
     if (hex === null) throw new TypeAssertionError("an ObjectId (12 bytes or 24 hex digits)", value);
-    this.#hex = hex;
+    super(hex);
   }
 
   /** Whether the constructor takes it. @param {any} value */
   static isValid(value) {
-    return value !== undefined && hexOf(value, 12) !== null;
+    return hexOf(value, 12) !== null;
   }
 
   /** @param {string} hex */
@@ -52,51 +68,36 @@ export class ObjectId {
     return "ObjectId";
   }
 
-  get wire() {
-    return this.#hex;
-  }
-
   get id() {
-    return bytesOf(this.#hex);
+    return bytesOf(this.wire);
   }
 
   getTimestamp() {
-    return new Date(parseInt(this.#hex.slice(0, 8), 16) * 1000);
+    return new Date(parseInt(this.wire.slice(0, 8), 16) * 1000);
   }
 
   toHexString() {
-    return this.#hex;
-  }
-
-  toString() {
-    return this.#hex;
+    return this.wire;
   }
 
   toJSON() {
-    return this.#hex;
+    return this.wire;
   }
 
   /** @param {any} other Anything the constructor takes. */
   equals(other) {
-    return other !== undefined && hexOf(other, 12) === this.#hex;
+    return hexOf(other, 12) === this.wire;
   }
 }
 
 /** A universally unique identifier, RFC 9562. */
-export class UUID {
-  /** @type {string} */
-  #text;
-
+export class UUID extends Text {
   /** A new one (version 4), or the one of 32 hex digits with or without dashes, 16 bytes or another.
    * @param {string | Bytes | UUID} [value] */
-  constructor(value) {
-    if (typeof value === "string" && DASHED.test(value)) {
-      this.#text = value;
-      return;
-    }
-    const hex = hexOf(value === undefined ? UUID.generate() : value, 16);
+  constructor(value = UUID.generate()) {
+    const hex = typeof value === "string" && DASHED.test(value) ? value : hexOf(value, 16);
     if (hex === null) throw new TypeAssertionError("a UUID (16 bytes or 32 hex digits)", value);
-    this.#text = hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+    super(hex === value && hex.length === 36 ? hex : hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"));
   }
 
   /** Whether the constructor takes it. @param {any} value */
@@ -121,24 +122,16 @@ export class UUID {
     return "UUID";
   }
 
-  get wire() {
-    return this.#text;
-  }
-
   get id() {
     return bytesOf(this.toHexString(false));
   }
 
   toHexString(includeDashes = true) {
-    return includeDashes ? this.#text : this.#text.replaceAll("-", "");
-  }
-
-  toString() {
-    return this.#text;
+    return includeDashes ? this.wire : this.wire.replaceAll("-", "");
   }
 
   toJSON() {
-    return this.#text;
+    return this.wire;
   }
 
   /** @param {any} other Anything the constructor takes. */
@@ -148,14 +141,11 @@ export class UUID {
 }
 
 /** A decimal of up to 34 digits; two of equal value have one text. */
-export class Decimal128 {
-  /** @type {string} */
-  #text;
-
+export class Decimal128 extends Text {
   /** @param {string} text Plain or scientific notation, `NaN`, `Infinity`, `-Infinity`. */
   constructor(text) {
     if (typeof text !== "string") throw new TypeAssertionError("a decimal as a string", text);
-    this.#text = Decimal.parse(text).toString();
+    super(Decimal.parse(text).toString());
   }
 
   /** @param {string} text */
@@ -167,21 +157,13 @@ export class Decimal128 {
     return "Decimal128";
   }
 
-  get wire() {
-    return this.#text;
-  }
-
-  toString() {
-    return this.#text;
-  }
-
   toJSON() {
-    return { $numberDecimal: this.#text };
+    return { $numberDecimal: this.wire };
   }
 
   /** @param {any} other */
   equals(other) {
-    return other instanceof Decimal128 && other.#text === this.#text;
+    return other instanceof Decimal128 && other.wire === this.wire;
   }
 }
 
@@ -256,29 +238,27 @@ export function fromBase64(text) {
 
 /** @param {Bytes} value */
 function viewOf(value) {
-  return value instanceof ArrayBuffer
-    ? new Uint8Array(value)
-    : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+}
+
+/** @param {Uint8Array} bytes */
+function hexOfBytes(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** The lower-case hex digits of an identifier of `size` bytes, null if it is none. @param {any} value @param {number} size */
 function hexOf(value, size) {
   if (value instanceof ObjectId || value instanceof UUID) value = value.wire;
-  if (isBytes(value)) value = Array.from(viewOf(value), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (isBytes(value)) value = hexOfBytes(viewOf(value));
   if (typeof value !== "string") return null;
-  const dashed = size === 16 && /^.{8}-.{4}-.{4}-.{4}-.{12}$/.test(value);
-  const hex = (dashed ? value.replaceAll("-", "") : value).toLowerCase();
+  const hex = value.toLowerCase();
+  if (size === 16 && DASHED.test(hex)) return hex.replaceAll("-", "");
   return hex.length === size * 2 && /^[0-9a-f]*$/.test(hex) ? hex : null;
 }
 
 /** @param {string} hex */
 function bytesOf(hex) {
   return Uint8Array.from({ length: hex.length / 2 }, (_, at) => parseInt(hex.slice(at * 2, at * 2 + 2), 16));
-}
-
-/** @param {number} size */
-function randomHex(size) {
-  return Array.from(crypto.getRandomValues(new Uint8Array(size)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** @param {number} seconds */

@@ -16,92 +16,55 @@
 
 /** @typedef {"retry" | "reauthenticate" | "reset" | "stop"} Action What a client does after an `error` message. */
 
-/** @type {(code: number, action: Action, remedy: string) => {code: number, action: Action, remedy: string}} */
+/** @typedef {{code: number, action: Action, remedy: string}} WireError */
+
+/** @param {number} code @param {Action} action @param {string} remedy @returns {WireError} */
 const wire = (code, action, remedy) => ({ code, action, remedy });
+const protocol = wire(1038, "stop", "Client and server disagree on the protocol: update the older one.");
+const reset = wire(1032, "reset", "The client fetches everything anew and keeps what the server has not got yet.");
+const reconnects = "Nothing was lost; the client reconnects by itself.";
 
 /** Wire code → Realm's number, the action and the remedy; the last four arise in the client. */
 export const WIRE_ERRORS = {
-  BadSyntax: wire(1038, "stop", "Client and server disagree on the protocol: update the older one."),
-  UnknownMessage: wire(1038, "stop", "Client and server disagree on the protocol: update the older one."),
-  BadMessageOrder: wire(1038, "stop", "Client and server disagree on the protocol: update the older one."),
-  LimitExceeded: wire(3018, "stop", "Stay within the server's limits: write or subscribe to less at once."),
-  SlowConsumer: wire(1030, "retry", "The client reconnects by itself."),
+  BadSyntax: protocol,
+  UnknownMessage: protocol,
+  BadMessageOrder: protocol,
+  LimitExceeded: wire(3018, "stop", "Write, or subscribe to, less at once."),
+  SlowConsumer: wire(1030, "retry", reconnects),
   AuthError: wire(1037, "reauthenticate", "Log in again."),
   UserDisabled: wire(1037, "reauthenticate", "Ask the operator to activate the account."),
-  UserMismatch: wire(1041, "stop", "Open the file as the user it belongs to, or use another file."),
-  BadClientFileIdent: wire(1032, "reset", "The server does not know this file: client reset."),
-  BadServerVersion: wire(1032, "reset", "The server was restored from a backup: client reset."),
-  BadClientVersion: wire(1032, "reset", "The server was restored, or the file copied: client reset."),
-  DivergingHistories: wire(1032, "reset", "The server has another database now: client reset."),
-  ClientFileExpired: wire(1032, "reset", "The file was offline for too long: client reset."),
-  ClientReset: wire(1032, "reset", "An operator asked this file to start over: client reset."),
+  UserMismatch: wire(1041, "stop", "Open the file as the user it belongs to, or another file."),
+  BadClientFileIdent: reset,
+  BadServerVersion: reset,
+  BadClientVersion: reset,
+  DivergingHistories: reset,
+  ClientFileExpired: reset,
+  ClientReset: reset,
   SchemaMismatch: wire(2019, "stop", "Change the classes here, or the models there, so that they agree."),
   BadChangeset: wire(1015, "stop", "This is a bug in the client; please report it."),
   InvalidSubscriptionQuery: wire(1031, "stop", "Correct the query and update the subscriptions."),
-  InternalServerError: wire(1000, "retry", "Nothing was lost; the server's log has the cause."),
-  ServerShutdown: wire(1030, "retry", "The server restarts; the client reconnects by itself."),
-  ConnectionFailed: wire(1034, "retry", "The client tries again by itself."),
-  ConnectTimeout: wire(1035, "retry", "The client tries again by itself."),
+  InternalServerError: wire(1000, "retry", reconnects),
+  ServerShutdown: wire(1030, "retry", reconnects),
+  ConnectionFailed: wire(1034, "retry", reconnects),
+  ConnectTimeout: wire(1035, "retry", reconnects),
   CompensatingWrite: wire(1033, "retry", "Write what the user may write, within the subscriptions."),
   AutoClientResetFailed: wire(1028, "stop", "Save what is needed of the file, delete it and open it anew."),
 };
 
-/** @type {Record<string, {code: number, action: Action, remedy: string}>} */
-const KNOWN = WIRE_ERRORS;
-
-/** Realm's number of what else `realmError` and the HTTP API can say. @type {Record<string, number>} */
+/** Realm's number of what else `realmError` and the HTTP API can say. */
 export const ERROR_CODES = {
-  RuntimeError: 1000,
-  InvalidQuery: 1009,
-  ObjectAlreadyExists: 1013,
-  FileOperationFailed: 1017,
-  FileNotFound: 1019,
-  SchemaVersionMismatch: 1025,
-  NoSubscriptionForWrite: 1026,
-  OperationAborted: 1027,
-  NotSupported: 2001,
-  WrongTransactionState: 2005,
-  IllegalOperation: 2007,
-  InvalidatedObject: 2010,
-  ReadOnlyDB: 2011,
-  DeleteOnOpenRealm: 2012,
-  MismatchedConfig: 2013,
-  ClosedRealm: 2014,
-  SchemaValidationFailed: 2016,
-  SchemaMismatch: 2017,
-  InvalidSchemaVersion: 2018,
-  InvalidArgument: 3000,
-  PropertyTypeMismatch: 3001,
-  PropertyNotNullable: 3002,
-  ReadOnlyProperty: 3003,
-  MissingPropertyValue: 3004,
-  MissingPrimaryKey: 3005,
-  ModifyPrimaryKey: 3007,
-  InvalidProperty: 3009,
-  InvalidName: 3010,
-  InvalidQueryArg: 3015,
-  KeyNotFound: 3016,
-  OutOfBounds: 3017,
-  NoSuchTable: 3020,
-  CustomError: 4000,
-  ClientUserNotFound: 4100,
-  ClientUserNotLoggedIn: 4101,
-  MissingAuthReq: 4300,
-  InvalidSession: 4301,
-  InvalidParameter: 4305,
-  MissingParameter: 4306,
-  HTTPError: 4309,
-  InternalServerError: 4315,
-  AuthProviderNotFound: 4316,
-  APIKeyNotFound: 4334,
-  APIKeyAlreadyExists: 4339,
-  UserNotFound: 4344,
-  UserDisabled: 4345,
-  AuthError: 4346,
-  BadRequest: 4347,
-  AccountNameInUse: 4348,
-  InvalidPassword: 4349,
-  AppUnknownError: 4351,
+  RuntimeError: 1000, OutOfDiskSpace: 1004, IncompatibleSession: 1007, InvalidQuery: 1009,
+  UnsupportedFileFormatVersion: 1011, ObjectAlreadyExists: 1013, FileOperationFailed: 1017, FileNotFound: 1019,
+  SchemaVersionMismatch: 1025, NoSubscriptionForWrite: 1026, OperationAborted: 1027, NotSupported: 2001,
+  WrongTransactionState: 2005, IllegalOperation: 2007, InvalidatedObject: 2010, ReadOnlyDB: 2011,
+  DeleteOnOpenRealm: 2012, MismatchedConfig: 2013, ClosedRealm: 2014, SchemaValidationFailed: 2016,
+  SchemaMismatch: 2017, InvalidSchemaVersion: 2018, InvalidArgument: 3000, PropertyTypeMismatch: 3001,
+  ReadOnlyProperty: 3003, MissingPropertyValue: 3004, ModifyPrimaryKey: 3007, InvalidProperty: 3009,
+  InvalidQueryArg: 3015, KeyNotFound: 3016, OutOfBounds: 3017, LimitExceeded: 3018, NoSuchTable: 3020,
+  CustomError: 4000, ClientUserNotFound: 4100, ClientUserNotLoggedIn: 4101, BadToken: 4200, MissingAuthReq: 4300,
+  InvalidSession: 4301, InvalidParameter: 4305, MissingParameter: 4306, HTTPError: 4309, InternalServerError: 4315,
+  AuthProviderNotFound: 4316, APIKeyNotFound: 4334, APIKeyAlreadyExists: 4339, UserNotFound: 4344, UserDisabled: 4345,
+  AuthError: 4346, BadRequest: 4347, AccountNameInUse: 4348, InvalidPassword: 4349, AppUnknownError: 4351,
   AppServerError: 4355,
 };
 
@@ -194,7 +157,7 @@ export class AppError extends Error {
   constructor(message, codeName = "AppUnknownError", status = 0) {
     super(message);
     this.codeName = codeName;
-    this.code = ERROR_CODES[codeName] ?? ERROR_CODES.AppServerError;
+    this.code = /** @type {Record<string, number>} */ (ERROR_CODES)[codeName] ?? ERROR_CODES.AppServerError;
     this.status = status;
   }
 
@@ -215,14 +178,15 @@ export class SyncError extends Error {
   /** @param {string} codeName @param {string} message @param {boolean} isFatal */
   constructor(codeName, message, isFatal) {
     super(message);
+    const known = /** @type {Record<string, WireError | undefined>} */ (WIRE_ERRORS)[codeName];
     this.name = "SyncError";
     /** @type {string | undefined} */
     this.reason = message;
     /** @type {number | undefined} */
-    this.code = KNOWN[codeName]?.code ?? 2000000;
+    this.code = known?.code ?? 2000000;
     this.codeName = codeName;
     this.isFatal = isFatal;
-    this.remedy = KNOWN[codeName]?.remedy ?? "";
+    this.remedy = known?.remedy ?? "";
   }
 }
 
@@ -254,8 +218,7 @@ export class CompensatingWriteError extends SyncError {
 
 /**
  * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
- * @param {string} message
- * @param {string} codeName A key of ERROR_CODES.
+ * @param {string} message @param {keyof typeof ERROR_CODES} codeName
  */
 export function realmError(message, codeName = "RuntimeError") {
   return Object.assign(new Error(message), { code: ERROR_CODES[codeName], codeName });

@@ -16,9 +16,11 @@ export const HIDDEN_KEY = "_key";
 export const KEY_TYPES = ["int", "string", "objectId", "uuid"];
 export const INDEXABLE = ["bool", "int", "date", "string", "objectId", "uuid", "mixed"];
 
+/** @type {Record<string, string>} */
 const COLLECTIONS = { "[]": "list", "<>": "set", "{}": "dictionary" };
-const COLLECTION_TYPES = Object.values(COLLECTIONS);
-const TYPES = [...SCALARS, "mixed", "object", "linkingObjects", ...COLLECTION_TYPES];
+/** @param {string} type */
+const isCollection = (type) => Object.values(COLLECTIONS).includes(type);
+const TYPES = [...SCALARS, "mixed", "object", "linkingObjects", ...Object.values(COLLECTIONS)];
 
 /**
  * @typedef {{name: string, type: string, objectType?: string, property?: string, optional: boolean,
@@ -29,6 +31,9 @@ const TYPES = [...SCALARS, "mixed", "object", "linkingObjects", ...COLLECTION_TY
  *   properties: Record<string, Property>, wire: Record<string, WireProperty>, aliases: Record<string, string>,
  *   readOnly: boolean, declared: boolean, synced: boolean, ctor?: Function}} ClassSchema
  * @typedef {{name: string, properties: Record<string, WireProperty>, primaryKey?: string, readOnly?: boolean}} WireClass
+ * @typedef {(holds: unknown, problem: string) => void} Must
+ * @typedef {Pick<Property, "type" | "objectType" | "property" | "presentation">
+ *   & {optional: boolean, indexed?: Property["indexed"]}} Parsed
  */
 
 /** The classes by name; iterates over them in order of declaration. */
@@ -56,7 +61,7 @@ export class Schema {
       .map(({ name, wire, keyName }) => ({
         name,
         properties: wire,
-        ...(keyName === PRIMARY_KEY ? {} : { primaryKey: keyName }),
+        ...(keyName !== PRIMARY_KEY && { primaryKey: keyName }),
       }));
   }
 
@@ -104,33 +109,24 @@ export class Schema {
 export function parseClass(declaration, { synced = false, base } = {}) {
   const isClass = typeof declaration === "function";
   const given = isClass ? declaration.schema : declaration;
-  const name = given?.name;
-  /** @type {(holds: unknown, problem: string) => void} */
+  const name = typeof given?.name === "string" ? given.name : "";
+  /** @type {Must} */
   const must = (holds, problem) => {
-    if (!holds) throw new ObjectSchemaParseError(problem, typeof name === "string" ? name : isClass ? declaration.name : "");
+    if (!holds) throw new ObjectSchemaParseError(problem, name || (isClass ? declaration.name : ""));
   };
-  /** @type {(key: string, type: string, needed?: boolean) => void} */
-  const mustBe = (key, type, needed = false) => {
-    const value = given[key];
-    const fits = value === undefined ? !needed : type === "object" ? isObject(value) : typeof value === type;
-    must(fits, new TypeAssertionError(`${type === "object" ? "an" : "a"} ${type}`, value, key).message);
-  };
-  if (isClass) must(!base || declaration.prototype instanceof base, `Class '${declaration.name}' must extend Realm.Object`);
+  must(!isClass || !base || declaration.prototype instanceof base, `Class '${declaration?.name}' must extend Realm.Object`);
   must(isObject(given), new TypeAssertionError("an object", given, isClass ? "schema static" : "object schema").message);
-  mustBe("name", "string", true);
-  must(name, "'name' must be specified.");
+  must(given.name !== "", "'name' must be specified.");
   const unknown = unexpected(given, ["name", "primaryKey", "embedded", "asymmetric", "properties", "ctor"]);
   must(!unknown, `Unexpected field(s) found on the schema for object '${name}': ${unknown}.`);
   must(!Array.isArray(given.properties), "Array of properties are no longer supported. Use an object instead.");
-  mustBe("properties", "object", true);
-  mustBe("primaryKey", "string");
-  mustBe("embedded", "boolean");
-  mustBe("asymmetric", "boolean");
+  mustBe("string", given, ["name"], must);
+  mustBe("object", given, ["properties"], must);
+  mustBe("string", given, ["primaryKey"], must, true);
+  mustBe("boolean", given, ["embedded", "asymmetric"], must, true);
   const { primaryKey } = given;
-  must(
-    primaryKey === undefined || Object.hasOwn(given.properties, primaryKey),
-    `'${primaryKey}' is set as the primary key field but was not found in 'properties'.`,
-  );
+  const found = primaryKey === undefined || Object.hasOwn(given.properties, primaryKey);
+  must(found, `'${primaryKey}' is set as the primary key field but was not found in 'properties'.`);
   for (const kind of ["embedded", "asymmetric"]) {
     must(!given[kind], `${kind} classes are not supported yet. Use a class with a primary key, and links to it.`);
   }
@@ -159,7 +155,7 @@ export function parseClass(declaration, { synced = false, base } = {}) {
     readOnly: false,
     declared: true,
     synced,
-    ...(isClass ? { ctor: declaration } : {}),
+    ...(isClass && { ctor: declaration }),
   };
 }
 
@@ -177,7 +173,7 @@ export function parseProperty(className, name, declaration, isKey = false) {
   must(short || isObject(declaration), new TypeAssertionError("a string or an object", declaration, name).message);
   const parsed = short ? parseShorthand(declaration, must) : parseObjectForm(declaration, must);
   if (isKey) {
-    must(parsed.indexed !== false || short, "Primary keys must always be indexed.");
+    must(parsed.indexed !== false, "Primary keys must always be indexed.");
     must(parsed.indexed !== "full-text", "Primary keys cannot be full-text indexed.");
     must(!parsed.presentation, "Counters cannot be primary keys.");
   }
@@ -187,17 +183,16 @@ export function parseProperty(className, name, declaration, isKey = false) {
   return {
     name,
     ...parsed,
-    optional: parsed.optional ?? false,
     indexed: isKey || (parsed.indexed ?? false),
     mapTo: given.mapTo || name,
-    ...(given.default === undefined ? {} : { default: given.default }),
+    ...(given.default !== undefined && { default: given.default }),
   };
 }
 
 /** What `realm.schema` and `objectSchema()` show of a class. @param {ClassSchema} cls */
 export function canonical({ name, primaryKey, embedded, asymmetric, properties, ctor }) {
   const copies = Object.entries(properties).map(([key, prop]) => [key, { ...prop }]);
-  return { name, primaryKey, embedded, asymmetric, properties: Object.fromEntries(copies), ...(ctor ? { ctor } : {}) };
+  return { name, primaryKey, embedded, asymmetric, properties: Object.fromEntries(copies), ...(ctor && { ctor }) };
 }
 
 /** How sentences name a property's type: `int?`, `Team`. @param {Property | WireProperty} prop */
@@ -221,9 +216,6 @@ export function decodeProperty(schema, target, prop, wire) {
   return decode(type, wire, target);
 }
 
-/** @typedef {(holds: unknown, problem: string) => void} Must */
-/** @typedef {Pick<Property, "type" | "objectType" | "property" | "presentation"> & {optional?: boolean, indexed?: boolean | "full-text"}} Parsed */
-
 /** @param {string} type @param {Property | WireProperty} prop @param {unknown} value @param {string} target */
 function mayBeNull(type, prop, value, target) {
   if ((value === null || value === undefined) && !prop.optional) {
@@ -233,29 +225,25 @@ function mayBeNull(type, prop, value, target) {
 
 /** @param {string} text @param {Must} must @returns {Parsed} */
 function parseShorthand(text, must) {
-  let element = text;
-  const collection = collectionOf(element);
-  if (collection) element = element.slice(0, -2);
+  const collection = COLLECTIONS[text.slice(-2)];
+  let element = collection ? text.slice(0, -2) : text;
   const optional = element.endsWith("?");
   if (optional) element = element.slice(0, -1);
   must(element, `The ${collection ? "element " : ""}type must be specified.`);
-  if (collectionOf(element)) {
-    must(collection, `Collections cannot be optional. To allow null elements, put '?' after the element type.`);
+  if (COLLECTIONS[element.slice(-2)]) {
+    must(collection, "Collections cannot be optional. To allow null elements, put '?' after the element type.");
     must(false, "Nested collections are not supported. Use 'mixed' as the element type.");
   }
   must(!/[?[\]<>{}]/.test(element), `'${text}' is not a type. Write for example 'int', 'string?' or a class name.`);
-  const named = /** @type {string[]} */ (COLLECTION_TYPES).includes(element);
-  must(!named, `Cannot use the collection name '${element}'. Write the element type with a suffix, such as 'int[]'.`);
-  must(
-    element !== "object" && element !== "linkingObjects",
-    `To define a relationship, use the class name or the object form { type: '${element}', objectType: … }.`,
-  );
+  must(!isCollection(element), `Cannot use the collection name '${element}'. Write for example 'int[]'.`);
+  const needsForm = element === "object" || element === "linkingObjects";
+  must(!needsForm, `To define a relationship, use the class name or the object form { type: '${element}', … }.`);
   must(element !== "counter" || !collection, "Counters cannot be used in collections.");
   if (element === "counter") return { type: "int", optional, presentation: "counter" };
   const isLink = !TYPES.includes(element);
-  const sequence = collection === "list" || collection === "set";
-  must(!isLink || !optional || !sequence, `Elements of type '${element}' in a ${collection} are never null: leave out '?'.`);
-  const nullable = optional || element === "mixed" || (isLink && !sequence);
+  const neverNull = isLink && isCollection(collection) && collection !== "dictionary";
+  must(!neverNull || !optional, `Elements of type '${element}' in a ${collection} are never null: leave out '?'.`);
+  const nullable = optional || element === "mixed" || (isLink && !neverNull);
   if (collection) return { type: collection, objectType: element, optional: nullable };
   return isLink ? { type: "object", objectType: element, optional: true } : { type: element, optional: nullable };
 }
@@ -263,56 +251,53 @@ function parseShorthand(text, must) {
 /** @param {any} given @param {Must} must @returns {Parsed} */
 function parseObjectForm(given, must) {
   const { type, objectType, property, optional, indexed, presentation } = given;
-  const known = ["name", "type", "objectType", "property", "optional", "indexed", "presentation", "mapTo", "default"];
-  const unknown = unexpected(given, known);
+  const strings = ["type", "objectType", "property", "mapTo"];
+  const unknown = unexpected(given, [...strings, "name", "optional", "indexed", "presentation", "default"]);
   must(!unknown, `Unexpected field(s) found: ${unknown}.`);
-  for (const key of ["type", "objectType", "property", "mapTo"]) {
-    const fits = given[key] === undefined || typeof given[key] === "string";
-    must(fits, new TypeAssertionError("a string", given[key], key).message);
-  }
+  mustBe("string", given, strings, must, true);
+  mustBe("boolean", given, ["optional"], must, true);
   must(type, "'type' must be specified.");
-  must(optional === undefined || typeof optional === "boolean", new TypeAssertionError("a boolean", optional, "optional").message);
   must([undefined, true, false, "full-text"].includes(indexed), "'indexed' must be true, false or 'full-text'.");
   const symbol = /\?|\[\]|<>|\{\}/.exec(type + (objectType ?? ""))?.[0];
   must(!symbol, `Cannot use shorthand '${symbol}' in 'type' or 'objectType' when defining property objects.`);
-  must(
-    TYPES.includes(type),
-    `'${type}' is not a type. If you meant to define a relationship, use { type: 'object', objectType: '${type}' }.`,
-  );
-  const isCollection = /** @type {string[]} */ (COLLECTION_TYPES).includes(type);
+  const hint = `If you meant to define a relationship, use { type: 'object', objectType: '${type}' }.`;
+  must(TYPES.includes(type), `'${type}' is not a type. ${hint}`);
+  const when = `when 'type' is '${type}'.`;
   const computed = type === "linkingObjects";
-  if (isCollection || computed || type === "object") {
-    must(objectType, `'objectType' must be specified when 'type' is '${type}'.`);
-    const inner = isCollection ? ["object", "linkingObjects", ...COLLECTION_TYPES] : TYPES;
-    must(!inner.includes(objectType), `'${objectType}' cannot be the 'objectType' when 'type' is '${type}'.`);
+  if (isCollection(type) || computed || type === "object") {
+    must(objectType, `'objectType' must be specified ${when}`);
+    const isClass = !TYPES.includes(objectType);
+    const fits = isClass || (isCollection(type) && (SCALARS.includes(objectType) || objectType === "mixed"));
+    must(fits, `'${objectType}' cannot be the 'objectType' ${when}`);
   } else {
-    must(objectType === undefined, `'objectType' cannot be defined when 'type' is '${type}'.`);
+    must(objectType === undefined, `'objectType' cannot be defined ${when}`);
   }
-  must(!computed || property, "'property' must be specified when 'type' is 'linkingObjects'.");
-  must(computed || property === undefined, `'property' cannot be defined when 'type' is '${type}'.`);
-  must(presentation === undefined || presentation === "counter", "'presentation' can only be 'counter'.");
-  must(!presentation || type === "int", `'presentation' cannot be 'counter' when 'type' is '${type}'.`);
+  must(!computed || property, `'property' must be specified ${when}`);
+  must(computed || property === undefined, `'property' cannot be defined ${when}`);
+  must(!presentation || presentation === "counter", "'presentation' can only be 'counter'.");
+  must(!presentation || type === "int", `'presentation' cannot be defined ${when}`);
 
-  const ofObjects = type === "object" || (isCollection && !TYPES.includes(objectType));
   const mixed = type === "mixed" || objectType === "mixed";
+  const ofObjects = objectType !== undefined && !TYPES.includes(objectType);
   const always = mixed || (ofObjects && (type === "object" || type === "dictionary"));
-  const never = computed || (ofObjects && !always);
   const subject = mixed ? "'mixed' values" : "Links to objects";
   must(!always || optional !== false, `${subject} are always optional and cannot be made non-optional.`);
-  must(!never || optional !== true, `'${type}' of objects is never optional and cannot be made optional.`);
-  /** @type {Parsed} */
-  const parsed = { type, optional: always || (optional ?? false), indexed };
-  if (objectType) parsed.objectType = objectType;
-  if (property) parsed.property = property;
-  if (presentation) parsed.presentation = presentation;
-  return parsed;
+  must(always || !ofObjects || !optional, `'${type}' of objects is never optional and cannot be made optional.`);
+  return {
+    type,
+    optional: always || Boolean(optional),
+    indexed,
+    ...(objectType && { objectType }),
+    ...(property && { property }),
+    ...(presentation && { presentation }),
+  };
 }
 
 /** The subject of the sentence that refuses what this release cannot do; empty if it can. @param {Parsed} prop */
 function unsupported({ type, objectType, presentation }) {
   if (presentation) return "counters are";
   if (type === "mixed") return "the type 'mixed' is";
-  return /** @type {string[]} */ (COLLECTION_TYPES).includes(type) ? `a ${type} (of '${objectType}') is` : "";
+  return isCollection(type) ? `a ${type} (of '${objectType}') is` : "";
 }
 
 /** What core validation finds in one class. @param {ClassSchema} cls @param {Schema} schema @returns {Iterable<string>} */
@@ -369,8 +354,8 @@ function wireProperty(prop, isKey) {
 /** @param {WireClass} given @returns {ClassSchema} */
 function classFromWire({ name, properties, readOnly = false }) {
   const entries = Object.entries(properties).map(([key, { type, objectType, optional = false, indexed = false }]) => {
-    const isKey = key === PRIMARY_KEY;
-    return [key, { name: key, type, ...(objectType ? { objectType } : {}), optional, indexed: isKey || indexed, mapTo: key }];
+    const rest = { optional, indexed: key === PRIMARY_KEY || indexed, mapTo: key };
+    return [key, { name: key, type, ...(objectType && { objectType }), ...rest }];
   });
   return {
     name,
@@ -387,11 +372,6 @@ function classFromWire({ name, properties, readOnly = false }) {
   };
 }
 
-/** @param {string} text @returns {string | undefined} The collection that the suffix stands for. */
-function collectionOf(text) {
-  return /** @type {Record<string, string>} */ (COLLECTIONS)[text.slice(-2)];
-}
-
 /** The quoted keys that are not `known`. @param {object} given @param {string[]} known */
 function unexpected(given, known) {
   return Object.keys(given).filter((key) => !known.includes(key)).map((key) => `'${key}'`).join(", ");
@@ -400,4 +380,13 @@ function unexpected(given, known) {
 /** @param {unknown} value */
 function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** @param {"string" | "boolean" | "object"} type @param {any} given @param {string[]} keys @param {Must} must */
+function mustBe(type, given, keys, must, optional = false) {
+  for (const key of keys) {
+    const value = given[key];
+    const fits = (optional && value === undefined) || (type === "object" ? isObject(value) : typeof value === type);
+    must(fits, new TypeAssertionError(`${type === "object" ? "an" : "a"} ${type}`, value, key).message);
+  }
 }

@@ -58,14 +58,15 @@ const exact = new WeakMap();
  */
 export function encode(type, value, target) {
   if (value === null || value === undefined) return null;
-  const wire = ENCODERS[type](value);
-  if (wire === undefined || wire instanceof Expected) {
-    let expected = wire?.words ?? EXPECTED[type];
-    const name = value?.constructor?.name;
-    if (name && expected.endsWith(` of ${name}`)) expected = expected.replace(name, `Realm's own ${name}`);
-    throw new TypeAssertionError(expected, value, target);
-  }
-  return wire;
+  /** @type {(words: string) => never} */
+  const fail = (words) => {
+    throw new TypeAssertionError(words, value, target);
+  };
+  const wire = ENCODERS[type](value, fail);
+  if (wire !== undefined) return wire;
+  const name = value.constructor?.name;
+  const isCopy = name && EXPECTED[type].endsWith(` of ${name}`);
+  return fail(isCopy ? `an instance of Realm's own ${name}` : EXPECTED[type]);
 }
 
 /**
@@ -80,49 +81,41 @@ export function decode(type, wire, target) {
   return value;
 }
 
-/** What an encoder expected instead, if it is not what EXPECTED says. */
-class Expected {
-  /** @param {string} words */
-  constructor(words) {
-    this.words = words;
-  }
-}
-
-/** The wire value, or undefined or Expected if the value does not fit. @type {Record<string, (value: any) => any>} */
+/** The wire value; undefined if the value is not what EXPECTED says. @type {Record<string, (value: any, fail: (words: string) => never) => any>} */
 const ENCODERS = {
   bool,
-  int(value) {
+  int(value, fail) {
     if (typeof value === "bigint") {
-      if (BigInt.asIntN(64, value) !== value) return new Expected("a 64-bit integer");
+      if (BigInt.asIntN(64, value) !== value) return fail("a 64-bit integer");
       return value >= -SAFE_INTEGER && value <= SAFE_INTEGER ? Number(value) : String(value);
     }
     if (typeof value !== "number") return undefined;
-    if (!Number.isInteger(value)) return new Expected("an integer");
-    return Math.abs(value) <= SAFE_INTEGER ? value : new Expected("a bigint where it is beyond ±2^53");
+    if (!Number.isInteger(value)) return fail("an integer");
+    return Math.abs(value) <= SAFE_INTEGER ? value : fail("a bigint where it is beyond ±2^53");
   },
   float: (value) => (typeof value === "number" ? double(Math.fround(value)) : undefined),
   double: (value) => (typeof value === "number" ? double(value) : undefined),
   decimal128: (value) => (value instanceof Decimal128 ? value.wire : undefined),
-  string(value) {
+  string(value, fail) {
     if (typeof value !== "string") return undefined;
     const unfit = value.includes("\0") ? "a string without U+0000" : "a string of valid Unicode (no lone surrogates)";
-    return string(value) ?? new Expected(unfit);
+    return string(value) ?? fail(unfit);
   },
-  data(value) {
+  data(value, fail) {
     if (isBytes(value)) return toBase64(value);
     if (typeof value !== "string") return undefined;
     try {
       return toBase64(fromBase64(value));
     } catch {
-      return new Expected("base64 text");
+      return fail("base64 text");
     }
   },
-  date(value) {
+  date(value, fail) {
     const date = typeof value === "string" ? new Date(value) : value;
     if (!(date instanceof Date)) return undefined;
-    if (Number.isNaN(date.getTime())) return new Expected("a valid date");
+    if (Number.isNaN(date.getTime())) return fail("a valid date");
     const text = date.toISOString();
-    if (!/^(?!0000)\d{4}-/.test(text)) return new Expected("a date of the years 1 to 9999");
+    if (!/^(?!0000)\d{4}-/.test(text)) return fail("a date of the years 1 to 9999");
     const before = exact.get(date);
     return before?.startsWith(text.slice(0, -1)) ? before : `${text.slice(0, -1)}000Z`;
   },
