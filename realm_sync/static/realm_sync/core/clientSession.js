@@ -236,8 +236,8 @@ export class ClientSession {
     this.uploaded = bound.clientVersion;
     this.#querySent = this.#awaited = bound.queryVersion;
     this.#sets = this.#sets.filter((set) => set.queryVersion > bound.queryVersion);
-    const effects = [{ kind: /** @type {const} */ ("StoreBound"), clientFile: this.#newFile, bound }, ...this.#proceed()];
-    return [...effects, ...this.#marks.map((ident) => send({ type: "mark", requestIdent: ident }))];
+    const marks = this.#marks.map((ident) => send({ type: "mark", requestIdent: ident }));
+    return [{ kind: "StoreBound", clientFile: this.#newFile, bound }, ...this.#proceed(), ...marks];
   }
 
   /** @param {Download} download @returns {Effect[]} */
@@ -248,9 +248,10 @@ export class ClientSession {
       return [{ kind: "ApplyDownload", download, withParts }];
     }
     const view = `${download.queryVersion} ${download.view}`;
-    const replaced = this.#parts !== null && this.#parts !== view;
+    /** @type {Effect[]} */
+    const effects = this.#parts !== null && this.#parts !== view ? [{ kind: "DropParts" }] : [];
     this.#parts = view;
-    return [...(replaced ? [{ kind: /** @type {const} */ ("DropParts") }] : []), { kind: "StorePart", download }];
+    return [...effects, { kind: "StorePart", download }];
   }
 
   /** Upload what may be uploaded, and send the next subscription set when all before it is on its way.
@@ -299,7 +300,7 @@ export class ClientSession {
   }
 }
 
-/** @param {import("./messages.js").FromClient} message @returns {{kind: "Send", message: typeof message}} */
+/** @param {import("./messages.js").FromClient} message @returns {Effect} */
 function send(message) {
   return { kind: "Send", message };
 }

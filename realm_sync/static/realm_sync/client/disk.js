@@ -1,0 +1,147 @@
+// no Python twin: SQLite does this there. Disk: durable transactions on what one realm keeps in this browser.
+//
+// Three stores: `file` has one record of bookkeeping, `log` JSON texts of changes by a rising number, `changeset` the
+// local writes that the server has not acknowledged, by client version. Knows nothing of what is in them; store.js does.
+
+import { realmError } from "../core/errors.js";
+
+const STORES = ["file", "log", "changeset"];
+const FORMAT = 1;
+
+/** @param {IDBRequest} request */
+const answer = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+/** What a transaction can do. Reads are awaited; writes need not be: the transaction fails if one of them does. */
+class IndexedTransaction {
+  #transaction;
+
+  /** @param {IDBTransaction} transaction */
+  constructor(transaction) {
+    this.#transaction = transaction;
+  }
+
+  /** @param {string} store @param {number} key */
+  get(store, key) {
+    return answer(this.#transaction.objectStore(store).get(key));
+  }
+
+  /** The records above `after`, as [[key, value]]. @param {string} store @param {number} after */
+  async above(store, after = -1) {
+    const range = IDBKeyRange.lowerBound(after, true);
+    const objects = this.#transaction.objectStore(store);
+    const [keys, values] = await Promise.all([answer(objects.getAllKeys(range)), answer(objects.getAll(range))]);
+    return /** @type {[number, any][]} */ (keys.map((/** @type {number} */ key, /** @type {number} */ at) => [key, values[at]]));
+  }
+
+  /** @param {string} store @param {number} key @param {any} value */
+  put(store, key, value) {
+    this.#transaction.objectStore(store).put(value, key);
+  }
+
+  /** Deletes the records above `after` up to `upto`. @param {string} store @param {number} after @param {number} upto */
+  delete(store, after, upto) {
+    if (upto > after) this.#transaction.objectStore(store).delete(IDBKeyRange.bound(after, upto, true));
+  }
+}
+
+/** A realm's database in IndexedDB; every tab of the origin may have it open. */
+export class Disk {
+  #database;
+  /** Called when another tab deletes the database. */
+  onGone = () => {};
+
+  /** @param {IDBDatabase} database */
+  constructor(database) {
+    this.#database = database;
+    database.onversionchange = () => {
+      this.close();
+      this.onGone();
+    };
+    database.onclose = () => this.onGone();
+  }
+
+  /** Opens the database, which is made if need be. Without storage in this browser, what it gives is a MemoryDisk.
+   * @param {string} name @returns {Promise<Disk | MemoryDisk>} */
+  static async open(name) {
+    try {
+      const request = indexedDB.open(name, FORMAT);
+      request.onupgradeneeded = () => STORES.forEach((store) => request.result.createObjectStore(store));
+      return new Disk(await answer(request));
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "VersionError") {
+        throw realmError(`Cannot open the realm at '${name}'. A newer version of realm_sync wrote it.`, "UnsupportedFileFormatVersion");
+      }
+      console.warn(
+        `realm_sync: this browser gives no storage here (private mode?), so the realm '${name}' lives in this tab only and is gone with it.`, error,
+      );
+      return new MemoryDisk();
+    }
+  }
+
+  /** @param {string} name */
+  static async delete(name) {
+    if (typeof indexedDB !== "undefined") await answer(indexedDB.deleteDatabase(name));
+  }
+
+  /** Runs `work` in one transaction over all stores: all of it happens, durably once this resolves, or nothing.
+   * @template T @param {(transaction: IndexedTransaction) => Promise<T>} work
+   * @param {{mode?: IDBTransactionMode, durability?: "strict" | "relaxed"}} [options] @returns {Promise<T>} */
+  transact(work, { mode = "readwrite", durability = "strict" } = {}) {
+    return new Promise((resolve, reject) => {
+      const transaction = this.#database.transaction(STORES, mode, { durability });
+      /** @type {any} */ let result;
+      /** @type {any} */ let failure;
+      transaction.oncomplete = () => resolve(result);
+      transaction.onabort = () => {
+        const error = failure ?? transaction.error;
+        const full = error?.name === "QuotaExceededError";
+        reject(full ? realmError("The browser's storage is full: what was written is kept in memory only.", "OutOfDiskSpace") : error);
+      };
+      work(new IndexedTransaction(transaction)).then(
+        (value) => (result = value),
+        (error) => {
+          failure = error;
+          try {
+            transaction.abort();
+          } catch {
+            reject(error);
+          }
+        },
+      );
+    });
+  }
+
+  close() {
+    this.#database.close();
+  }
+}
+
+/** The same without storage: for `inMemory` realms and for browsers that give none. One tab only. */
+export class MemoryDisk {
+  #stores = new Map(STORES.map((store) => [store, new Map()]));
+  onGone = () => {};
+
+  /** @param {string} store @returns {Map<number, any>} */
+  #records(store) {
+    return /** @type {Map<number, any>} */ (this.#stores.get(store));
+  }
+
+  /** @template T @param {(transaction: any) => Promise<T>} work @returns {Promise<T>} */
+  transact(work) {
+    return work({
+      get: async (/** @type {string} */ store, /** @type {number} */ key) => this.#records(store).get(key),
+      above: async (/** @type {string} */ store, after = -1) =>
+        [...this.#records(store)].filter(([key]) => key > after).sort(([a], [b]) => a - b),
+      put: (/** @type {string} */ store, /** @type {number} */ key, /** @type {any} */ value) => this.#records(store).set(key, value),
+      delete: (/** @type {string} */ store, /** @type {number} */ after, /** @type {number} */ upto) => {
+        for (const key of [...this.#records(store).keys()]) if (key > after && key <= upto) this.#records(store).delete(key);
+      },
+    });
+  }
+
+  close() {}
+}

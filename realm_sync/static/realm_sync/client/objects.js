@@ -1,0 +1,159 @@
+// Objects: live views of stored objects, and the prototypes that give them their properties.
+//
+// An object holds no data: every access reads the present value, every assignment needs a write transaction; the realm
+// does both. A link is assigned an object, or the key of one: unlike in Realm its target need not be in the file.
+
+import { encode } from "../core/values.js";
+import { canonical } from "../core/schema.js";
+import { AssertionError, IllegalConstructorError, realmError } from "../core/errors.js";
+
+/** @typedef {{realm: any, table: import('./tables.js').Table, cls: import('../core/schema.js').ClassSchema, key: any}} Identity */
+
+const IDENTITY = Symbol("realm-sync.identity");
+export const INVALID = "Accessing object which has been invalidated or deleted";
+
+/** What an object of a realm is, undefined for anything else. @param {any} value @returns {Identity | undefined} */
+export const identityOf = (value) => (value === null || value === undefined ? undefined : value[IDENTITY]);
+
+/** @param {any} object @returns {Identity} */
+const identify = (object) => object[IDENTITY];
+
+/** One object of a realm; a class of an app extends it. Each access makes a new one: compare keys. */
+export class RealmObject {
+  /** The properties are defined for each realm by `prototypeFor`. @type {any} */
+  static schema;
+
+  /** `new Task(realm, values)` is `realm.create(Task, values)`. @param {any} realm @param {any} values */
+  constructor(realm, values) {
+    if (!realm?.create) throw new IllegalConstructorError(new.target.name);
+    return realm.create(/** @type {any} */ (new.target), values);
+  }
+
+  /** False once it is deleted or its realm is closed. @returns {boolean} */
+  isValid() {
+    const { realm, table, key } = identify(this);
+    return !realm.isClosed && table.objects.has(key);
+  }
+
+  objectSchema() {
+    return canonical(identify(this).cls);
+  }
+
+  keys() {
+    return Object.keys(identify(this).cls.properties);
+  }
+
+  /** @returns {[string, any][]} */
+  entries() {
+    return this.keys().map((name) => [name, /** @type {any} */ (this)[name]]);
+  }
+
+  /** A plain tree; an object that occurs twice is the same one in it. @param {string} [_] the key JSON.stringify gives
+   * @param {Map<string, any>} [cache] @returns {Record<string, any>} */
+  toJSON(_, cache = new Map()) {
+    const { table } = identify(this);
+    const name = `${table.name} ${this._objectKey()}`;
+    if (cache.has(name)) return cache.get(name);
+    /** @type {Record<string, any>} */
+    const plain = {};
+    cache.set(name, plain);
+    for (const [key, value] of this.entries()) plain[key] = value?.toJSON && (value instanceof RealmObject || value._images) ? value.toJSON("", cache) : value;
+    return plain;
+  }
+
+  /** Live results of the objects of `type` whose link `property` leads here. @param {any} type @param {string} property */
+  linkingObjects(type, property) {
+    const { realm, cls } = identify(this);
+    const origin = realm._classOf(type);
+    if (origin.properties[property]?.objectType !== cls.name) {
+      throw new AssertionError(`'${origin.name}#${property}' is not a relationship to '${cls.name}'`);
+    }
+    return realm.objects(type).filtered(`${origin.properties[property].mapTo} == $0`, this);
+  }
+
+  /** How many links lead here, of every class. */
+  linkingObjectsCount() {
+    const { realm, table, key } = identify(this);
+    let count = 0;
+    for (const origin of realm._store.tables.values()) {
+      for (const [name, target] of origin.links) if (target === table.name) count += origin.lookUp(name, [key])?.length ?? 0;
+    }
+    return count;
+  }
+
+  /** @param {string} name */
+  getPropertyType(name) {
+    const { cls } = identify(this);
+    const property = cls.properties[name];
+    if (!property) throw realmError(`Property '${name}' does not exist on '${cls.name}' objects`, "InvalidProperty");
+    if (property.type === "object") return `<${property.objectType}>`;
+    return property.type === "linkingObjects" ? `linkingObjects<${property.objectType}>` : property.type;
+  }
+
+  /** `callback(object, {deleted, changedProperties})`: soon, with nothing, and then whenever the object changes.
+   * @param {(object: any, changes: import('./listeners.js').ObjectChanges) => void} callback @param {string | string[]} [keyPaths] */
+  addListener(callback, keyPaths) {
+    identify(this).realm._listenToObject(this, identify(this), callback, keyPaths);
+  }
+
+  /** @param {Function} callback */
+  removeListener(callback) {
+    identify(this).realm._stopListening(this, callback);
+  }
+
+  removeAllListeners() {
+    identify(this).realm._stopListening(this);
+  }
+
+  /** Tells objects of one class and file apart. */
+  _objectKey() {
+    return String(identify(this).key);
+  }
+
+  /** What a query takes it for: see literals.js. @returns {{className: string, type: string, wire: any}} */
+  get [Symbol.for("realm-sync.key")]() {
+    const { table, key, cls } = identify(this);
+    return { className: table.name, type: cls.wire[cls.keyName].type, wire: key };
+  }
+}
+
+/** So that `{...object}` and `Object.keys(object)` list the properties of the schema.
+ * @type {ProxyHandler<any>} */
+const LISTED = {
+  ownKeys: (target) => [...Object.keys(target[IDENTITY].cls.properties), ...Reflect.ownKeys(target).filter((key) => key !== IDENTITY)],
+  getOwnPropertyDescriptor(target, name) {
+    if (name === IDENTITY || !(typeof name === "string" && Object.hasOwn(target[IDENTITY].cls.properties, name))) {
+      return Reflect.getOwnPropertyDescriptor(target, name);
+    }
+    return { value: target[name], enumerable: true, configurable: true, writable: true };
+  },
+};
+
+/** The prototype of a class's objects in one realm: that of the app's class, with accessors.
+ * @param {import('../core/schema.js').ClassSchema} cls */
+export function prototypeFor(cls) {
+  const prototype = Object.create(cls.ctor?.prototype ?? RealmObject.prototype);
+  for (const [name, property] of Object.entries(cls.properties)) {
+    Object.defineProperty(prototype, name, {
+      get() {
+        const { realm, table, key } = this[IDENTITY];
+        return realm._get(table, key, property);
+      },
+      set(value) {
+        const { realm, table, key } = this[IDENTITY];
+        realm._set(table, key, property, value);
+      },
+    });
+  }
+  return prototype;
+}
+
+/** @param {any} prototype @param {Identity} identity */
+export function wrap(prototype, identity) {
+  return new Proxy(Object.create(prototype, { [IDENTITY]: { value: identity } }), LISTED);
+}
+
+/** The wire value of a key that an app gives. @param {import('../core/schema.js').ClassSchema} cls @param {any} key */
+export function encodeKey(cls, key) {
+  return encode(cls.wire[cls.keyName].type, key, cls.primaryKey ?? cls.keyName);
+}

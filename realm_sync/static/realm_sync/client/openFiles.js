@@ -1,0 +1,167 @@
+// Open files: what all realms of one file in this page share: store, notifier, tabs, transport, session.
+//
+// Decides when a file's parts start and end: the first realm opens it, the last one closes it. Then the session ends as
+// soon as nothing is pending (Realm's stop policy after-upload), and a realm opened meanwhile takes it over. Also keeps
+// the list of files that there are, because `Realm.exists` cannot wait for an answer of IndexedDB.
+
+import { realmError } from "../core/errors.js";
+import { Disk, MemoryDisk } from "./disk.js";
+import { Notifier } from "./listeners.js";
+import { migrate } from "./migration.js";
+import { Store } from "./store.js";
+import { SyncSession } from "./syncSession.js";
+import { Tabs } from "./tabs.js";
+import { Transport } from "./transport.js";
+
+/** @typedef {import('./configuration.js').Configuration} Configuration */
+
+/** @type {Map<string, OpenFile>} */
+const open = new Map();
+/** @type {Map<string, Promise<void>>} files that are being closed or deleted */
+const ending = new Map();
+
+/** The files that there are, in localStorage; in memory where there is none. */
+export const known = {
+  /** @type {Map<string, string>} */
+  memory: new Map(),
+  /** The schema version of a file, null if there is no such file. @param {string} path @returns {string | null} */
+  get(path) {
+    try {
+      return localStorage.getItem(`realm-sync:file:${path}`) ?? this.memory.get(path) ?? null;
+    } catch {
+      return this.memory.get(path) ?? null;
+    }
+  },
+  /** @param {string} path @param {string | null} version null: there is none any more */
+  set(path, version) {
+    version === null ? this.memory.delete(path) : this.memory.set(path, version);
+    try {
+      version === null ? localStorage.removeItem(`realm-sync:file:${path}`) : localStorage.setItem(`realm-sync:file:${path}`, version);
+    } catch {
+      // a page without localStorage: what memory says is all there is
+    }
+  },
+};
+
+/** One file. `realms` are those that use it. */
+export class OpenFile {
+  /** @type {Set<any>} */
+  realms = new Set();
+  /** The local write transaction that is open, and the realm it belongs to. @type {any} */
+  writer = null;
+  /** @type {Transport | null} */
+  transport = null;
+  /** @type {SyncSession | null} */
+  session = null;
+  isNew;
+
+  /** @param {Configuration} config */
+  constructor(config) {
+    this.config = config;
+    this.path = config.path;
+    this.isNew = known.get(config.path) === null;
+    this.store = new Store(config.path, Boolean(config.sync));
+    this.notifier = new Notifier(this.store);
+    this.tabs = new Tabs(config.path);
+    this.store.onChange = () => this.changed();
+    this.store.onCommit = () => this.tabs.send({ type: "commit" });
+    this.store.onFailure = (error) => this.failed(error);
+    this.tabs.on("commit", () => this.store.catchUp().catch((error) => this.store.isClosed || this.failed(error)));
+    if (config.sync) {
+      this.transport = new Transport(this.store, this.tabs, config.sync);
+      this.session = new SyncSession(this.transport);
+    }
+    /** Resolves when what is durable is here. @type {Promise<void>} */
+    this.loaded = this.#load(config);
+    this.loaded.catch(() => {});
+  }
+
+  /** @param {Configuration} config */
+  async #load(config) {
+    await ending.get(this.path);
+    if (config.inMemory) {
+      await this.store.load(new MemoryDisk());
+    } else {
+      await this.tabs.join();
+      const disk = await Disk.open(this.path);
+      disk.onGone = () => [...this.realms].forEach((realm) => realm.close());
+      await this.store.load(disk);
+      known.set(this.path, String(config.schemaVersion ?? this.store.file.schemaVersion ?? 0));
+    }
+    if (!config.sync) await migrate(this, config);
+    this.transport?.start();
+  }
+
+  /** The store has changed. */
+  changed() {
+    this.notifier.changed();
+    this.transport?.wake();
+    for (const realm of this.realms) realm._advanced();
+  }
+
+  /** The browser could not store something: what was written is in memory only, for now. @param {any} error */
+  failed(error) {
+    if (this.session) this.session._failed(error);
+    else console.error(`realm_sync: the realm '${this.path}' cannot be stored:`, error);
+  }
+}
+
+/** The open file of a configuration, opened if need be; `release` it. Throws if it is open in another way.
+ * @param {Configuration} config @param {any} realm @returns {OpenFile} */
+export function share(config, realm) {
+  let file = open.get(config.path);
+  if (file) {
+    const differs = (/** @type {string} */ what) => realmError(`Realm at path '${config.path}' already opened with different ${what}.`, "MismatchedConfig");
+    const { sync, inMemory, schemaVersion } = file.config;
+    if (Boolean(sync) !== Boolean(config.sync)) throw differs("sync configurations");
+    if (sync && config.sync && sync.user.id !== config.sync.user.id) throw differs("sync user");
+    if (Boolean(inMemory) !== Boolean(config.inMemory)) throw differs("inMemory settings");
+    if (!sync && schemaVersion !== null && config.schemaVersion !== null && schemaVersion !== config.schemaVersion) throw differs("schema version");
+    file.transport?.revive();
+  }
+  file ??= new OpenFile(config);
+  open.set(config.path, file);
+  file.realms.add(realm);
+  return file;
+}
+
+/** @param {string} path */
+export const isOpen = (path) => open.has(path);
+
+/** One realm less. The last one ends the session, after its uploads. @param {OpenFile} file @param {any} realm */
+export function release(file, realm) {
+  file.realms.delete(realm);
+  if (file.realms.size) return;
+  file.transport?.finish(() => !file.realms.size && end(file));
+  if (!file.transport) end(file);
+}
+
+/** Ends it now; nothing that was written is lost. @param {OpenFile} file */
+export function end(file) {
+  if (open.get(file.path) !== file) return ending.get(file.path) ?? Promise.resolve();
+  open.delete(file.path);
+  file.notifier.close();
+  const done = (async () => {
+    await file.loaded.catch(() => {});
+    await file.transport?.stop();
+    await file.store.close();
+    file.tabs.close();
+  })();
+  return until(file.path, done);
+}
+
+/** Deletes the file of a realm that is not open in this page; other tabs' realms of it are closed. @param {string} path */
+export function deleteFile(path) {
+  if (isOpen(path)) throw realmError(`Cannot delete files of an open Realm: '${path}' is still in use.`, "DeleteOnOpenRealm");
+  known.set(path, null);
+  return until(path, (ending.get(path) ?? Promise.resolve()).then(() => Disk.delete(path)));
+}
+
+/** Who opens the file meanwhile waits. @param {string} path @param {Promise<void>} done */
+function until(path, done) {
+  const settled = done.catch((error) => console.error(error)).then(() => {
+    if (ending.get(path) === settled) ending.delete(path);
+  });
+  ending.set(path, settled);
+  return done;
+}

@@ -1,0 +1,832 @@
+// Realm: one local database, as its users know it.
+//
+// Decides transactions, object creation and what misuse is answered with (words as in Realm); opens files by the table of
+// R11. Reads and writes never wait for the network or the disk. Two Realms of one file in a page share everything but
+// their listeners; those of other tabs share what is durable.
+
+import { bind } from "../core/binding.js";
+import * as BSON from "../core/bson.js";
+import {
+  AssertionError, ClientResetError, CompensatingWriteError, IllegalConstructorError, PropertySchemaParseError, realmError, SchemaParseError, SyncError, TimeoutError,
+  TypeAssertionError,
+} from "../core/errors.js";
+import { canonical, Schema } from "../core/schema.js";
+import { decode, encode, EXPECTED } from "../core/values.js";
+import { App, Credentials, ProviderType, User, UserState } from "./app.js";
+import { ClientResetMode, DEFAULT_BEHAVIOR, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, readConfiguration } from "./configuration.js";
+import { CollectionObserver, ObjectObserver, resolveKeyPaths } from "./listeners.js";
+import { NumericLogLevel, setLogger, setLogLevel } from "./logging.js";
+import { encodeKey, identityOf, INVALID, prototypeFor, RealmObject, wrap } from "./objects.js";
+import { deleteFile, known, OpenFile, release, share } from "./openFiles.js";
+import { Results } from "./results.js";
+import { MutableSubscriptionSet, Subscription, SubscriptionSet } from "./subscriptions.js";
+import { callWithProgress, ConnectionState, limited, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "./syncSession.js";
+
+/** @typedef {import('./tables.js').Table} Table */
+/** @typedef {import('./configuration.js').RealmConfiguration} RealmConfiguration */
+/** @typedef {import('./configuration.js').Configuration} Configuration */
+/** @typedef {import('../core/schema.js').ClassSchema} ClassSchema */
+/** @typedef {string | (new (...args: any[]) => any)} ObjectType a class of the schema, or its name */
+
+export const UpdateMode = Object.freeze({ Never: "never", Modified: "modified", All: "all" });
+export const WaitForSync = Object.freeze({ FirstTime: "first-time", Always: "always", Never: "never" });
+export const SubscriptionSetState = Object.freeze({ Pending: "pending", Complete: "complete", Error: "error", Superseded: "superseded" });
+const EVENTS = ["change", "schema", "beforenotify"];
+const PARTITION_FIELD = "_partition";
+
+/** An open realm. */
+export class Realm {
+  /** @type {OpenFile} */
+  _file;
+  /** @type {import('./store.js').Store} */
+  _store;
+  #config;
+  #closed = false;
+  /** @type {Map<string, {cls: ClassSchema, stored: any, prototype: any, forQueries: any}>} */
+  #classes = new Map();
+  /** @type {Map<any, ClassSchema>} */
+  #byConstructor = new Map();
+  /** @type {Record<string, Set<Function>>} */
+  #listeners = Object.fromEntries(EVENTS.map((event) => [event, new Set()]));
+  /** @type {Map<any, Map<Function, any>>} the observers of this realm's listeners, by what they listen to */
+  #observers = new Map();
+  #seen = 0;
+  #known = 0; // how many classes
+  #isMigrating = false;
+
+  /** Opens at once, without waiting for disk or network: what the file holds appears a moment later (`whenLoaded`), what
+   * the server has when it arrives. @param {string | RealmConfiguration} [config] */
+  constructor(config) {
+    const read = readConfiguration(config);
+    this.#config = read;
+    const isShared = read._store;
+    this._file = isShared ? /** @type {any} */ ({ store: read._store, notifier: { deliver() {}, changed() {} }, realms: new Set() }) : share(read, this);
+    this._store = this._file.store;
+    try {
+      for (const cls of read.classes ?? []) if (cls.ctor) this.#byConstructor.set(cls.ctor, cls);
+      if (isShared) return;
+      if (read.classes && this._store.synced) this._store.addSchema(storedClasses(read.classes));
+      else if (read.classes && !this._store.isLoaded && this._file.isNew) this._store.addSchema(storedClasses(read.classes), read.schemaVersion);
+    } catch (error) {
+      release(this._file, this);
+      throw error;
+    }
+    const { session, transport } = this._file;
+    const { sync } = read;
+    if (sync && session && transport) {
+      if (sync.onError) session._errorCallbacks.add(sync.onError);
+      transport.schema ??= read.classes ? read.classes.toWire() : null;
+      transport.resets = this.#resets(sync.clientReset ?? {});
+    }
+    this.#seen = this.#version;
+    if (read._isAwaited) return; // Realm.open does the rest, and hears of what goes wrong
+    if (this._file.isNew) this._runInitialSubscriptions();
+    this._file.loaded.then(() => this._runInitialSubscriptions()).catch((error) => {
+      if (this.#closed) return;
+      console.error(`realm_sync: the realm '${this.path}' could not be opened:`, error);
+      this.close();
+    });
+  }
+
+  /** Opens by the table of R11: by default when everything subscribed to is here, at most after 30 s. Never throws itself:
+   * what is wrong with the configuration is a rejection as well. @param {string | RealmConfiguration} [config]
+   * @returns {ProgressRealmPromise} */
+  static open(config) {
+    return new ProgressRealmPromise(config);
+  }
+
+  /** Whether there is such a file in this browser. @param {string | RealmConfiguration} [config] */
+  static exists(config) {
+    return known.get(readConfiguration(config).path) !== null;
+  }
+
+  /** Deletes the realm in this browser; other tabs' realms of it are closed. Resolves when it is gone, which opening it
+   * anew waits for by itself. @param {string | RealmConfiguration} [config] @returns {Promise<void>} */
+  static deleteFile(config) {
+    return deleteFile(readConfiguration(config).path);
+  }
+
+  /** -1 if there is no such file. @param {string} path @returns {number} */
+  static schemaVersion(path) {
+    return Number(known.get(readConfiguration(path).path) ?? -1);
+  }
+
+  /** A plain object with the default of every property. @param {any} schema */
+  static createTemplateObject(schema) {
+    /** @type {Record<string, any>} */
+    const plain = {};
+    const empty = /** @type {Record<string, any>} */ ({ bool: false, int: 0, float: 0, double: 0, string: "", data: new ArrayBuffer(0), date: new Date(0) });
+    for (const [name, { default: given, optional, type }] of Object.entries(canonical(readConfiguration({ schema: [schema] }).classes?.get(schema.name ?? schema.schema.name)).properties)) {
+      if (given !== undefined) plain[name] = given;
+      else if (!optional && type in empty) plain[name] = empty[type];
+    }
+    return plain;
+  }
+
+  static get defaultPath() {
+    return readConfiguration().path;
+  }
+
+  // --- state --------------------------------------------------------------------------------------------------------
+
+  get path() {
+    return this._store.path;
+  }
+
+  /** The classes of this realm: those it was opened with, else all of the file. */
+  get schema() {
+    return this.#names().map((name) => canonical(this._classOf(name)));
+  }
+
+  get schemaVersion() {
+    return this._store.file.schemaVersion ?? this.#config.schemaVersion ?? 0;
+  }
+
+  get isClosed() {
+    return this.#closed;
+  }
+
+  get isInTransaction() {
+    return this._file.writer?.realm === this;
+  }
+
+  get isInMigration() {
+    return this.#isMigrating;
+  }
+
+  get isReadOnly() {
+    return Boolean(this.#config.readOnly) || this._store.isFrozen;
+  }
+
+  get isInMemory() {
+    return Boolean(this.#config.inMemory);
+  }
+
+  get isEmpty() {
+    return this.#names().every((name) => !this._store.tables.get(name)?.objects.size);
+  }
+
+  /** The session; null for a local realm. */
+  get syncSession() {
+    return this._file.session ?? null;
+  }
+
+  /** The newest subscription set. */
+  get subscriptions() {
+    const { sync } = this.#config;
+    if (!sync?.flexible) {
+      const actual = sync ? "partition based sync is enabled" : "sync is currently disabled";
+      throw new AssertionError(`\`subscriptions\` can only be accessed if flexible sync is enabled, but ${actual} for your app.`);
+    }
+    this._open();
+    return new SubscriptionSet(this, this._store.newestSet());
+  }
+
+  /** Resolves when what the file held when it was opened is here; only `new Realm` is usable before. @returns {Promise<void>} */
+  whenLoaded() {
+    return this._file.loaded;
+  }
+
+  /** Resolves when everything written so far is durable in this browser; rejects if it could not be stored, and is tried
+   * again. `sync.onError` hears of that, too (without sync, the console). @returns {Promise<void>} */
+  writesFlushed() {
+    return this._store.writesFlushed();
+  }
+
+  // --- transactions -------------------------------------------------------------------------------------------------
+
+  /** A write transaction: what `callback` does happens as a whole, at once; if it throws, nothing of it happened.
+   * @template T @param {() => T} callback @returns {T} */
+  write(callback) {
+    this.beginTransaction();
+    let result;
+    try {
+      result = callback();
+    } catch (error) {
+      if (this.isInTransaction) this.cancelTransaction();
+      throw error;
+    }
+    if (this.isInTransaction) this.commitTransaction();
+    return result;
+  }
+
+  beginTransaction() {
+    this._open();
+    if (this.isReadOnly) throw realmError(`Can't perform transactions on ${this._store.isFrozen ? "a frozen Realm" : "read-only Realms."}`, "WrongTransactionState");
+    if (this._file.writer) throw realmError("The Realm is already in a write transaction", "WrongTransactionState");
+    this._file.notifier.deliver(); // listeners hear of a state before it is written to
+    // Subscribing allows writing: the classes of the newest set, whatever its state.
+    const isFlexible = this._store.synced && this._store.isLoaded;
+    const writable = isFlexible ? new Set(this._store.newestSet().subscriptions.map((item) => item.class)) : null;
+    this._file.writer = Object.assign(this._store.writer(), { realm: this, writable });
+  }
+
+  /** Makes the changes pending; throws, and undoes them, if they are more than the server takes at once. */
+  commitTransaction() {
+    if (!this.isInTransaction) throw realmError("Can't commit a non-existing write transaction", "WrongTransactionState");
+    const { writer } = this._file;
+    try {
+      writer.finish(Date.now());
+    } catch (error) {
+      this.cancelTransaction();
+      throw error;
+    }
+    this._file.writer = null;
+    this.#seen = this.#version;
+    this._file.changed();
+    this.#tellListeners();
+  }
+
+  cancelTransaction() {
+    if (!this.isInTransaction) throw realmError("Can't cancel a non-existing write transaction", "WrongTransactionState");
+    this._file.writer.cancel();
+    this._file.writer = null;
+  }
+
+  // --- objects ------------------------------------------------------------------------------------------------------
+
+  /** Live results of all objects of a class. @param {ObjectType} type @returns {any} */
+  objects(type) {
+    return new Results(this, this.#tableOf(type));
+  }
+
+  /** The object with this key, or null. @param {ObjectType} type @param {any} key @returns {any} */
+  objectForPrimaryKey(type, key) {
+    const cls = this._classOf(type);
+    const table = this.#tableOf(type);
+    if (cls.primaryKey === undefined) throw new AssertionError(`Expected a primary key on '${cls.name}'`);
+    const wire = encodeKey(cls, key);
+    if (wire === null) throw new TypeAssertionError(EXPECTED[cls.wire[cls.keyName].type], key);
+    return table.objects.has(wire) ? this._wrap(table, wire) : null;
+  }
+
+  /** A new object, or with mode `modified` or `all` the existing one with this key, changed. Links take an object, a plain
+   * object, which is created likewise, or the target's key. @param {ObjectType} type @param {any} [values]
+   * @param {string | boolean} [mode] @returns {any} */
+  create(type, values = {}, mode = UpdateMode.Never) {
+    if (typeof mode === "boolean") mode = mode ? UpdateMode.All : UpdateMode.Never;
+    if (!(/** @type {string[]} */ (Object.values(UpdateMode)).includes(mode))) {
+      throw new AssertionError("Unsupported 'updateMode'. Only 'never', 'modified' or 'all' is supported.");
+    }
+    if (Array.isArray(values)) throw new AssertionError("Array values on object creation is no longer supported");
+    const writer = this.#writing();
+    const cls = this._classOf(type);
+    const table = this.#tableOf(type);
+    this.#checkWritable(cls.name);
+    const { keyName, primaryKey } = cls;
+    const properties = Object.values(cls.properties).filter((property) => property.type !== "linkingObjects");
+    /** @type {Record<string, any>} */
+    const image = {};
+    for (const property of properties) {
+      const value = values[property.name];
+      if (value !== undefined && !(property.name === primaryKey && value === null)) image[property.mapTo] = this.#toWire(property, value, mode);
+    }
+    if (primaryKey === undefined) image[keyName] = new BSON.ObjectId().wire;
+    else if (image[keyName] === undefined) image[keyName] = this.#toWire(cls.properties[primaryKey], defaultOf(cls.properties[primaryKey]), mode);
+    const key = image[keyName];
+    const existing = table.objects.get(key);
+    if (existing) {
+      if (mode === UpdateMode.Never) {
+        throw realmError(`Attempting to create an object of type '${cls.name}' with an existing primary key value '${key}'.`, "ObjectAlreadyExists");
+      }
+      const changed = Object.entries(image).filter(([name, value]) => name !== keyName && (mode === UpdateMode.All || (existing[name] ?? null) !== value));
+      if (changed.length) writer.update(table, key, Object.fromEntries(changed));
+      return this._wrap(table, key);
+    }
+    for (const property of properties) {
+      if (property.mapTo in image) continue;
+      const { hasDefault, readOnly } = table.cls.properties[property.mapTo];
+      const value = property.mapTo === this.#partitionField ? this.#config.sync?.partitionValue : defaultOf(property);
+      if (value !== undefined) image[property.mapTo] = this.#toWire(property, value, mode);
+      else if (!property.optional && !hasDefault && !readOnly) {
+        throw realmError(`Missing value for property '${cls.name}.${property.name}'`, "MissingPropertyValue");
+      }
+    }
+    writer.create(table, image);
+    return this._wrap(table, key);
+  }
+
+  /** Deletes an object, or all of an iterable or Results. @param {any} subject */
+  delete(subject) {
+    this._open();
+    if (!this.isInTransaction) throw new AssertionError("Can only delete objects within a transaction.");
+    if (identityOf(subject)) return this.#delete(subject);
+    if (typeof subject?.[Symbol.iterator] !== "function" || typeof subject === "string") throw new AssertionError("Can only delete objects, lists and results.");
+    for (const object of [...subject]) {
+      if (object === null && subject instanceof Results) continue;
+      if (!identityOf(object)) throw new AssertionError("Can only delete objects, lists and results.");
+      this.#delete(object);
+    }
+  }
+
+  /** @param {any} object */
+  #delete(object) {
+    const { realm, table, key } = /** @type {import('./objects.js').Identity} */ (identityOf(object));
+    if (realm._store !== this._store) throw new AssertionError("Can't delete an object from another Realm");
+    if (!table.objects.has(key)) {
+      throw realmError("Object is invalid. Either it has been previously deleted or the Realm it belongs to has been closed.", "InvalidatedObject");
+    }
+    this.#checkWritable(table.name);
+    this._file.writer.delete(table, key);
+  }
+
+  /** Deletes every object of every class. */
+  deleteAll() {
+    for (const name of this.#names()) this.delete(this.objects(name));
+  }
+
+  // --- listeners ----------------------------------------------------------------------------------------------------
+
+  /** `callback(realm, event, schema?)`: "change" at the end of each local commit and when others have written,
+   * "beforenotify" before listeners are told, "schema" when classes are added. @param {string} event @param {Function} callback */
+  addListener(event, callback) {
+    listenersOf(this.#listeners, event).add(callback);
+    this.#watch();
+  }
+
+  /** @param {string} event @param {Function} callback */
+  removeListener(event, callback) {
+    listenersOf(this.#listeners, event).delete(callback);
+  }
+
+  /** Of this event, or of all; listeners of objects and collections stay. @param {string} [event] */
+  removeAllListeners(event) {
+    for (const each of event === undefined ? EVENTS : [event]) listenersOf(this.#listeners, each).clear();
+  }
+
+  /** @param {string} event @param {any[]} more */
+  #fire(event, ...more) {
+    for (const callback of [...this.#listeners[event]]) callback(this, event, ...more);
+  }
+
+  /** In the commit itself, and what a listener throws leaves through it: as in Realm. */
+  #tellListeners() {
+    this.#fire("change");
+  }
+
+  /** For the notifier: this realm's own listeners are told of others' commits before those of its objects. */
+  #watch() {
+    if (!this.#observers.has(this)) this.#observe(this, () => {}, { look: () => this.#lookAround() });
+  }
+
+  #lookAround() {
+    if (this.#listeners.beforenotify.size) this.#fire("beforenotify");
+    if (this.#version === this.#seen) return;
+    this.#seen = this.#version;
+    this.#fire("change");
+  }
+
+  /** For OpenFile: something in the store has changed. */
+  _advanced() {
+    if (this.#config.classes || this.#known === this._store.tables.size) return;
+    this.#known = this._store.tables.size;
+    if (!this.#config._isAwaited) this._runInitialSubscriptions();
+    this.#fire("schema", this.schema);
+  }
+
+  /** Changes whenever an object does. */
+  get #version() {
+    let sum = 0;
+    for (const table of this._store.tables.values()) sum += table.revision;
+    return sum;
+  }
+
+  /** @param {any} target @param {Function} callback @param {any} observer */
+  #observe(target, callback, observer) {
+    let observers = this.#observers.get(target);
+    if (!observers) this.#observers.set(target, (observers = new Map()));
+    if (observers.has(callback)) throw new AssertionError("Remove callback before adding it again");
+    observers.set(callback, observer);
+    this._file.notifier.add(observer);
+  }
+
+  /** @param {any} results @param {any} callback @param {string | string[] | undefined} keyPaths */
+  _listenToResults(results, callback, keyPaths) {
+    this.#mayListen(callback);
+    this.#observe(results, callback, new CollectionObserver(this._store.tables, results, callback, resolveKeyPaths(this, results.type, keyPaths)));
+  }
+
+  /** @param {any} object @param {import('./objects.js').Identity} identity @param {any} callback @param {string | string[] | undefined} keyPaths */
+  _listenToObject(object, { table, key, cls }, callback, keyPaths) {
+    this.#mayListen(callback);
+    const names = /** @type {[string, string][]} */ (Object.values(cls.properties).map(({ mapTo, name }) => [mapTo, name]));
+    const tell = (/** @type {any} */ changes) => callback(object, changes);
+    this.#observe(object, callback, new ObjectObserver(table, key, tell, resolveKeyPaths(this, cls.name, keyPaths), names));
+  }
+
+  /** @param {any} callback */
+  #mayListen(callback) {
+    this._open();
+    if (typeof callback !== "function") throw new TypeAssertionError("a function", callback, "callback");
+    if (this._store.isFrozen) throw new AssertionError("Cannot create asynchronous query for immutable Realms");
+    if (this.isInTransaction) throw new AssertionError("Cannot create asynchronous query after making changes in a write transaction.");
+  }
+
+  /** @param {any} target @param {Function} [callback] none: all */
+  _stopListening(target, callback) {
+    const observers = this.#observers.get(target);
+    for (const [each, observer] of observers ?? []) {
+      if (callback && each !== callback) continue;
+      observers?.delete(each);
+      this._file.notifier.remove(observer);
+    }
+  }
+
+  // --- closing ------------------------------------------------------------------------------------------------------
+
+  /** Idempotent. An open transaction is cancelled, listeners end. What is written becomes durable; what is pending is
+   * uploaded while the page lives, and else when the realm is opened again. */
+  close() {
+    if (this.#closed) return;
+    if (this.isInTransaction) this.cancelTransaction();
+    this.#closed = true;
+    for (const target of [...this.#observers.keys()]) this._stopListening(target);
+    for (const event of EVENTS) this.#listeners[event].clear();
+    if (this._store.isFrozen) return;
+    const { sync } = this.#config;
+    if (sync?.onError) this._file.session?._errorCallbacks.delete(sync.onError);
+    release(this._file, this);
+  }
+
+  // --- for the other modules of the client --------------------------------------------------------------------------
+
+  _open() {
+    if (this.#closed) throw realmError("Cannot access realm that has been closed.", "ClosedRealm");
+    return this._store;
+  }
+
+  get _transport() {
+    return this._file.transport;
+  }
+
+  #names() {
+    return this.#config.classes ? this.#config.classes.names() : [...this._store.tables.keys()];
+  }
+
+  /** @param {ObjectType} type @returns {ClassSchema} */
+  _classOf(type) {
+    return this.#classFor(type).cls;
+  }
+
+  /** @param {ObjectType} type */
+  #classFor(type) {
+    if (typeof type !== "string" && !this.#byConstructor.has(type)) {
+      if (typeof type !== "function") throw new TypeAssertionError("a string or a class", type, "type");
+      throw new AssertionError(`Constructor ${type.name} was not registered in the schema for this Realm`);
+    }
+    const name = typeof type === "string" ? type : /** @type {ClassSchema} */ (this.#byConstructor.get(type)).name;
+    const table = this._store.tables.get(name);
+    const declared = this.#config.classes;
+    if (declared ? !declared.has(name) : !table) throw realmError(`Object type '${name}' not found in schema.`, "NoSuchTable");
+    const stored = table?.cls;
+    let entry = this.#classes.get(name);
+    if (!entry || entry.stored !== stored) {
+      const cls = declared?.get(name) ?? fromStored(stored);
+      const properties = { ...cls.wire, ...stored?.properties };
+      entry = { cls, stored, prototype: entry?.prototype ?? prototypeFor(cls), forQueries: { name, properties, aliases: cls.aliases } };
+      if (!declared) entry.prototype = prototypeFor(cls);
+      this.#classes.set(name, entry);
+    }
+    return entry;
+  }
+
+  /** @param {ObjectType} type @returns {Table} */
+  #tableOf(type) {
+    const { name } = this._classOf(type);
+    return /** @type {Table} */ (this._open().tables.get(name) ?? this._store._tableFor(storedClasses([this._classOf(name)])[0]));
+  }
+
+  /** @param {any} query @param {string} type */
+  _bind(query, type) {
+    return bind(query, this.#classFor(type).forQueries, /** @type {any} */ (this._store.schema));
+  }
+
+  /** @param {Table} table @param {any} key @returns {any} */
+  _wrap(table, key) {
+    const { cls, prototype } = this.#classFor(table.name);
+    return wrap(prototype, { realm: this, table, cls, key });
+  }
+
+  /** @param {Table} table @param {any} key @param {import('../core/schema.js').Property} property */
+  _get(table, key, { type, objectType, property: origin, mapTo }) {
+    const image = this.#closed ? undefined : table.objects.get(key);
+    if (!image) throw realmError(INVALID, this.#closed ? "ClosedRealm" : "InvalidatedObject");
+    if (type === "linkingObjects") return this._wrap(table, key).linkingObjects(objectType, origin);
+    const value = image[mapTo] ?? null;
+    if (value === null) return null;
+    if (type !== "object") return decode(type, value);
+    const target = this._store.tables.get(/** @type {string} */ (objectType));
+    return target?.objects.has(value) ? this._wrap(target, value) : null;
+  }
+
+  /** @param {Table} table @param {any} key @param {import('../core/schema.js').Property} property @param {any} value */
+  _set(table, key, property, value) {
+    if (this.#closed || !table.objects.has(key)) throw realmError(INVALID, this.#closed ? "ClosedRealm" : "InvalidatedObject");
+    const writer = this.#writing();
+    if (property.type === "linkingObjects") throw new AssertionError("Not supported");
+    if (property.mapTo === table.keyName) throw realmError("Cannot change value of primary key outside migration function", "ModifyPrimaryKey");
+    this.#checkWritable(table.name);
+    writer.update(table, key, { [property.mapTo]: this.#toWire(property, value, UpdateMode.Never) });
+  }
+
+  /** @param {import('../core/schema.js').Property} property @param {any} value @param {string} mode */
+  #toWire({ type, objectType, optional, name }, value, mode) {
+    if (type !== "object") {
+      const wire = encode(type, value, name);
+      if (wire === null && !optional) throw new TypeAssertionError(EXPECTED[type], value, name);
+      return wire;
+    }
+    if (value === null || value === undefined) return null;
+    const identity = identityOf(value);
+    const target = this._classOf(/** @type {string} */ (objectType));
+    if (identity && identity.realm._store === this._store) {
+      if (identity.table.name !== objectType) throw new TypeAssertionError(`an instance of ${objectType}`, value, name);
+      if (!value.isValid()) throw realmError(INVALID, "InvalidatedObject");
+      return identity.key;
+    }
+    if (identity || isPlain(value)) {
+      const created = this.create(target.name, value, mode);
+      return identityOf(created)?.key;
+    }
+    try {
+      return encodeKey(target, value);
+    } catch {
+      throw new TypeAssertionError(`an instance of ${objectType}`, value, name);
+    }
+  }
+
+  #writing() {
+    this._open();
+    if (!this.isInTransaction) throw realmError("Cannot modify managed objects outside of a write transaction.", "WrongTransactionState");
+    return this._file.writer;
+  }
+
+  /** @param {string} name */
+  #checkWritable(name) {
+    const { writable } = this._file.writer;
+    if (writable && !writable.has(name)) {
+      throw realmError(`Cannot write to class ${name} when no flexible sync subscription has been created.`, "NoSubscriptionForWrite");
+    }
+  }
+
+  // --- subscriptions ------------------------------------------------------------------------------------------------
+
+  /** @param {any[]} items */
+  _addSet(items) {
+    const stored = this._open().addSet(items);
+    this._file.transport?.wake();
+    return stored;
+  }
+
+  get #partitionField() {
+    const { sync } = this.#config;
+    return sync && !sync.flexible ? (sync.user.app.settings?.partitionField ?? PARTITION_FIELD) : null;
+  }
+
+  /** On a file that never had subscriptions, or on every open where asked for. Realm asks whether the file is new: a first
+   * attempt that timed out would then leave a file without subscriptions for ever. */
+  _runInitialSubscriptions() {
+    const { sync } = this.#config;
+    if (!sync || this.#config._ran || this.#closed || !this.#names().length) return;
+    const isFirst = this._store.newestSet().version === 0;
+    if (!sync.flexible) return this.#subscribeToPartition();
+    const { update, rerunOnOpen } = sync.initialSubscriptions ?? {};
+    if (!update || !(rerunOnOpen || isFirst)) return;
+    this.#config._ran = true;
+    this.subscriptions._updateNow(update);
+  }
+
+  /** Partition sync is one subscription for each class that has the partition's property. */
+  #subscribeToPartition() {
+    const field = /** @type {string} */ (this.#partitionField);
+    const items = new MutableSubscriptionSet([...this._store.newestSet().subscriptions]);
+    const before = items.length;
+    for (const name of this.#names()) {
+      if (!this.#classFor(name).forQueries.properties[field] || items.findByName(`partition:${name}`)) continue;
+      items.add(this.objects(name).filtered(`${field} == $0`, this.#config.sync?.partitionValue), { name: `partition:${name}` });
+    }
+    if (items.length > before) this._addSet(items._items);
+  }
+
+  /** @param {any} results @param {{name?: string, behavior?: string, timeout?: number, throwOnUpdate?: boolean}} options */
+  async _subscribe(results, { name, behavior = WaitForSync.Never, timeout, throwOnUpdate }) {
+    if (!(/** @type {string[]} */ (Object.values(WaitForSync)).includes(behavior))) {
+      throw new AssertionError(`Unsupported 'behavior': '${behavior}'. Only 'first-time', 'always' or 'never' is supported.`);
+    }
+    const set = this.subscriptions;
+    const isKnown = (results.subscriptionName ? set.findByName(results.subscriptionName) : set.findByQuery(results)) !== null;
+    set._updateNow((/** @type {MutableSubscriptionSet} */ mutable) => mutable.add(results, { name, throwOnUpdate }));
+    results.subscriptionName = name ?? null;
+    if (behavior === WaitForSync.Always || (behavior === WaitForSync.FirstTime && !isKnown)) {
+      await limited(set.waitForSynchronization(), timeout, "").catch((error) => {
+        if (!(error instanceof TimeoutError)) throw error; // synchronization goes on
+      });
+    }
+    return results;
+  }
+
+  /** @param {any} results */
+  _unsubscribe(results) {
+    const { subscriptionName: name } = results;
+    this.subscriptions._updateNow((/** @type {MutableSubscriptionSet} */ mutable) => (name ? mutable.removeByName(name) : mutable.remove(results)));
+    results.subscriptionName = null;
+  }
+
+  // --- client reset, migration --------------------------------------------------------------------------------------
+
+  /** A realm of a moment, read-only. @param {import('./store.js').Store} store @returns {Realm} */
+  #frozen(store) {
+    const { schema } = this.#config;
+    return new Realm(/** @type {any} */ ({ path: store.path, schema, _store: store }));
+  }
+
+  /** What a client reset calls: `before` right before the new content replaces the old, `after` right after.
+   * @param {any} reset */
+  #resets({ onBefore, onAfter, onFallback, onManual }) {
+    return {
+      before: () => {
+        const before = this.#frozen(this._store.freeze());
+        onBefore?.(before);
+        return before;
+      },
+      after: (/** @type {Realm} */ before) => onAfter?.(before, this),
+      fallback: onFallback,
+      manual: (/** @type {ClientResetError} */ error) => {
+        if (onManual) onManual(this._file.session, error.config.path);
+        else this._file.session?._failed(error);
+      },
+    };
+  }
+
+  /** @param {import('./store.js').Store} before @param {Map<string, any>} stored classes @param {Function} onMigration */
+  _migrate(before, stored, onMigration) {
+    const old = this.#frozen(before);
+    old.#config = { ...old.#config, classes: new Schema([...stored.values()].map(fromStored)) };
+    old.#classes.clear();
+    this.#isMigrating = true;
+    try {
+      this.write(() => onMigration(old, this));
+    } finally {
+      this.#isMigrating = false;
+    }
+  }
+}
+
+/** The promise of `Realm.open`, with `progress` and `cancel`. */
+export class ProgressRealmPromise {
+  static #pending = new Set();
+  #promise;
+  #reject = (/** @type {any} */ _) => {};
+  #isSettled = false;
+  /** @type {Set<Function>} */
+  #callbacks = new Set();
+  /** @type {Realm | null} */
+  #realm = null;
+  #path = "";
+
+  /** @param {string | RealmConfiguration} [config] */
+  constructor(config) {
+    ProgressRealmPromise.#pending.add(this);
+    this.#promise = new Promise((resolve, reject) => {
+      this.#reject = reject;
+      this.#open(config).then(
+        (realm) => {
+          if (this.#isSettled) realm.close();
+          resolve(realm);
+        },
+        (error) => {
+          this.#realm?.close();
+          reject(error);
+        },
+      );
+    });
+    const settle = () => {
+      this.#isSettled = true;
+      ProgressRealmPromise.#pending.delete(this);
+      this.#callbacks.clear();
+    };
+    this.#promise.then(settle, settle);
+  }
+
+  /** @param {string | RealmConfiguration} [given] @returns {Promise<Realm>} */
+  async #open(given) {
+    await null; // so that whatever is wrong is a rejection
+    const config = readConfiguration(given);
+    this.#path = config.path;
+    const existed = known.get(config.path) !== null;
+    const realm = new Realm(/** @type {any} */ ({ ...(typeof given === "object" ? given : { path: given }), _isAwaited: true }));
+    this.#realm = realm;
+    await realm.whenLoaded();
+    const { sync } = config;
+    if (!sync) return realm;
+    const name = existed ? "existingRealmFileBehavior" : "newRealmFileBehavior";
+    const { type, timeOut, timeOutBehavior } = sync[name] ?? sync.user.app.settings?.[name] ?? DEFAULT_BEHAVIOR;
+    const hasLimit = timeOut !== undefined && timeOut !== null;
+    realm._runInitialSubscriptions();
+    if (type === OpenRealmBehaviorType.OpenImmediately && !hasLimit) return realm;
+    const onTimeOut = timeOutBehavior ?? (type === OpenRealmBehaviorType.OpenImmediately ? OpenRealmTimeOutBehavior.OpenLocalRealm : "throwException");
+    const session = /** @type {SyncSession} */ (realm.syncSession);
+    const listener = (/** @type {number} */ transferred, /** @type {number} */ transferable) => this.#progressed(transferred, transferable);
+    session.addProgressNotification("download", "reportIndefinitely", listener);
+    try {
+      const text = `Realm could not be downloaded in the allocated time: ${timeOut} ms.`;
+      await limited(this.#download(realm), hasLimit ? timeOut : undefined, text);
+    } catch (error) {
+      if (!(error instanceof TimeoutError) || onTimeOut !== OpenRealmTimeOutBehavior.OpenLocalRealm) throw error;
+    } finally {
+      session.removeProgressNotification(listener);
+    }
+    return realm;
+  }
+
+  /** @param {Realm} realm */
+  async #download(realm) {
+    const transport = /** @type {import('./transport.js').Transport} */ (realm._transport);
+    if (!realm._store.tables.size) await transport.waitForDownload(); // the server's classes, before anything can be subscribed to
+    realm._runInitialSubscriptions();
+    await transport.waitForSet(realm._store.newestSet());
+    await transport.waitForDownload();
+  }
+
+  /** @param {number} transferred @param {number} transferable */
+  #progressed(transferred, transferable) {
+    const estimate = this.#realm?._transport?.progress.download?.estimate ?? 0;
+    for (const callback of this.#callbacks) callWithProgress(callback, /** @type {any} */ ({ estimate, transferred, transferable }));
+  }
+
+  /** Called at once, and as the download goes on: `callback(estimate)`, or `callback(transferred, transferable)`.
+   * @param {Function} callback @returns {ProgressRealmPromise} */
+  progress(callback) {
+    this.#callbacks.add(callback);
+    callWithProgress(callback, /** @type {any} */ ({ estimate: 1, transferred: 0, transferable: 0 }));
+    return this;
+  }
+
+  /** Rejects with `Async open canceled`, and ends the download; so do other openings of the same file that wait. */
+  cancel() {
+    for (const other of ProgressRealmPromise.#pending) {
+      if (other !== this && (!this.#path || other.#path !== this.#path)) continue;
+      other.#isSettled = true;
+      other.#reject(realmError("Async open canceled", "OperationAborted"));
+      other.#realm?.close();
+    }
+  }
+
+  /** @param {any} [fulfilled] @param {any} [rejected] @returns {Promise<any>} */
+  then(fulfilled, rejected) {
+    return this.#promise.then(fulfilled, rejected);
+  }
+
+  /** @param {any} [rejected] @returns {Promise<any>} */
+  catch(rejected) {
+    return this.#promise.catch(rejected);
+  }
+
+  /** @param {any} [callback] @returns {Promise<any>} */
+  finally(callback) {
+    return this.#promise.finally(callback);
+  }
+
+  get [Symbol.toStringTag]() {
+    return "ProgressRealmPromise";
+  }
+}
+
+/** `Realm.App.Sync`. */
+const Sync = {
+  openLocalRealmBehavior: Object.freeze({ type: "openImmediately" }),
+  downloadBeforeOpenBehavior: DEFAULT_BEHAVIOR,
+  setLogLevel: (/** @type {App} */ _, /** @type {string} */ level) => setLogLevel(level),
+  setLogger: (/** @type {App} */ _, /** @type {any} */ callback) => setLogger(callback),
+  /** After a manual client reset: what was not uploaded is given up, and the next opening begins anew.
+   * @param {App} _ @param {string} path */
+  initiateClientReset: (_, path) => deleteFile(path),
+};
+
+const STATICS = {
+  App: Object.assign(App, { Sync, Credentials }), Credentials, User, BSON, Object: RealmObject, Results, SyncSession, Subscription, SubscriptionSet, MutableSubscriptionSet,
+  ProgressRealmPromise, Types: BSON, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, ClientResetMode, UpdateMode, WaitForSync, SubscriptionSetState, ConnectionState, SessionState,
+  ProgressDirection, ProgressMode, SessionStopPolicy, UserState, ProviderType, NumericLogLevel, setLogLevel, setLogger, SyncError, ClientResetError, CompensatingWriteError,
+  AssertionError, TypeAssertionError, SchemaParseError, PropertySchemaParseError, IllegalConstructorError,
+};
+Object.assign(Realm, STATICS);
+
+/** The classes as the file keeps them. @param {Iterable<ClassSchema>} classes */
+const storedClasses = (classes) => [...classes].map(({ name, keyName, wire }) => ({ name, keyName, properties: wire }));
+
+/** A class of the file as this realm would declare it. @param {any} stored @returns {any} */
+function fromStored({ name, keyName, properties }) {
+  return { ...Schema.fromWire([{ name, properties }]).get(name), keyName, primaryKey: keyName === "_key" ? undefined : keyName };
+}
+
+/** @param {any} property */
+const defaultOf = ({ default: given }) => (typeof given === "function" ? given() : given);
+
+/** @param {any} value */
+const isPlain = (value) => typeof value === "object" && [Object.prototype, null].includes(Object.getPrototypeOf(value));
+
+/** @param {Record<string, Set<Function>>} listeners @param {string} event */
+function listenersOf(listeners, event) {
+  if (!EVENTS.includes(event)) throw realmError(`Unknown event name '${event}': only 'change', 'schema' and 'beforenotify' are supported.`, "InvalidArgument");
+  return listeners[event];
+}

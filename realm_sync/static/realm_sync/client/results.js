@@ -1,0 +1,407 @@
+// Results: live collections of objects, as RQL selects and sorts them.
+//
+// A Results is a query, not a list: every access sees the present state. What a query means is the core's; here is when
+// it is evaluated: once per state of its class, from an index where one of its conditions has one.
+
+import { bind } from "../core/binding.js";
+import { Decimal128 } from "../core/bson.js";
+import { Decimal } from "../core/decimal.js";
+import { AssertionError, realmError, TypeAssertionError } from "../core/errors.js";
+import { equalityKeys } from "../core/lowering.js";
+import { and, TRUE } from "../core/nodes.js";
+import { applyClauses, compilePredicate } from "../core/predicate.js";
+import { parse } from "../core/query.js";
+import { toText } from "../core/text.js";
+import { decode } from "../core/values.js";
+import { identityOf } from "./objects.js";
+
+/** @typedef {import('./rebase.js').Image} Image */
+
+const NUMERIC = ["int", "float", "double", "decimal128"];
+
+/** Makes `results[0]` work. @type {ProxyHandler<any>} */
+const INDEXED = {
+  get: (target, name) => (isIndex(name) ? target._object(target._images()[/** @type {any} */ (name)]) : Reflect.get(target, name)),
+  set(target, name, value) {
+    if (isIndex(name)) throw new AssertionError("Modifying a Results collection is not supported.");
+    if (name === "length") throw new AssertionError("Cannot assign to read only property 'length'");
+    return Reflect.set(target, name, value);
+  },
+  has: (target, name) => (isIndex(name) ? Number(name) < target.length : Reflect.has(target, name)),
+  ownKeys: (target) => [...target._images().keys()].map(String).concat(/** @type {string[]} */ (Reflect.ownKeys(target))),
+  getOwnPropertyDescriptor(target, name) {
+    if (!isIndex(name)) return Reflect.getOwnPropertyDescriptor(target, name);
+    const value = target._object(target._images()[/** @type {any} */ (name)]);
+    return value && { value, enumerable: true, configurable: true, writable: true };
+  },
+};
+
+/** @param {any} name */
+const isIndex = (name) => typeof name === "string" && name.charCodeAt(0) < 58 && /^\d+$/.test(name);
+
+/** Live results. Made by `realm.objects()`; `filtered` and `sorted` narrow and order, and return new ones. */
+export class Results {
+  /** @param {any} realm @param {import('./tables.js').Table} table @param {any} [predicate] bound
+   * @param {any[]} [clauses] bound */
+  constructor(realm, table, predicate = TRUE, clauses = []) {
+    hide(this, { _realm: realm, _table: table, _predicate: predicate, _clauses: clauses });
+    hide(this, { _revision: -1, _cache: /** @type {Image[]} */ ([]), _matches: null, _keys: null });
+    /** The name that `subscribe` gave. @type {string | null} */
+    this.subscriptionName = null;
+    hide(this, { subscriptionName: null });
+    return new Proxy(this, INDEXED);
+  }
+
+  // --- what it holds ------------------------------------------------------------------------------------------------
+
+  /** The images of the members, in order. Not to be changed. @returns {Image[]} */
+  _images() {
+    const { _realm: realm, _table: table } = /** @type {any} */ (this);
+    realm._open();
+    const self = /** @type {any} */ (this);
+    if (self._revision !== table.revision) {
+      self._matches ??= self._predicate === TRUE ? null : compilePredicate(self._predicate);
+      self._keys ??= self._predicate === TRUE ? [] : [...equalityKeys(self._predicate)];
+      let images;
+      for (const [name, values] of self._keys) if ((images = table.lookUp(name, values))) break;
+      images ??= [...table.objects.values()];
+      if (self._matches) images = images.filter(self._matches);
+      self._cache = self._clauses.length ? applyClauses(images, self._clauses) : images;
+      self._revision = table.revision;
+    }
+    return self._cache;
+  }
+
+  /** @param {Image | undefined} image */
+  _object(image) {
+    const { _realm: realm, _table: table } = /** @type {any} */ (this);
+    return image && realm._wrap(table, image[table.keyName]);
+  }
+
+  /** The members of this moment, as an array. @returns {any[]} */
+  _list() {
+    return this._images().map((image) => this._object(image));
+  }
+
+  /** The class name. @returns {string} */
+  get type() {
+    return /** @type {any} */ (this)._table.name;
+  }
+
+  get optional() {
+    return false;
+  }
+
+  get length() {
+    return this._images().length;
+  }
+
+  isValid() {
+    return !(/** @type {any} */ (this)._realm.isClosed);
+  }
+
+  isEmpty() {
+    return this.length === 0;
+  }
+
+  // --- narrowing ----------------------------------------------------------------------------------------------------
+
+  /** The objects that also match `query`, with `$0`, `$1` … for `args`. Throws a QueryError with a caret.
+   * @param {string} query @param {...any} args @returns {Results} */
+  filtered(query, ...args) {
+    const { _realm, _table, _predicate, _clauses } = /** @type {any} */ (this);
+    if (typeof query !== "string") throw new TypeAssertionError("a string", query, "query");
+    if (_clauses.some((/** @type {any} */ clause) => clause.kind === "Limit")) {
+      throw realmError("Filtering a Results with a limit is not yet implemented", "IllegalOperation");
+    }
+    for (const arg of args) {
+      if (arg instanceof Results) throw new AssertionError("Using a Results as a query argument is not supported.");
+    }
+    const bound = _realm._bind(parse(query, args), this.type);
+    return new Results(_realm, _table, and(_predicate, bound.predicate), [..._clauses, ...bound.clauses]);
+  }
+
+  /** Ordered: `sorted("due")`, `sorted("due", true)` descending, `sorted([["priority", true], "due"])`. Sorting what is
+   * sorted: the newest order is the primary one.
+   * @param {string | boolean | (string | [string, boolean])[]} [by] @param {boolean} [reverse] @returns {Results} */
+  sorted(by, reverse = false) {
+    const { _realm, _table, _predicate, _clauses } = /** @type {any} */ (this);
+    if (by === undefined || typeof by === "boolean") {
+      throw realmError("Cannot sort on key path 'self': objects are sorted by a property.", "InvalidArgument");
+    }
+    const descriptors = typeof by === "string" ? [/** @type {[string, boolean]} */ ([by, reverse])] : by;
+    if (!Array.isArray(descriptors)) throw new TypeAssertionError("a string or an array", by, "descriptor");
+    const keys = descriptors.map((each) => {
+      const [name, descending] = typeof each === "string" ? [each, false] : each;
+      if (typeof name !== "string") throw new TypeAssertionError("a string", name, "descriptor");
+      if (!name) throw realmError("Cannot sort on key path '': missing property name", "InvalidArgument");
+      const cls = _realm._classOf(this.type);
+      if (!cls.properties[name.split(".")[0]] && !cls.wire[name]) {
+        throw realmError(`Cannot sort on key path '${name}': property '${cls.name}.${name}' does not exist`, "InvalidArgument");
+      }
+      return [{ kind: "Path", steps: name.split("."), quantifier: "" }, !descending];
+    });
+    const bound = _realm._bind({ kind: "Query", predicate: TRUE, clauses: [{ kind: "Sort", keys }], text: "" }, this.type);
+    return new Results(_realm, _table, _predicate, [..._clauses, ...bound.clauses]);
+  }
+
+  /** The same objects in the same order from now on; a deleted one reads as null. @returns {Results} */
+  snapshot() {
+    const { _realm, _table } = /** @type {any} */ (this);
+    return new Snapshot(_realm, _table, this._images());
+  }
+
+  /** The query as canonical RQL. @returns {string} */
+  description() {
+    const { _predicate: predicate, _clauses: clauses } = /** @type {any} */ (this);
+    return toText({ kind: "Query", predicate, clauses, text: "" });
+  }
+
+  // --- as an array --------------------------------------------------------------------------------------------------
+
+  /** The members of this moment: what changes the collection on the way does no harm. */
+  *[Symbol.iterator]() {
+    const images = this._images();
+    const { _table } = /** @type {any} */ (this);
+    for (const image of images) yield _table.objects.has(image[_table.keyName]) ? this._object(image) : null;
+  }
+
+  /** @param {number} index */
+  at(index) {
+    return this._object(this._images().at(index));
+  }
+
+  values() {
+    return this[Symbol.iterator]();
+  }
+
+  keys() {
+    return this._images().keys();
+  }
+
+  entries() {
+    return this._list().entries();
+  }
+
+  /** @param {any} callback @param {any} [self] @returns {any[]} */
+  map(callback, self) {
+    return this._list().map(callback, self);
+  }
+
+  /** @param {any} callback @param {any} [self] @returns {any[]} */
+  filter(callback, self) {
+    return this._list().filter(callback, self);
+  }
+
+  /** @param {any} callback @param {any} [self] */
+  forEach(callback, self) {
+    this._list().forEach(callback, self);
+  }
+
+  /** @param {any} callback @param {any} [self] @returns {any} */
+  find(callback, self) {
+    return this._list().find(callback, self);
+  }
+
+  /** @param {any} callback @param {any} [self] */
+  findIndex(callback, self) {
+    return this._list().findIndex(callback, self);
+  }
+
+  /** @param {any} callback @param {any} [self] */
+  some(callback, self) {
+    return this._list().some(callback, self);
+  }
+
+  /** @param {any} callback @param {any} [self] */
+  every(callback, self) {
+    return this._list().every(callback, self);
+  }
+
+  /** @param {any} callback @param {any} [self] @returns {any[]} */
+  flatMap(callback, self) {
+    return this._list().flatMap(callback, self);
+  }
+
+  /** @param {[any, any?]} rest @returns {any} */
+  reduce(...rest) {
+    return this._list().reduce(.../** @type {[any]} */ (rest));
+  }
+
+  /** @param {[any, any?]} rest @returns {any} */
+  reduceRight(...rest) {
+    return this._list().reduceRight(.../** @type {[any]} */ (rest));
+  }
+
+  /** @param {number} [start] @param {number} [end] @returns {any[]} */
+  slice(start, end) {
+    return this._images().slice(start, end).map((image) => this._object(image));
+  }
+
+  /** @param {...any} others @returns {any[]} */
+  concat(...others) {
+    return this._list().concat(...others.map((other) => (other instanceof Results ? other._list() : other)));
+  }
+
+  /** @param {string} [separator] */
+  join(separator) {
+    return this._list().join(separator);
+  }
+
+  /** Where an object is, by which object it is; -1 if it is not here. @param {any} object @param {never} [fromIndex] */
+  indexOf(object, fromIndex) {
+    if (fromIndex !== undefined) throw new AssertionError("The second fromIndex argument is not yet supported");
+    const identity = identityOf(object);
+    if (!identity) throw new TypeAssertionError("an instance of Realm.Object", object);
+    const { _table } = /** @type {any} */ (this);
+    return identity.table === _table ? this._images().findIndex((image) => image[_table.keyName] === identity.key) : -1;
+  }
+
+  /** @param {any} object */
+  lastIndexOf(object) {
+    return this.indexOf(object); // an object occurs once
+  }
+
+  /** @param {any} object */
+  includes(object) {
+    return this.indexOf(object) >= 0;
+  }
+
+  /** @param {string} [_] @param {Map<string, any>} [cache] @returns {any[]} */
+  toJSON(_, cache = new Map()) {
+    return this._list().map((object) => object.toJSON("", cache));
+  }
+
+  toString() {
+    return "[object Realm.Results]";
+  }
+
+  // --- aggregates ---------------------------------------------------------------------------------------------------
+
+  /** The smallest value, undefined if there is none. @param {string} property */
+  min(property) {
+    return extreme(this, "min", property, -1);
+  }
+
+  /** @param {string} property */
+  max(property) {
+    return extreme(this, "max", property, 1);
+  }
+
+  /** The sum of what is not null; 0 for nothing. @param {string} property */
+  sum(property) {
+    return total(this, "sum", property)[0];
+  }
+
+  /** The mean of what is not null; undefined if there is nothing. @param {string} property */
+  avg(property) {
+    const [sum, count] = total(this, "avg", property);
+    if (!count) return undefined;
+    return sum instanceof Decimal128 ? new Decimal128(Decimal.parse(`${sum}`).divide(Decimal.parse(`${count}`)).toString()) : Number(sum) / count;
+  }
+
+  // --- changes ------------------------------------------------------------------------------------------------------
+
+  /** Sets the property of every member, in a write transaction. @param {string} property @param {any} value */
+  update(property, value) {
+    for (const object of this._list()) object[property] = value;
+  }
+
+  /** `callback(collection, changes)`: soon, with nothing, and then whenever the collection or an object in it changes.
+   * @param {(collection: any, changes: import('./listeners.js').CollectionChanges) => void} callback
+   * @param {string | string[]} [keyPaths] which changes of objects are told: `"name"`, `"owner.name"`, `"*"`; `[]`: none */
+  addListener(callback, keyPaths) {
+    /** @type {any} */ (this)._realm._listenToResults(this, callback, keyPaths);
+  }
+
+  /** @param {Function} callback */
+  removeListener(callback) {
+    /** @type {any} */ (this)._realm._stopListening(this, callback);
+  }
+
+  removeAllListeners() {
+    /** @type {any} */ (this)._realm._stopListening(this);
+  }
+
+  /** Subscribes to these objects; resolves to this, when its data is here. With options, it waits only if `behavior` says so.
+   * @param {{name?: string, behavior?: string, timeout?: number, throwOnUpdate?: boolean}} [options] @returns {Promise<Results>} */
+  subscribe(options = { behavior: "first-time" }) {
+    return /** @type {any} */ (this)._realm._subscribe(this, options);
+  }
+
+  /** Removes the subscription made by `subscribe`; the data goes when the server has been told. */
+  unsubscribe() {
+    /** @type {any} */ (this)._realm._unsubscribe(this);
+  }
+}
+
+/** Results with fixed members in fixed order. */
+class Snapshot extends Results {
+  /** @param {any} realm @param {import('./tables.js').Table} table @param {Image[]} images */
+  constructor(realm, table, images) {
+    super(realm, table);
+    hide(this, { _cache: images });
+  }
+
+  _images() {
+    const self = /** @type {any} */ (this);
+    self._realm._open();
+    return self._cache;
+  }
+
+  /** @param {Image | undefined} image */
+  _object(image) {
+    const object = super._object(image);
+    return object && (object.isValid() ? object : null);
+  }
+
+  snapshot() {
+    return this;
+  }
+
+  /** @param {...any} _ @returns {never} */
+  addListener(..._) {
+    throw new AssertionError("Cannot create asynchronous query for snapshotted Results.");
+  }
+}
+
+/** Properties that enumerating does not show. @param {object} target @param {Record<string, any>} values */
+function hide(target, values) {
+  for (const [name, value] of Object.entries(values)) Object.defineProperty(target, name, { value, writable: true, configurable: true });
+}
+
+/** The values that are not null, and their type. @param {any} results @param {string} operation @param {string} name
+ * @param {string[]} types @returns {[any[], string]} */
+function valuesOf(results, operation, name, types) {
+  const cls = results._realm._classOf(results.type);
+  const property = cls.properties[name];
+  if (!property) throw realmError(`Property '${name}' does not exist on '${cls.name}' objects`, "InvalidProperty");
+  const { type, optional, mapTo } = property;
+  if (!types.includes(type)) {
+    throw realmError(`Operation '${operation}' not supported for ${type}${optional ? "?" : ""} property '${cls.name}.${name}'`, "IllegalOperation");
+  }
+  return [results._images().flatMap((image) => decode(type, image[mapTo] ?? null) ?? []), type];
+}
+
+/** @param {any} results @param {string} operation @param {string} name @param {1 | -1} sign */
+function extreme(results, operation, name, sign) {
+  const [values, type] = valuesOf(results, operation, name, [...NUMERIC, "date"]);
+  const exact = (/** @type {any} */ value) => (type === "decimal128" ? Decimal.parse(`${value}`) : value);
+  const order = (/** @type {any} */ a, /** @type {any} */ b) => (type === "decimal128" ? exact(a).compare(exact(b)) : a < b ? -1 : Number(a > b));
+  return values.reduce((best, value) => (best === undefined || order(value, best) * sign > 0 ? value : best), undefined);
+}
+
+/** @param {any} results @param {string} operation @param {string} name @returns {[any, number]} */
+function total(results, operation, name) {
+  const [values, type] = valuesOf(results, operation, name, NUMERIC);
+  if (type === "decimal128") {
+    const exact = values.reduce((sum, value) => sum.add(Decimal.parse(`${value}`)), Decimal.parse("0"));
+    return [new Decimal128(exact.toString()), values.length];
+  }
+  if (values.every((value) => typeof value === "number")) {
+    const sum = values.reduce((partial, value) => partial + value, 0);
+    if (type !== "int" || Number.isSafeInteger(sum)) return [sum, values.length];
+  }
+  const exact = values.reduce((partial, value) => partial + BigInt(value), 0n);
+  return [Number.isSafeInteger(Number(exact)) ? Number(exact) : exact, values.length];
+}

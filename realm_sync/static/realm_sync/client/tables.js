@@ -1,0 +1,158 @@
+// Tables: the objects of one class in memory, with indexes on what is looked up, and how classes of a file add up.
+//
+// An object is its image, wire values by wire name, and is never changed: a write puts another image in its place. So a
+// listener knows a changed object by identity, and a copy of the map is a snapshot. Knows no storage; store.js fills it.
+
+import { realmError } from "../core/errors.js";
+import { typeText } from "../core/schema.js";
+
+/** @typedef {import('./rebase.js').Image} Image */
+/** @typedef {{name: string, keyName: string, properties: Record<string, any>, readOnly?: boolean}} StoredClass
+ *   a class as its file keeps it: properties by wire name */
+
+export class Table {
+  cls;
+  name;
+  keyName;
+  /** @type {Map<any, Image>} by the wire value of the key, in the order they came */
+  objects;
+  /** Rises whenever an object comes, goes or changes: what was computed from the table before is stale then. */
+  revision = 0;
+  /** @type {Map<any, Image | undefined> | null} What changed since the notifier looked, as it was; null: nobody listens. */
+  touched = null;
+  /** @type {Map<string, Map<any, Set<any>>>} */
+  #indexes = new Map();
+
+  /** @param {StoredClass} cls @param {Map<any, Image>} [objects] */
+  constructor(cls, objects = new Map()) {
+    this.cls = cls;
+    this.name = cls.name;
+    this.keyName = cls.keyName;
+    this.objects = objects;
+  }
+
+  /** The links of the class: [wire name, target class]. @returns {[string, string][]} */
+  get links() {
+    const links = Object.entries(this.cls.properties).filter(([, property]) => property.type === "object");
+    return links.map(([name, property]) => [name, property.objectType]);
+  }
+
+  /** @param {any} key @param {Image} image */
+  set(key, image) {
+    const old = this.objects.get(key);
+    if (old && sameImage(old, image)) return; // the server repeats our own words: nothing to tell anybody
+    if (this.#indexes.size) this.#reindex(key, old, image);
+    this.objects.set(key, image);
+    this.revision += 1;
+    this.#touch(key, old);
+  }
+
+  /** @param {any} key */
+  delete(key) {
+    const old = this.objects.get(key);
+    if (!old) return;
+    if (this.#indexes.size) this.#reindex(key, old, undefined);
+    this.objects.delete(key);
+    this.revision += 1;
+    this.#touch(key, old);
+  }
+
+  /** @param {any} key @param {Image | undefined} old */
+  #touch(key, old) {
+    if (this.touched && !this.touched.has(key)) this.touched.set(key, old);
+  }
+
+  /** Puts other objects in place of all; what is equal stays the same image. @param {Map<any, Image>} objects */
+  replace(objects) {
+    const before = this.objects;
+    if (before.size) {
+      for (const [key, image] of objects) {
+        const old = before.get(key);
+        if (old && sameImage(old, image)) objects.set(key, old);
+      }
+    }
+    if (this.touched) {
+      for (const [key, old] of before) if (old !== objects.get(key)) this.#touch(key, old);
+      for (const key of objects.keys()) if (!before.has(key)) this.#touch(key, undefined);
+    }
+    this.objects = objects;
+    this.#indexes.clear();
+    this.revision += 1;
+  }
+
+  /** The objects whose property has one of these wire values, from an index; undefined if the property has none: only
+   * keys, links and `indexed` properties do. An index is made at its first use and kept up to date from then on.
+   * @param {string} name @param {Iterable<any>} values @returns {Image[] | undefined} */
+  lookUp(name, values) {
+    const images = [];
+    if (name === this.keyName) {
+      for (const key of values) images.push(this.objects.get(key));
+    } else {
+      const property = this.cls.properties[name];
+      if (!property?.indexed && property?.type !== "object") return undefined;
+      const index = this.#indexes.get(name) ?? this.#makeIndex(name);
+      for (const value of values) for (const key of index.get(value) ?? []) images.push(this.objects.get(key));
+    }
+    return /** @type {Image[]} */ (images.filter(Boolean));
+  }
+
+  /** @param {string} name */
+  #makeIndex(name) {
+    const index = new Map();
+    for (const [key, image] of this.objects) addTo(index, image[name] ?? null, key);
+    this.#indexes.set(name, index);
+    return index;
+  }
+
+  /** @param {any} key @param {Image | undefined} old @param {Image | undefined} image */
+  #reindex(key, old, image) {
+    for (const [name, index] of this.#indexes) {
+      const before = old && (old[name] ?? null);
+      const after = image && (image[name] ?? null);
+      if (before === after) continue;
+      if (old) index.get(before)?.delete(key);
+      if (image) addTo(index, after, key);
+    }
+  }
+}
+
+/** @param {Map<any, Set<any>>} index @param {any} value @param {any} key */
+function addTo(index, value, key) {
+  const keys = index.get(value);
+  if (keys) keys.add(key);
+  else index.set(value, new Set([key]));
+}
+
+/** Whether two images say the same; a missing property is null. @param {Image} a @param {Image} b */
+export function sameImage(a, b) {
+  for (const name in a) if (a[name] !== (b[name] ?? null)) return false;
+  for (const name in b) if (!(name in a) && b[name] !== null) return false;
+  return true;
+}
+
+/** `known` with the classes and properties of `added`, or null if there is nothing to add. Like Realm's additive mode, a
+ * property never changes its type and nothing is ever removed. @param {Map<string, StoredClass>} known
+ * @param {Iterable<StoredClass>} added @returns {Map<string, StoredClass> | null} */
+export function addClasses(known, added) {
+  const merged = new Map(known);
+  const problems = [];
+  for (const cls of added) {
+    const ours = merged.get(cls.name);
+    const properties = { ...ours?.properties };
+    for (const [name, property] of Object.entries(cls.properties)) {
+      const old = properties[name];
+      if (old && typeText(old) !== typeText(property)) {
+        problems.push(`Property '${cls.name}.${name}' has been changed from '${typeText(old)}' to '${typeText(property)}'.`);
+      }
+      // What only the server knows stays known when a page declares the property again.
+      properties[name] = { ...old, ...property, ...(old?.indexed && { indexed: true }) };
+    }
+    const next = { ...ours, ...cls, properties };
+    if (!ours || JSON.stringify(ours) !== JSON.stringify(next)) merged.set(cls.name, next);
+  }
+  if (problems.length) {
+    const lines = problems.map((problem) => `\n- ${problem}`).join("");
+    throw realmError(`The following changes cannot be made in additive-only schema mode:${lines}`, "SchemaMismatch");
+  }
+  return [...merged].some(([name, cls]) => known.get(name) !== cls) ? merged : null;
+}

@@ -1,0 +1,585 @@
+// Transport: what keeps one realm in sync while it is open.
+//
+// Drives core/clientSession.js over a WebSocket: connects, performs the effects on the store, reconnects (1 s doubling to
+// 5 min, minus up to 25 % jitter, reset by success, at once when the browser is online again), refreshes tokens, carries
+// out client resets, and completes what others wait for. Has no sync rules of its own. Of the tabs that have the realm
+// open only the leader connects; the others learn through the store what became of their writes, and hear the rest.
+
+import { ClientSession } from "../core/clientSession.js";
+import { ClientResetError, CompensatingWriteError, ProtocolError, realmError, SyncError } from "../core/errors.js";
+import { decodeFromServer, encode, SUBPROTOCOL } from "../core/messages.js";
+import { decode } from "../core/values.js";
+import { VERSION } from "./app.js";
+import { log } from "./logging.js";
+
+/** @typedef {"disconnected" | "connecting" | "connected"} ConnectionState */
+/** @typedef {{direction: "download" | "upload", estimate: number, transferred: number, transferable: number}} Progress */
+/** @typedef {{kind: "upload" | "set" | "download", target: any, resolve: () => void, reject: (error: any) => void}} Wait */
+/** @typedef {{kind: "Ended", action: string, error: any, retryAfter?: number | null}} Ended */
+
+export const delays = { first: 1000, longest: 300_000, jitter: 0.25 };
+const CONNECT_MILLISECONDS = 120_000;
+const TICK_MILLISECONDS = 1000;
+const INACTIVE = "Sync session became inactive";
+
+export class Transport {
+  onError = (/** @type {SyncError} */ error) => console.warn(`realm_sync: ${error.message}`);
+  onProgress = (/** @type {Progress} */ _progress) => {};
+  onConnection = (/** @type {ConnectionState} */ _now, /** @type {ConnectionState} */ _before) => {};
+  /** Hooks of client resets, for the realm. @type {{before: () => any, after: (before: any, isDiscarded: boolean) => void, manual: (error: ClientResetError) => void}} */
+  resets = { before: () => null, after: () => {}, manual: () => {} };
+  /** The classes that the app declares, as `bind` sends them; null: it takes the server's. @type {any} */
+  schema = null;
+  /** @type {ConnectionState} */
+  connectionState = "disconnected";
+  /** False while paused, after a fatal error, and while the user is logged out. */
+  active = true;
+  /** @type {Record<string, Progress>} */
+  progress = {};
+
+  #store;
+  #tabs;
+  #sync;
+  #paused = false;
+  /** The fatal error that ended the session. @type {any} */
+  #failed = null;
+  #stopping = false;
+  /** Called when nothing is pending any more. @type {(() => void) | null} */
+  #finished = null;
+  /** @type {Wait[]} */
+  #waits = [];
+  #nextMark = 1;
+  /** @type {Set<number>} */
+  #asked = new Set();
+  #delay = delays.first;
+  #skipDelay = false;
+  /** A token refresh or client reset was the reaction to the last session; again would be a loop. */
+  #reacted = false;
+  /** @type {ClientSession | null} */
+  #session = null;
+  /** @type {{changes: any[], texts: string[]}} */
+  #parts = { changes: [], texts: [] };
+  #received = 0;
+  #uploadBatch = 0;
+  #woken = false;
+  #resume = () => {};
+  /** @type {Promise<void>} */
+  #running = Promise.resolve();
+  #wakeNow = () => this.reconnect();
+  #wakeUser = () => this.wake();
+
+  /** @param {import('./store.js').Store} store @param {import('./tabs.js').Tabs} tabs
+   * @param {import('./configuration.js').SyncConfiguration} sync */
+  constructor(store, tabs, sync) {
+    this.#store = store;
+    this.#tabs = tabs;
+    this.#sync = sync;
+    store.onRebuild = () => {
+      // What was pending is pending under other numbers: who waits, waits for all of it.
+      for (const wait of this.#waits) if (wait.kind === "upload") wait.target = store.pending.at(-1);
+    };
+    tabs.on("leader", () => this.#askAgain());
+    tabs.on("mark", ({ ident, tab }) => this.#tabs.isLeader && this.#waitForMark().then(() => tabs.send({ type: "marked", ident, tab })));
+    tabs.on("marked", ({ ident, tab }) => tab === this.#name && this.#settleMark(ident));
+    tabs.on("connection", ({ state }) => this.#setConnection(state));
+    tabs.on("progress", ({ progress }) => this.#tell(progress));
+    tabs.on("failed", ({ code, message, isFatal }) => (isFatal ? this.#fail : this.#nonFatal).call(this, new SyncError(code, message, isFatal)));
+    tabs.on("rejected", ({ reports }) => this.onError(this.#compensating(reports)));
+    tabs.on("steer", ({ verb }) => this.#steer(verb));
+    tabs.on("hello", () => tabs.isLeader && tabs.send({ type: "connection", state: this.connectionState }));
+  }
+
+  get user() {
+    return this.#sync.user;
+  }
+
+  #name = Math.random().toString(36).slice(2); // of this tab
+
+  // --- what a session wants of it -----------------------------------------------------------------------------------
+
+  start() {
+    this.user.addListener(this.#wakeUser);
+    addEventListener("online", this.#wakeNow);
+    this.#tabs.send({ type: "hello" });
+    this.#running = this.#run().catch((error) => {
+      console.error("realm_sync: the session ended unexpectedly", error);
+      this.#fail(new SyncError("RuntimeError", `The session failed: ${error.message}`, true));
+    });
+  }
+
+  /** Ends the session; resolves when its socket is closed. Open waits fail. */
+  async stop() {
+    this.#stopping = true;
+    this.#failWaits(realmError(INACTIVE));
+    this.wake();
+    if (this.#tabs.isLeader) await this.#running;
+    this.user.removeListener(this.#wakeUser);
+    removeEventListener("online", this.#wakeNow);
+  }
+
+  /** Calls `finished` as soon as nothing is pending, or at once where nobody would upload it. @param {() => void} finished */
+  finish(finished) {
+    this.#failWaits(realmError(INACTIVE));
+    this.#finished = finished;
+    this.wake();
+  }
+
+  /** Takes `finish` back. */
+  revive() {
+    if (!this.#finished) return;
+    this.#finished = null;
+    this.resume();
+  }
+
+  /** There may be something new in the store, or in what is wanted. */
+  wake() {
+    this.#settleWaits();
+    if (this.#finished && (!this.#store.pending.length || !this.active || !this.#tabs.isLeader)) {
+      const finished = this.#finished;
+      this.#finished = null;
+      finished();
+    }
+    this.#woken = true;
+    this.#resume();
+  }
+
+  pause() {
+    this.#tabs.send({ type: "steer", verb: "pause" });
+    this.#steer("pause");
+  }
+
+  resume() {
+    this.#tabs.send({ type: "steer", verb: "resume" });
+    this.#steer("resume");
+  }
+
+  /** Ends the current delay: the next attempt is now. */
+  reconnect() {
+    this.#tabs.send({ type: "steer", verb: "reconnect" });
+    this.#steer("reconnect");
+  }
+
+  /** One realm has one session, whichever tab steers it. @param {"pause" | "resume" | "reconnect"} verb */
+  #steer(verb) {
+    if (verb === "pause") {
+      this.#paused = true;
+      this.active = false;
+      this.#failWaits(realmError(INACTIVE));
+    } else {
+      if (verb === "resume") {
+        this.#paused = false;
+        this.#failed = null;
+        this.active = this.user.isLoggedIn;
+        this.#delay = delays.first;
+      }
+      this.#skipDelay = true;
+    }
+    this.wake();
+  }
+
+  /** Resolves when the server has acknowledged everything committed so far. @returns {Promise<void>} */
+  waitForUpload() {
+    return this.#wait("upload", this.#store.pending.at(-1));
+  }
+
+  /** Resolves when the set is complete or superseded; rejects if the server refuses it.
+   * @param {import('./store.js').StoredSet} set @returns {Promise<void>} */
+  waitForSet(set) {
+    return this.#wait("set", set);
+  }
+
+  /** Resolves when everything that the server had when it got the question is here. @returns {Promise<void>} */
+  waitForDownload() {
+    return this.#waitForMark();
+  }
+
+  /** @returns {Promise<void>} */
+  #waitForMark() {
+    const ident = this.#nextMark++;
+    const done = this.#wait("download", ident);
+    if (!this.#tabs.isLeader) this.#tabs.send({ type: "mark", ident, tab: this.#name });
+    return done;
+  }
+
+  /** @param {Wait["kind"]} kind @param {any} target @returns {Promise<void>} */
+  #wait(kind, target) {
+    return new Promise((resolve, reject) => {
+      this.#waits.push({ kind, target, resolve, reject });
+      if (this.#failed) this.#failWaits(this.#failed);
+      this.wake();
+    });
+  }
+
+  /** @param {any} error */
+  #failWaits(error) {
+    const waits = this.#waits;
+    this.#waits = [];
+    for (const wait of waits) wait.reject(error);
+  }
+
+  /** Completes the waits that the store's contents fulfil. */
+  #settleWaits() {
+    const { pending, file, sets } = this.#store;
+    this.#waits = this.#waits.filter((wait) => {
+      const { kind, target, resolve, reject } = wait;
+      if (kind === "upload" && (!target || !pending.includes(target))) return resolve();
+      if (kind === "set") {
+        const set = sets.find(({ version }) => version === target.version) ?? target;
+        if (target.version <= file.queryVersion || set.state === "complete") return resolve();
+        if (set.state === "error") return reject(new Error(set.error ?? "The subscription set was refused."));
+      }
+      return true;
+    });
+  }
+
+  /** @param {number} ident */
+  #settleMark(ident) {
+    this.#waits = this.#waits.filter(({ kind, target, resolve }) => kind !== "download" || target !== ident || resolve());
+  }
+
+  #openMarks() {
+    return this.#waits.flatMap(({ kind, target }) => (kind === "download" ? [target] : []));
+  }
+
+  /** Another tab leads now: what was asked of the one before is asked of it. */
+  #askAgain() {
+    for (const ident of this.#openMarks()) this.#tabs.send({ type: "mark", ident, tab: this.#name });
+  }
+
+  // --- the loop of the leader ---------------------------------------------------------------------------------------
+
+  async #run() {
+    if (!(await this.#tabs.lead())) return;
+    await this.#store.catchUp();
+    this.#tabs.send({ type: "leader" });
+    await this.#report(this.#store.dueReports());
+    while (!this.#stopping) {
+      this.#woken = false;
+      if (!this.user.isLoggedIn) {
+        this.active = false;
+        this.#failed = null; // whatever failed, logging in again revives the session
+      } else if (!this.#paused && !this.#failed) this.active = true;
+      if (!this.active) {
+        await this.#sleep(60_000);
+        continue;
+      }
+      this.#skipDelay = false;
+      const ended = await this.#connect();
+      this.#setConnection("disconnected");
+      if (!this.#stopping) await this.#react(ended);
+    }
+  }
+
+  /** Until woken, or the time is over. @param {number} milliseconds */
+  async #sleep(milliseconds) {
+    if (!this.#woken) {
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, milliseconds);
+        this.#resume = () => {
+          clearTimeout(timer);
+          resolve(undefined);
+        };
+      });
+    }
+    this.#resume = () => {};
+  }
+
+  /** The back-off, which `reconnect` and `stop` end. @param {number | null} [atLeast] */
+  async #backOff(atLeast) {
+    const until = Date.now() + Math.max(this.#delay * (1 - delays.jitter * Math.random()), atLeast ?? 0);
+    this.#delay = Math.min(this.#delay * 2, delays.longest);
+    for (;;) {
+      const left = until - Date.now();
+      if (left <= 0 || this.#skipDelay || this.#stopping || !this.active || !this.user.isLoggedIn) return;
+      this.#woken = false;
+      await this.#sleep(left);
+    }
+  }
+
+  /** What to do after a session. @param {Ended} ended */
+  async #react({ action, error, retryAfter }) {
+    const code = error?.code ?? "ConnectionClosed";
+    const message = error?.message ?? "The connection was lost.";
+    log(action === "retry" ? "info" : "warn", `Session of '${this.#store.path}' ended (${action}): ${code}: ${message}`);
+    if (action === "stop") this.#fail(new SyncError(code, message, true), true);
+    else if (action === "retry") {
+      this.#nonFatal(new SyncError(code, message, false), true);
+      await this.#backOff(retryAfter);
+    } else if (action === "reset" || action === "reauthenticate") {
+      if (action === "reset") await this.#beginReset(code, message);
+      else await this.user.refreshAccessToken().catch((refused) => this.#tokenRefused(refused));
+      if (this.#reacted) await this.#backOff(retryAfter); // the second attempt in a row
+      this.#reacted = true;
+    }
+  }
+
+  /** @param {string} code @param {string} message */
+  async #beginReset(code, message) {
+    const mode = this.#sync.clientReset?.mode ?? "recoverUnsyncedChanges";
+    if (mode === "manual") {
+      this.#failed = new ClientResetError(code, message, this.#store.path);
+      this.active = false;
+      this.#failWaits(this.#failed);
+      return this.resets.manual(this.#failed);
+    }
+    try {
+      await this.#store.beginReset(mode === "discardUnsyncedChanges" ? "discard" : "recover");
+    } catch (failure) {
+      const text = `A fatal error occurred during 'ClientReset' client reset for '${this.#store.path}': ${/** @type {Error} */ (failure).message}`;
+      this.#fail(new ClientResetError("AutoClientResetFailed", text, this.#store.path));
+    }
+  }
+
+  /** @param {any} error */
+  #tokenRefused(error) {
+    if (error.status === 401 || error.status === 403 || !this.user.isLoggedIn) this.#fail(new SyncError("AuthError", error.message, true), true);
+    else this.#nonFatal(new SyncError("ConnectionFailed", error.message, false), true);
+  }
+
+  /** @param {SyncError} error @param {boolean} [isOurs] other tabs want to know */
+  #fail(error, isOurs = false) {
+    if (isOurs) this.#tabs.send({ type: "failed", code: error.codeName, message: error.message, isFatal: true });
+    this.#failed = error;
+    this.active = false;
+    this.#failWaits(error);
+    this.onError(error);
+    this.wake();
+  }
+
+  /** @param {SyncError} error @param {boolean} [isOurs] */
+  #nonFatal(error, isOurs = false) {
+    if (isOurs) this.#tabs.send({ type: "failed", code: error.codeName, message: error.message, isFatal: false });
+    const cancels = this.#sync.cancelWaitsOnNonFatalError ?? this.user.app.settings?.cancelWaitsOnNonFatalError;
+    if (cancels && error.codeName !== "ConnectionClosed") this.#failWaits(error);
+  }
+
+  /** @param {ConnectionState} state */
+  #setConnection(state) {
+    const before = this.connectionState;
+    if (before === state) return;
+    this.connectionState = state;
+    if (this.#tabs.isLeader) this.#tabs.send({ type: "connection", state });
+    this.onConnection(state, before);
+  }
+
+  // --- one connection -----------------------------------------------------------------------------------------------
+
+  /** One connection, from token to close. @returns {Promise<Ended>} */
+  async #connect() {
+    this.#setConnection("connecting");
+    let token;
+    try {
+      token = await this.user.freshAccessToken();
+    } catch (error) {
+      this.#tokenRefused(error);
+      return { kind: "Ended", action: this.#failed ? "done" : "retry", error: new ProtocolError("ConnectionFailed", /** @type {Error} */ (error).message) };
+    }
+    const socket = new WebSocket(this.user.app.syncUrl, [SUBPROTOCOL]);
+    /** @type {string[]} */
+    const frames = [];
+    let isClosed = false;
+    const ring = () => this.#resume();
+    socket.onmessage = ({ data }) => {
+      frames.push(data);
+      ring();
+    };
+    socket.onclose = socket.onerror = () => {
+      isClosed = true;
+      ring();
+    };
+    try {
+      return (await this.#open(socket)) ?? (await this.#converse(socket, token, frames, () => isClosed));
+    } finally {
+      this.#session = null;
+      socket.onmessage = socket.onclose = socket.onerror = null;
+      socket.close();
+    }
+  }
+
+  /** Resolves when the socket is open, to null; or to why it is not. @param {WebSocket} socket @returns {Promise<Ended | null>} */
+  async #open(socket) {
+    const timeout = this.user.app.settings?.timeouts?.connect ?? CONNECT_MILLISECONDS;
+    const until = Date.now() + timeout;
+    socket.onopen = () => this.#resume();
+    while (socket.readyState === WebSocket.CONNECTING && Date.now() < until && !this.#stopping && this.active) {
+      this.#woken = false;
+      await this.#sleep(until - Date.now());
+    }
+    if (socket.readyState === WebSocket.OPEN) return null;
+    const isLate = socket.readyState === WebSocket.CONNECTING && !this.#stopping;
+    const error = isLate
+      ? new ProtocolError("ConnectTimeout", "Sync connection was not fully established in time")
+      : new ProtocolError("ConnectionFailed", `Cannot connect to ${socket.url}`);
+    return { kind: "Ended", action: "retry", error };
+  }
+
+  /** @param {WebSocket} socket @param {string} token @param {string[]} frames @param {() => boolean} isClosed @returns {Promise<Ended>} */
+  async #converse(socket, token, frames, isClosed) {
+    const session = new ClientSession(this.#store.fileState(), token, this.schema, `realm_sync/${VERSION} (browser)`);
+    this.#session = session;
+    this.#asked = new Set(this.#openMarks());
+    for (const ident of this.#asked) session.requestMark(ident);
+    this.#setConnection("connected");
+    this.#reportUpload();
+    /** @type {WeakMap<any, string>} */
+    const texts = new WeakMap();
+    let at = 0; // frames before are done with
+    let ended = await this.#perform(socket, session.opened(performance.now()), texts);
+    while (!ended) {
+      if (at < frames.length) {
+        const text = frames[at];
+        at += 1;
+        if (at === frames.length) frames.length = at = 0;
+        ended = await this.#perform(socket, this.#receive(session, text, texts), texts);
+      } else if (isClosed()) ended = await this.#perform(socket, session.lost(), texts);
+      else await this.#sleep(TICK_MILLISECONDS);
+      if (!ended && this.#woken) {
+        this.#woken = false;
+        ended = await this.#perform(socket, this.#wishes(session), texts);
+      }
+      ended ??= await this.#perform(socket, session.tick(performance.now()), texts);
+    }
+    return ended;
+  }
+
+  /** @param {ClientSession} session @param {string} text @param {WeakMap<any, string>} texts */
+  #receive(session, text, texts) {
+    try {
+      const message = decodeFromServer(text);
+      if (message.type === "download") texts.set(message, text);
+      return session.receive(message, performance.now());
+    } catch (error) {
+      if (error instanceof ProtocolError) return session.undecodable(error);
+      throw error;
+    }
+  }
+
+  /** What the page wants by now. @param {ClientSession} session */
+  #wishes(session) {
+    if (this.#stopping || !this.active || !this.user.isLoggedIn) return session.close();
+    const effects = [...session.subscriptionsChanged(this.#store.unsentSets()), ...session.localCommit()];
+    for (const ident of this.#openMarks()) {
+      if (this.#asked.has(ident)) continue;
+      this.#asked.add(ident);
+      effects.push(...session.requestMark(ident));
+    }
+    this.#reportUpload();
+    return effects;
+  }
+
+  /** @param {WebSocket} socket @param {any[]} effects @param {WeakMap<any, string>} texts @returns {Promise<Ended | null>} */
+  async #perform(socket, effects, texts) {
+    const session = /** @type {ClientSession} */ (this.#session);
+    const store = this.#store;
+    const queue = [...effects];
+    for (let effect = queue.shift(); effect; effect = queue.shift()) {
+      switch (effect.kind) {
+        case "Send":
+          if (socket.readyState === WebSocket.OPEN) socket.send(encode(effect.message));
+          break;
+        case "Ended":
+          return effect;
+        case "DropParts":
+          this.#parts = { changes: [], texts: [] };
+          break;
+        case "StorePart":
+          this.#keep(effect.download, texts);
+          queue.unshift(...session.stored());
+          break;
+        case "ApplyDownload":
+          await this.#apply(effect.download, effect.withParts, texts);
+          queue.unshift(...session.applied(effect.download));
+          break;
+        case "ReadPending":
+          queue.unshift(...session.pendingRead(/** @type {any} */ (store.pendingAbove(effect.after, effect.upto, effect.maxBytes))));
+          break;
+        case "StoreBound":
+          try {
+            await store.storeBound(effect.clientFile, effect.bound);
+          } catch (error) {
+            return { kind: "Ended", action: "stop", error: new ProtocolError("SchemaMismatch", /** @type {Error} */ (error).message) };
+          }
+          break;
+        case "HoldRejected":
+          await this.#report(await store.holdRejected(effect.rejected));
+          break;
+        case "RefuseSet":
+          await store.refuseSet(effect.error.queryVersion, effect.error.message);
+          break;
+        case "Marked":
+          this.#succeeded();
+          this.#settleMark(effect.ident);
+          this.#tell({ direction: "download", estimate: 1, transferred: this.#received, transferable: this.#received });
+      }
+    }
+    return null;
+  }
+
+  /** A download that waits for the last part. @param {any} download @param {WeakMap<any, string>} texts */
+  #keep(download, texts) {
+    const text = /** @type {string} */ (texts.get(download));
+    for (const changes of download.changes) this.#parts.changes.push(changes);
+    if (download.changes.length) this.#parts.texts.push(text);
+    this.#received += text.length;
+    const { progress: estimate } = download;
+    this.#tell({ direction: "download", estimate, transferred: this.#received, transferable: Math.round(this.#received / (estimate || 1)) });
+  }
+
+  /** @param {any} download @param {boolean} withParts @param {WeakMap<any, string>} texts */
+  async #apply(download, withParts, texts) {
+    if (!withParts) this.#parts = { changes: [], texts: [] };
+    const resetting = this.#store.file.reset !== null;
+    const before = resetting ? this.resets.before() : null;
+    this.#keep(download, texts);
+    const { changes, texts: frames } = this.#parts;
+    this.#parts = { changes: [], texts: [] };
+    const { rejected, reset } = await this.#store.apply(download, changes, frames);
+    this.#succeeded();
+    if (reset) this.resets.after(before, reset === "discard");
+    await this.#report(rejected);
+    this.#reportUpload();
+    this.#settleWaits();
+  }
+
+  #succeeded() {
+    this.#delay = delays.first;
+    this.#reacted = false;
+  }
+
+  // --- telling ------------------------------------------------------------------------------------------------------
+
+  /** @param {Progress} progress */
+  #tell(progress) {
+    if (this.#tabs.isLeader) this.#tabs.send({ type: "progress", progress });
+    this.progress[progress.direction] = progress;
+    this.onProgress(progress);
+  }
+
+  #reportUpload() {
+    const pending = this.#store.pending.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#uploadBatch = Math.max(this.#uploadBatch, pending);
+    const transferable = this.#uploadBatch;
+    if (transferable) this.#tell({ direction: "upload", estimate: 1 - pending / transferable, transferred: transferable - pending, transferable });
+    if (!pending) this.#uploadBatch = 0;
+  }
+
+  /** Tells the app about compensating writes; each once. @param {import('./store.js').Report[]} reports */
+  async #report(reports) {
+    if (!reports.length) return;
+    this.#tabs.send({ type: "rejected", reports });
+    this.onError(this.#compensating(reports));
+    await this.#store.reportsTold(reports);
+  }
+
+  /** @param {import('./store.js').Report[]} reports */
+  #compensating(reports) {
+    const writes = reports.flatMap((report) => report.writes);
+    return new CompensatingWriteError(
+      writes.map(({ class: objectName, _id, property, reason, code: codeName }) => {
+        const table = this.#store.tables.get(objectName);
+        const primaryKey = table ? decode(table.cls.properties[table.keyName].type, _id) : _id;
+        return { objectName, primaryKey, reason, codeName, ...(property && { property }) };
+      }),
+    );
+  }
+}
