@@ -81,13 +81,12 @@ class Settings:
         "connect": 120_000,
         "ping": 60_000,
         "pong": 120_000,
-        "linger": 30_000,
-        "fastReconnect": 60_000,
     }
     """Milliseconds; keys that are left out keep these defaults. `request`: an HTTP call; `connect`: opening the
-    websocket; `ping`: between two pings, less than IDLE_SECONDS; `pong`: without an answer to them the connection is
-    taken for lost; `linger`: the websocket stays open after its last session; `fastReconnect`: how soon a client must
-    be back to go on where it was."""
+    websocket; `ping`: between two pings, less than IDLE_SECONDS; `pong`: a connection that was silent for so long is
+    taken for lost."""
+    PARTITION_FIELD: str = "_partition"
+    """The property that `partitionValue` speaks of: partition-based sync subscribes each class that has it."""
 
     def __getattribute__(self, name: str) -> Any:
         if name.isupper():
@@ -119,6 +118,7 @@ def client_configuration(base_url: str) -> dict[str, Any]:
         "existingRealmFileBehavior": _without_none(settings.EXISTING_REALM_FILE_BEHAVIOR),
         "cancelWaitsOnNonFatalError": settings.CANCEL_WAITS_ON_NON_FATAL_ERROR,
         "timeouts": Settings.CLIENT_TIMEOUTS | settings.CLIENT_TIMEOUTS,
+        "partitionField": settings.PARTITION_FIELD,
     }
 
 

@@ -106,8 +106,6 @@ def test_every_default_and_every_right_setting_passes():
         ("EXISTING_REALM_FILE_BEHAVIOR", {"type": "downloadBeforeOpen", "timeOut": 5000}, "E002",
          ' has a "timeOut" and does not say what happens then.', 'Write "timeOutBehavior": "throwException"'),
         ("CLIENT_TIMEOUTS", {"conect": 1000}, "E001", " has the unknown key 'conect'.", 'Write "connect".'),
-        ("CLIENT_TIMEOUTS", {"fast_reconnect": 1000}, "E001", " has the unknown key 'fast_reconnect'.",
-         'Write "fastReconnect".'),
         ("CLIENT_TIMEOUTS", {"connect": -5}, "E002", '["connect"] is -5, and must be above 0.',
          'Write milliseconds, such as "connect": 120000, which is the default.'),
     ],

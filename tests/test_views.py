@@ -105,9 +105,8 @@ def test_config(http: Client, configure: Any) -> None:
     behavior = {"type": "downloadBeforeOpen", "timeOut": 30_000, "timeOutBehavior": "throwException"}
     assert answer["newRealmFileBehavior"] == answer["existingRealmFileBehavior"] == behavior
     assert answer["cancelWaitsOnNonFatalError"] is False
-    assert answer["timeouts"] == {
-        "request": 60_000, "connect": 120_000, "ping": 60_000, "pong": 120_000, "linger": 30_000, "fastReconnect": 60_000
-    }  # fmt: skip
+    assert answer["timeouts"] == {"request": 60_000, "connect": 120_000, "ping": 60_000, "pong": 120_000}
+    assert answer["partitionField"] == "_partition"
 
 
 def test_config_tells_what_the_operator_decided(http: Client, configure: Any) -> None:

@@ -415,7 +415,8 @@ export class Transport {
 
   /** @param {WebSocket} socket @param {string} token @param {string[]} frames @param {() => boolean} isClosed @returns {Promise<Ended>} */
   async #converse(socket, token, frames, isClosed) {
-    const session = new ClientSession(this.#store.fileState(), token, this.schema, `realm_sync/${VERSION} (browser)`);
+    const timeouts = this.user.app.settings?.timeouts;
+    const session = new ClientSession(this.#store.fileState(), token, this.schema, `realm_sync/${VERSION} (browser)`, timeouts);
     this.#session = session;
     this.#asked = new Set(this.#openMarks());
     for (const ident of this.#asked) session.requestMark(ident);

@@ -94,11 +94,13 @@ export class ClientSession {
   #unbinding = null;
 
   /** @param {FileState} file @param {string | null} token @param {import("./schema.js").WireClass[] | null} schema */
-  constructor(file, token, schema, userAgent = "") {
+  constructor(file, token, schema, userAgent = "", { ping = PING_MS, pong = PONG_MS } = {}) {
     this.file = file;
     this.token = token;
     this.schema = schema;
     this.userAgent = userAgent;
+    this.ping = ping;
+    this.pong = pong;
   }
 
   /** The socket is open. Parts of an earlier session are thrown away, then the file presents itself.
@@ -209,8 +211,8 @@ export class ClientSession {
       this.#unbinding ??= now;
       return now - this.#unbinding >= UNBIND_MS ? this.#end("done") : [];
     }
-    if (now - this.#heard >= PONG_MS) return this.#end("retry");
-    if (this.state !== "bound" || now - this.#pinged < PING_MS) return [];
+    if (now - this.#heard >= this.pong) return this.#end("retry");
+    if (this.state !== "bound" || now - this.#pinged < this.ping) return [];
     this.#pinged = now;
     return [send({ type: "ping", timestamp: Math.trunc(now) })];
   }
