@@ -181,6 +181,11 @@ test("of several sets with no changeset between only the newest is sent", () => 
   equal(messages.map((m) => m.queryVersion ?? m.type), [2, "upload", 3]);
 });
 
+test("a set whose changesets are gone waits for none, and the next one for those between", () => {
+  const made = session("binding", { sets: [set(1, 5), set(2, 9)] });
+  equal(numbers(sent(perform(made, made.receive(bound(), 0), [changeset(7)]))), ["query", 7, "query"]);
+});
+
 test("a set the server has is not sent again", () => {
   const made = session("binding", { sets: [set(4)] });
   equal(sent(perform(made, made.receive(bound({ queryVersion: 4 }), 0), [])), []);
@@ -205,6 +210,9 @@ test("parts of a bootstrap that another one replaced are dropped", () => {
   const again = download({ batchState: "more", queryVersion: 2, view: 2 });
   equal(made.receive(again, 0), [{ kind: "DropParts" }, { kind: "StorePart", download: again }]);
   equal(made.receive(again, 0), [{ kind: "StorePart", download: again }]);
+  made.receive(download({ batchState: "last", queryVersion: 2, view: 2 }), 0);
+  const next = download({ batchState: "more", queryVersion: 3, view: 3 });
+  equal(made.receive(next, 0), [{ kind: "StorePart", download: next }], "the last one has used the parts up");
 });
 
 test("the server is told to go on when half its window is used", () => {
@@ -265,7 +273,7 @@ test("a lost socket is retried unless the session was ending", () => {
 // --- client reset (R9) -----------------------------------------------------------------------------------------------
 
 test("a client reset uploads nothing until the new content is there", () => {
-  const made = session("binding", { clientFile: null, sets: [set(3)], resetting: true });
+  const made = session("binding", { clientFile: null, sets: [set(3, 1)], resetting: true });
   made.receive(MESSAGES.ident, 0);
   equal(kinds(sent(perform(made, made.receive(bound(), 0), upTo(1)))), ["query"]);
   equal(perform(made, made.localCommit(), upTo(1)), []);

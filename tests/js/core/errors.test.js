@@ -43,6 +43,7 @@ test("a query error draws a caret under the code point", () => {
   equal(new QueryError("Oh.", "'😀😀' ==\nx", 7).message, "Oh.\n  '😀😀' == x\n         ^");
   const long = `${"a".repeat(100)}!${"b".repeat(100)}`;
   equal(new QueryError("Oh.", long, 100).message, `Oh.\n  ${"a".repeat(60)}!${"b".repeat(19)}\n  ${" ".repeat(60)}^`);
+  equal(new QueryError("Oh.", "😀".repeat(100), 50).message, `Oh.\n  ${"😀".repeat(70)}\n  ${" ".repeat(50)}^`);
   const { problem, query, position, code } = new QueryError("Oh.", "x", 0, "InvalidQueryArg");
   equal([problem, query, position, code], ["Oh.", "x", 0, "InvalidQueryArg"]);
 });

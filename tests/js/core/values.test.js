@@ -58,6 +58,7 @@ test("a value of another type is refused in Realm's words", () => {
     ["int", 1.5, "an integer, got a decimal number"],
     ["int", NaN, "an integer, got NaN"],
     ["int", 2 ** 60, "a bigint where it is beyond ±2^53, got a number"],
+    ["int", 2 ** 53 + 2, "a bigint where it is beyond ±2^53, got a number"],
     ["int", 2n ** 63n, "a 64-bit integer, got a bigint"],
     ["float", "1", "a number, got a string"],
     ["double", 1n, "a number, got a bigint"],
@@ -92,6 +93,8 @@ test("what is read is of the language's own types", () => {
   ok(decode("objectId", "65f0a1b2c3d4e5f601234567") instanceof ObjectId && decode("uuid", roundTrip.uuid[2]) instanceof UUID);
   equal([decode("double", "NaN"), decode("float", "-Infinity")], [NaN, -Infinity]);
 });
+
+test("a decimal zero has no sign on the wire", () => throws(() => decode("decimal128", "-0")));
 
 test("data is written from buffers, views and base64 text", () => {
   const bytes = new Uint8Array([9, 0, 1, 2, 9]);
