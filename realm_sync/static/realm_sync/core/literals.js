@@ -6,7 +6,7 @@
  * with text.js about which strings are plain. Knows neither the rest of the tree nor classes.
  */
 
-import { fromBase64, isBytes } from "./bson.js";
+import { fromBase64, isBytes, toBase64 } from "./bson.js";
 import { Decimal } from "./decimal.js";
 import { QueryError } from "./errors.js";
 import { constant } from "./nodes.js";
@@ -91,12 +91,12 @@ export function excerpt(text, length) {
 /** @param {string} digits @param {string} prefix */
 function integer(digits, prefix = "") {
   if (digits.replace(/^[-+0]+/, "").length > 40) throw unreadable(digits);
-  return narrow(digits.startsWith("-") ? -BigInt(digits.slice(1)) : BigInt(prefix + digits.replace("+", "")));
+  return narrow(BigInt(prefix + digits));
 }
 
 /** The exact value of a number with a fraction, exponent or word; `f` marks a 32-bit float. @param {string} text */
 function number(text) {
-  const exponent = /\de[+-]?0*(\d*)/i.exec(text);
+  const exponent = /e[+-]?0*(\d*)/i.exec(text);
   if (text.length > 800 || (exponent && exponent[1].length > 5)) throw unreadable(text);
   return /\d.*f$/.test(text) ? Decimal.from(Math.fround(Number(text.slice(0, -1)))) : Decimal.exact(text);
 }
@@ -106,7 +106,7 @@ function unreadable(text) {
   return new QueryError(`Cannot convert '${excerpt(text, 40)}' to a number`);
 }
 
-/** What needs base64 in its canonical text is told from no B64 literal. @param {string} value @returns {Typed} */
+/** As its canonical text will spell it: what needs base64 cannot be told from a B64 literal. @param {string} value @returns {Typed} */
 function string(value) {
   return isPlain(value) ? ["string", value] : ["text", toBytes(value)];
 }
@@ -186,7 +186,7 @@ function typed(value, argument) {
       return string(value);
   }
   if (value === null) return ["null", null];
-  if (isBytes(value)) return ["data", new Uint8Array(/** @type {any} */ (value).buffer ?? value, /** @type {any} */ (value).byteOffset, value.byteLength).slice()];
+  if (isBytes(value)) return ["data", fromBase64(toBase64(value))];
   if (value instanceof Date) {
     try {
       return ["date", encode("date", value)];
