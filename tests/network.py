@@ -168,6 +168,9 @@ class Device:
         self.store.close()
         self.store = Store(self.path)
 
+    def close(self) -> None:
+        self.store.close()
+
     def write(self, op: str, class_name: str, key: Any, timestamp: int, **values: Any) -> bool:
         """A local write transaction of one step; False if the object does not allow it (present, absent)."""
         table = self.store.table(class_name)

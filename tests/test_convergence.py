@@ -9,9 +9,11 @@ what only one user wrote is what everybody has.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import pytest
 from django.db.models.expressions import RawSQL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from playwright.async_api import Browser
 
 from realm_sync import capture
 from realm_sync.core.binding import bind
@@ -27,6 +30,8 @@ from realm_sync.core.predicate import compile_predicate
 from realm_sync.core.query import parse
 from realm_sync.registry import registry
 from tests.network import Device
+from tests.pages import PageDevice
+from tests.servers import Server
 from tests.testapp.models import Inspection, Team
 from tests.world import World, db
 
@@ -49,21 +54,28 @@ STEPS = {
 class Run:
     """One random history, from an empty team to the comparison at the end."""
 
-    def __init__(self, world: World, directory: Path, seed: int) -> None:
+    def __init__(self, world: World, directory: Path, seed: int, pages: list[PageDevice] | None = None) -> None:
+        """With `pages`, devices of the browser SDK take part, next to one of Python."""
         self.random = random.Random(seed)
         self.team = Team.objects.create(name=f"Team {uuid.uuid4()}")
         self.team.members.add(world.nora)
         self.keys = [str(uuid.uuid4()) for _ in range(6)]
-        self.devices = [Device(directory / f"{number}.realm", world.nora) for number in range(DEVICES)]
-        self.queries = ["TRUEPREDICATE"] * DEVICES
-        for number in range(DEVICES):
-            self.subscribe(number, "TRUEPREDICATE")
+        python = DEVICES if pages is None else 1
+        self.devices: list[Any] = [Device(directory / f"{number}.realm", world.nora) for number in range(python)]
+        self.devices += pages or []
+        self.queries = ["TRUEPREDICATE"] * len(self.devices)
 
-    def subscribe(self, number: int, query: str) -> None:
+    async def begin(self) -> None:
+        for number in range(len(self.devices)):
+            await self.subscribe(number, "TRUEPREDICATE")
+
+    async def subscribe(self, number: int, query: str) -> None:
         self.queries[number] = query
         team = f"team == uuid({self.team.pk})"
-        self.devices[number].subscribe(
-            ("Inspection", f"{team} AND ({query})"), ("Team", f"_id == uuid({self.team.pk})")
+        await done(
+            self.devices[number].subscribe(
+                ("Inspection", f"{team} AND ({query})"), ("Team", f"_id == uuid({self.team.pk})")
+            )
         )
 
     async def step(self) -> None:
@@ -71,7 +83,7 @@ class Run:
         await getattr(self, f"step_{kind}")()
 
     @property
-    def device(self) -> Device:
+    def device(self) -> Any:
         return self.random.choice(self.devices)
 
     @property
@@ -85,7 +97,7 @@ class Run:
 
     async def write(self, op: str, values: dict[str, Any]) -> None:
         skew = self.random.randint(-3000, 3000)
-        self.device.write(op, "Inspection", self.key, int(time.time() * 1000) + skew, **values)
+        await done(self.device.write(op, "Inspection", self.key, int(time.time() * 1000) + skew, **values))
 
     async def step_create(self) -> None:
         await self.write("create", {"team": str(self.team.pk), "airfield": "EDDM", **self.values})
@@ -111,7 +123,7 @@ class Run:
 
     async def step_connect(self) -> None:
         frames = self.random.choice([None, None, self.random.randint(1, 25)])
-        self.device.connect(self.random, frames)
+        await done(self.device.connect(self.random, frames))
 
     async def step_disconnect(self) -> None:
         await self.device.disconnect()
@@ -120,7 +132,7 @@ class Run:
         await self.device.restart()
 
     async def step_subscribe(self) -> None:
-        self.subscribe(self.random.randrange(DEVICES), self.random.choice(QUERIES))
+        await self.subscribe(self.random.randrange(len(self.devices)), self.random.choice(QUERIES))
 
     async def step_settle(self) -> None:
         """A device comes to hold what there is now; else nobody would ever have anything to lose."""
@@ -139,9 +151,8 @@ class Run:
             query = bind(parse(self.queries[number]), schema["Inspection"], schema)
             in_view = compile_predicate(query.predicate, schema["Inspection"], schema)
             expected = {key: image for key, image in rows.items() if in_view(image)}
-            assert _differences(device.objects("Inspection"), expected) == [], (
-                f"device {number}: {self.queries[number]}"
-            )
+            held = await done(device.objects("Inspection"))
+            assert _differences(held, expected) == [], f"device {number}: {self.queries[number]}"
 
     def rows(self) -> dict[str, dict[str, Any]]:
         sync = registry.get("Inspection")
@@ -154,7 +165,12 @@ class Run:
     async def close(self) -> None:
         for device in self.devices:
             await device.disconnect()
-            device.store.close()
+            await done(device.close())
+
+
+async def done(result: Any) -> Any:
+    """What a device gives: at once in Python, in a while in a page."""
+    return await result if inspect.isawaitable(result) else result
 
 
 def _differences(held: dict[str, Any], expected: dict[str, Any]) -> list[tuple[str, str, Any, Any]]:
@@ -170,8 +186,9 @@ def _differences(held: dict[str, Any], expected: dict[str, Any]) -> list[tuple[s
     return found
 
 
-async def converge(world: World, directory: Path, steps: int, seed: int) -> None:
-    run = Run(world, directory, seed)
+async def converge(world: World, directory: Path, steps: int, seed: int, pages: list[PageDevice] | None = None) -> None:
+    run = Run(world, directory, seed, pages)
+    await run.begin()
     try:
         for _ in range(steps):
             await run.step()
@@ -214,6 +231,7 @@ def test_all_clients_end_with_the_servers_data_for_an_hour(world: World, small_c
 async def test_what_only_one_user_wrote_is_what_everybody_has(world: World, small_chunks: None, tmp_path: Path) -> None:
     """Each device owns objects that nobody else touches; whatever the network does, none of its last words is lost."""
     run = Run(world, tmp_path, 1)
+    await run.begin()
     rng = random.Random(7)
     last: dict[str, dict[str, Any]] = {}
     try:
@@ -248,3 +266,35 @@ async def test_what_only_one_user_wrote_is_what_everybody_has(world: World, smal
         assert {key: {name: found[key][name] for name in values} for key, values in last.items()} == last
     finally:
         await run.close()
+
+
+# --- The browser SDK among the devices ---
+
+
+async def test_pages_end_with_the_servers_data(
+    world: World, server: Callable[..., Server], small_chunks: None, chromium: Browser, tmp_path: Path
+) -> None:
+    """Two realms in pages, one in Python; pages are killed, their sockets break and repeat."""
+    await pages_converge(world, server().url, chromium, tmp_path, histories=4, steps=80)
+
+
+@pytest.mark.soak
+async def test_pages_end_with_the_servers_data_for_half_an_hour(
+    world: World, server: Callable[..., Server], small_chunks: None, chromium: Browser, tmp_path: Path
+) -> None:
+    end = time.monotonic() + 900
+    while time.monotonic() < end:
+        await pages_converge(world, server().url, chromium, tmp_path, histories=20, steps=150)
+
+
+async def pages_converge(
+    world: World, url: str, chromium: Browser, directory: Path, histories: int, steps: int
+) -> None:
+    for history in range(histories):
+        seed = random.Random(f"{history} {steps} {time.time() if steps > 100 else ''}").randrange(2**32)
+        print("seed", seed)
+        context = await chromium.new_context()
+        pages = [await PageDevice.open(context, url, f"device-{number}") for number in range(2)]
+        await converge(world, directory / str(uuid.uuid4()), steps, seed, pages)
+        assert not [complaint for page in pages for complaint in page.complaints]
+        await context.close()

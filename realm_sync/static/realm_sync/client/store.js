@@ -422,6 +422,12 @@ export class Store {
     });
   }
 
+  /** The mode of the client reset that this download completes. @param {any} download */
+  resetEndedBy({ queryVersion }, file = this.file) {
+    const wanted = Math.max(0, ...file.sets.map((set) => (set.state === "error" ? 0 : set.version)));
+    return queryVersion >= wanted ? file.reset : null;
+  }
+
   /** One download, or one bootstrap with all its parts, in one transaction (R10): durable first, then visible.
    * @param {any} download the last part @param {Changes[]} changes of all parts @param {string[]} texts the frames they came in
    * @returns {Promise<{rejected: Report[], reset: "recover" | "discard" | null}>} */
@@ -431,8 +437,7 @@ export class Store {
       /** @type {Changeset[]} */ let renumbered = [];
       const applied = await this.#transact(
         async (transaction, file) => {
-          const wanted = Math.max(0, ...file.sets.map((set) => (set.state === "error" ? 0 : set.version)));
-          const reset = download.queryVersion >= wanted ? file.reset : null;
+          const reset = this.resetEndedBy(download, file);
           if (reset) {
             transaction.delete("log", -1, file.logged);
             file.base = file.rewritten = file.tail = file.logged += 1; // so that even an empty log is another one

@@ -529,8 +529,7 @@ export class Transport {
   /** @param {any} download @param {boolean} withParts @param {WeakMap<any, string>} texts */
   async #apply(download, withParts, texts) {
     if (!withParts) this.#parts = { changes: [], texts: [] };
-    const resetting = this.#store.file.reset !== null;
-    const before = resetting ? this.resets.before() : null;
+    const before = this.#store.resetEndedBy(download) ? this.resets.before() : null;
     this.#keep(download, texts);
     const { changes, texts: frames } = this.#parts;
     this.#parts = { changes: [], texts: [] };

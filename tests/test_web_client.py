@@ -1,0 +1,372 @@
+"""The browser SDK end to end: real Chromium, real Daphne, on both databases, next to Python clients and other writers."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+from playwright.async_api import Browser, BrowserContext
+
+from realm_sync import history
+from realm_sync.conf import settings
+from tests.devices import Devices, come_back_soon, on_server, team_of
+from tests.pages import SETUP, Tab, open_tab
+from tests.servers import Server
+from tests.testapp.models import Inspection
+from tests.world import World, db
+
+SQLITE = pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+OFFLINE, ONLINE = "() => realm.syncSession.pause()", "() => realm.syncSession.resume()"
+
+
+@pytest.fixture
+async def contexts(chromium: Browser) -> AsyncIterator[Callable[[], Any]]:
+    """Makes profiles of the browser, each a device of its own."""
+    made: list[BrowserContext] = []
+
+    async def new() -> BrowserContext:
+        made.append(await chromium.new_context())
+        return made[-1]
+
+    yield new
+    for context in made:
+        await context.close()
+
+
+async def until(condition: Callable[[], Any], seconds: float = 15) -> None:
+    end = asyncio.get_running_loop().time() + seconds
+    while not await condition():
+        assert asyncio.get_running_loop().time() < end, f"did not happen within {seconds} s"
+        await asyncio.sleep(0.02)
+
+
+def values(world: World, **more: Any) -> dict[str, Any]:
+    return {"title": "Windsock", "priority": 0, "airfield": "EDDM", "team": str(world.north.pk)} | more
+
+
+async def test_two_browsers_and_a_python_client_edit_the_same_inspections(
+    world: World, server: Callable[..., Server], contexts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    come_back_soon(monkeypatch)
+    url = server().url
+    first = await db(world.inspection)
+    south = await db(world.inspection, team=world.south)
+    nora, tablet = await open_tab(await contexts(), url, "nora"), await open_tab(await contexts(), url, "nora")
+    assert await nora.titles() == await tablet.titles() == {str(first.pk): ("Runway lights", 0)}
+    assert str(south.pk) not in await nora.titles()
+    assert await nora.run("() => [realm.objects('Team').length, realm.objects('Airfield').length]") == [1, 3]
+
+    with Devices(tmp_path) as device:
+        python = await asyncio.to_thread(device, "nora", url)
+        made = await nora.create(
+            team=await nora.run("() => `${realm.objects('Team')[0]._id}`"), title="Apron", airfield="EDDM"
+        )
+        await nora.settle()
+        await db(Inspection.objects.filter(pk=first.pk).update, title="By the ORM")
+        expected = {str(first.pk): ("By the ORM", 0), made: ("Apron", 0)}
+        for tab in (nora, tablet):
+            await tab.until_titles(expected)
+
+        # Offline edits on all sides, then convergence.
+        for tab in (nora, tablet):
+            await tab.run(OFFLINE)
+        await asyncio.to_thread(python.settle)
+        python.session.pause()
+        await nora.change(made, title="Apron by Nora")
+        await tablet.change(made, priority=4)
+        third = await tablet.create(**values(world, title="Made offline"))
+
+        def edit() -> None:
+            with python.realm.write():
+                python.realm.object_for_primary_key("Inspection", first.pk).title = "By Python"
+                python.realm.create(
+                    "Inspection",
+                    {
+                        "_id": uuid.uuid4(),
+                        "title": "Python's",
+                        "priority": 2,
+                        "airfield": "ENSB",
+                        "team": team_of(python, "North"),
+                    },
+                )
+
+        await asyncio.to_thread(edit)
+        await db(Inspection.objects.filter(pk=first.pk).update, priority=9)
+        for tab in (nora, tablet):
+            await tab.run(ONLINE)
+        python.session.resume()
+        for _ in range(2):
+            for tab in (nora, tablet):
+                await tab.settle()
+            await asyncio.to_thread(python.settle)
+        held = await db(on_server, world)
+        assert held[made] == ("Apron by Nora", 4) and held[third] == ("Made offline", 0)
+        assert held[str(first.pk)] == ("By Python", 9) and len(held) == 4
+        assert await asyncio.to_thread(python.titles) == held
+        for tab in (nora, tablet):
+            await tab.until_titles(held)
+            assert await tab.run("() => errors.length") == 0
+    for tab in (nora, tablet):
+        await tab.close()
+
+
+async def test_the_network_goes_away_in_the_middle(world: World, server: Callable[..., Server], contexts: Any) -> None:
+    """The server is killed, not told; edits go on on both sides, and come together when it is back."""
+    running = server()
+    nora, tablet = (
+        await open_tab(await contexts(), running.url, "nora"),
+        await open_tab(await contexts(), running.url, "nora"),
+    )
+    made = await nora.create(**values(world))
+    await nora.settle()
+    await tablet.settle()
+    await asyncio.to_thread(running.kill)
+    await nora.change(made, title="Written offline")
+    await tablet.change(made, priority=7)
+    created = await tablet.create(**values(world, title="Created offline"))
+    await nora.run("() => until(() => !realm.syncSession.isConnected())")
+    await asyncio.to_thread(running.start)
+    for tab in (nora, tablet, nora):
+        await tab.settle()
+    expected = {made: ("Written offline", 7), created: ("Created offline", 0)}
+    assert await db(on_server, world) == expected
+    for tab in (nora, tablet):
+        await tab.until_titles(expected)
+        await tab.close()
+
+
+@SQLITE
+async def test_a_reload_while_offline_keeps_pending_writes(
+    world: World, server: Callable[..., Server], contexts: Any
+) -> None:
+    url = server().url
+    context = await contexts()
+    nora = await open_tab(context, url, "nora")
+    await nora.run(OFFLINE)
+    made = await nora.create(**values(world))
+    await nora.change(made, title="Changed twice")
+    await nora.run("() => realm.writesFlushed()")
+    await nora.close()
+
+    # The page comes from the server, its websocket does not: as behind a captive portal.
+    async def cut(route: Any) -> None:
+        await route.close()
+
+    page = await context.new_page()
+    await page.route_web_socket("**/realm-sync", cut)
+    again = Tab(page)
+    await page.goto(f"{url}/page/")
+    await again.run(SETUP, {"user": "nora", "options": {}})
+    assert await again.titles() == {made: ("Changed twice", 0)}
+    assert await db(on_server, world) == {}
+    await again.change(made, priority=3)
+    await again.run("() => realm.writesFlushed()")
+    await again.close()
+
+    online = await open_tab(context, url, "nora")
+    await online.settle()
+    assert await db(on_server, world) == {made: ("Changed twice", 3)}
+    await online.close()
+
+
+@SQLITE
+async def test_a_refused_write_comes_back_with_its_reason_in_every_tab(
+    world: World, server: Callable[..., Server], contexts: Any
+) -> None:
+    url = server().url
+    first = await db(world.inspection)
+    context = await contexts()
+    nora, beside = await open_tab(context, url, "nora"), await open_tab(context, url, "nora")
+    await nora.change(str(first.pk), title="x" * 201, priority=5)
+    await nora.run("() => until(() => errors.length)")
+    await beside.run("() => until(() => errors.length)")
+    for tab in (nora, beside):
+        told = await tab.run(
+            "() => errors.map((e) => [e.constructor.name, e.code, e.writes.map((w) => [w.objectName, `${w.primaryKey}`, w.property, w.codeName])])"
+        )
+        assert told == [["CompensatingWriteError", 1033, [["Inspection", str(first.pk), "title", "ValidationFailed"]]]]
+        await tab.until_titles({str(first.pk): ("Runway lights", 5)})
+    message = await nora.run(
+        "() => { try { realm.write(() => realm.create('Sample', {})); } catch (error) { return error.message; } }"
+    )
+    assert message == "Cannot write to class Sample when no flexible sync subscription has been created."
+    for tab in (nora, beside):
+        await tab.close()
+
+
+@SQLITE
+async def test_three_tabs_and_the_leader_closes(world: World, server: Callable[..., Server], contexts: Any) -> None:
+    url = server().url
+    context = await contexts()
+    tabs = [await open_tab(context, url, "nora") for _ in range(3)]
+    leading = [await tab.run("() => realm._file.tabs.isLeader") for tab in tabs]
+    assert leading == [True, False, False]
+    made = await tabs[2].create(**values(world))
+    await tabs[1].until_titles({made: ("Windsock", 0)})
+    await tabs[2].settle()
+    assert await db(on_server, world) == {made: ("Windsock", 0)}
+    assert await tabs[1].run("() => realm.syncSession.connectionState") == "connected"
+
+    # A pending write of a tab that does not lead, made while nobody is connected, and then the leader is gone.
+    await tabs[1].run(OFFLINE)
+    await tabs[0].run("() => until(() => realm.syncSession.connectionState === 'disconnected')")
+    await tabs[2].change(made, title="Nobody was connected")
+    await tabs[0].close()
+    await tabs[2].run("() => until(() => realm._file.tabs.isLeader || true)")
+    await tabs[2].run(ONLINE)
+    await tabs[2].settle()
+    assert await db(on_server, world) == {made: ("Nobody was connected", 0)}
+    await tabs[1].until_titles({made: ("Nobody was connected", 0)})
+    await db(Inspection.objects.filter(pk=made).update, priority=8)
+    for tab in tabs[1:]:
+        await tab.until_titles({made: ("Nobody was connected", 8)})
+
+    # A wait in one tab for what the other does; a listener in a tab that does not lead.
+    follower = tabs[1] if await tabs[2].run("() => realm._file.tabs.isLeader") else tabs[2]
+    await follower.run("() => { window.heard = []; realm.objects('Inspection').addListener((_, c) => heard.push(c)); }")
+    await follower.run("() => until(() => heard.length)")
+    other = tabs[1] if follower is tabs[2] else tabs[2]
+    await other.change(made, title="Heard")
+    await follower.run("() => until(() => heard.length === 2)")
+    assert await follower.run("() => heard[1].newModifications") == [0]
+    for tab in tabs[1:]:
+        await tab.close()
+
+
+@SQLITE
+async def test_a_tab_that_dies_in_the_middle_of_a_bootstrap_leaves_nothing_in_between(
+    world: World, server: Callable[..., Server], contexts: Any
+) -> None:
+    """R10: all of it or nothing, and the next tab gets it all."""
+    url = server(realm_sync={"DOWNLOAD_BYTES": 4000}).url
+    rows = [Inspection(team=world.north, airfield_id="EDDM", title=f"Lamp {number}") for number in range(3000)]
+    await db(Inspection.objects.bulk_create, rows)
+    context = await contexts()
+    tab = Tab(await context.new_page())
+    await tab.page.goto(f"{url}/page/")
+    opening = asyncio.ensure_future(
+        tab.run(SETUP, {"user": "nora", "options": {"newRealmFileBehavior": {"type": "openImmediately"}}})
+    )
+    await opening
+    await tab.run("() => until(() => realm.syncSession && realm._transport.progress.download?.estimate > 0.2)")
+    assert await tab.run("() => realm.objects('Inspection').length") == 0
+    await tab.page.close()
+    again = await open_tab(context, url, "nora")
+    seen = await again.run(
+        "() => { const seen = new Set(); realm.objects('Inspection').addListener((all) => seen.add(all.length)); return settle().then(() => until(() => seen.has(3000))).then(() => [...seen]); }"
+    )
+    assert set(seen) <= {0, 3000}
+    await again.close()
+
+
+@SQLITE
+async def test_two_users_in_one_page_and_a_log_out(world: World, server: Callable[..., Server], contexts: Any) -> None:
+    url = server().url
+    north, south = await db(world.inspection), await db(world.inspection, team=world.south)
+    context = await contexts()
+    tab = await open_tab(context, url, "nora")
+    assert await tab.titles() == {str(north.pk): ("Runway lights", 0)}
+    script = """async () => {
+      const user = await app.logIn(Realm.Credentials.emailPassword("sol", "pw"));
+      window.other = await Realm.open({ ...config, sync: { ...config.sync, user } });
+      return [other.path !== realm.path, other.objects("Inspection").map((it) => `${it._id}`), app.currentUser.id === user.id, Object.keys(app.allUsers).length];
+    }"""
+    assert await tab.run(script) == [True, [str(south.pk)], True, 2]
+    assert await tab.run(
+        "async () => { const user = config.sync.user; await user.logOut(); await until(() => realm.syncSession.state === 'inactive'); return [user.state, other.syncSession.state]; }"
+    ) == ["LoggedOut", "active"]
+    made = await tab.create(**values(world, title="While logged out"))
+    assert made not in await db(on_server, world)
+    await tab.run('async () => { await app.logIn(Realm.Credentials.emailPassword("nora", "pw")); }')
+    await tab.settle()
+    assert (await db(on_server, world))[made] == ("While logged out", 0)
+    await tab.close()
+
+
+async def test_client_reset_keeps_unsynced_writes_or_drops_them(
+    world: World, server: Callable[..., Server], contexts: Any
+) -> None:
+    url = server().url
+    first = await db(world.inspection)
+    reset = """async (mode) => {
+      window.heard = [];
+      const clientReset = { mode, onBefore: (before) => heard.push(["before", before.objects("Inspection").length, before.isReadOnly]),
+        onAfter: (before, after) => heard.push(["after", before.objects("Inspection").length, after.objects("Inspection").length]),
+        onManual: (session, path) => heard.push(["manual", path === realm.path]) };
+      realm.close();
+      window.realm = await Realm.open({ ...config, sync: { ...config.sync, clientReset: mode === "manual" ? { mode, onManual: clientReset.onManual } : clientReset } });
+      realm.syncSession.pause();
+    }"""
+    for mode, kept in (
+        ("recoverUnsyncedChanges", True),
+        ("recoverOrDiscardUnsyncedChanges", True),
+        ("discardUnsyncedChanges", False),
+    ):
+        tab = await open_tab(await contexts(), url, "nora")
+        await tab.settle()
+        before = len(await tab.titles())
+        await tab.run(reset, mode)
+        made = await tab.create(**values(world, title=mode))
+        await tab.change(str(first.pk), title=mode)
+        await tab.run("() => realm.writesFlushed()")
+        await db(restore_a_backup)
+        await tab.run(ONLINE)
+        await tab.run("() => until(() => heard.length === 2)")
+        await tab.settle()
+        held = await db(on_server, world)
+        assert (made in held) is kept and (held[str(first.pk)][0] == mode) is kept
+        await tab.until_titles(held)
+        # Before: with what was not synced. After: what the server had, and what was kept of that.
+        assert await tab.run("() => heard") == [["before", before + 1, True], ["after", before + 1, before + kept]]
+        await tab.close()
+
+    tab = await open_tab(await contexts(), url, "nora")
+    await tab.run(reset, "manual")
+    await tab.create(**values(world, title="manual"))
+    await tab.run("() => realm.writesFlushed()")
+    await db(restore_a_backup)
+    await tab.run(ONLINE)
+    await tab.run("() => until(() => heard.length)")
+    assert await tab.run(
+        "() => [heard, realm.syncSession.state, realm.objects('Inspection').filtered('title == \"manual\"').length]"
+    ) == [[["manual", True]], "inactive", 1]
+    await tab.close()
+
+
+def restore_a_backup() -> None:
+    history.renew_epoch(connections[settings.DATABASE])
+
+
+@SQLITE
+async def test_subscriptions_progress_and_notifications(
+    world: World, server: Callable[..., Server], contexts: Any
+) -> None:
+    url = server().url
+    for number in range(30):
+        await db(world.inspection, title=f"Lamp {number}", priority=number % 3)
+    tab = await open_tab(await contexts(), url, "nora")
+    script = """async () => {
+      const seen = [];
+      realm.syncSession.addProgressNotification("download", "reportIndefinitely", (estimate) => seen.push(estimate));
+      await realm.subscriptions.update((subs) => {
+        subs.removeByObjectType("Inspection");
+        subs.add(realm.objects("Inspection").filtered("priority == $0", 2), { name: "urgent" });
+      });
+      const first = [realm.objects("Inspection").length, realm.subscriptions.state, realm.subscriptions.version, realm.subscriptions.findByName("urgent").queryString];
+      const results = await realm.objects("Inspection").filtered("priority == 1").subscribe({ behavior: "always", name: "other" });
+      const second = [results.length, realm.objects("Inspection").length];
+      results.unsubscribe();
+      await realm.subscriptions.waitForSynchronization();
+      const refused = await realm.subscriptions.update((subs) => subs.add(realm.objects("Inspection").filtered("priority == 5 LIMIT(3)"))).catch((e) => e.message.split("\\n")[0]);
+      return [first, second, realm.objects("Inspection").length, refused, seen.at(-1), realm.syncSession.connectionState];
+    }"""
+    first, second, left, refused, estimate, connection = await tab.run(script)
+    assert first == [10, "complete", 2, "priority == 2"] and second == [10, 20] and left == 10
+    assert refused == "LIMIT cannot be used in a subscription: sort and limit the objects when you read them."
+    assert (estimate, connection) == (1, "connected")
+    await tab.close()
