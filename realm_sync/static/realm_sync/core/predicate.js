@@ -235,27 +235,35 @@ function sorted(rows, keys) {
     return order > 0;
   };
   const count = rows.length;
-  let from = Uint32Array.from(rows, (_, at) => at);
+  let from = new Uint32Array(count);
   let to = new Uint32Array(count);
+  for (let at = 0; at < count; at++) from[at] = at;
   for (let width = 1; width < count; width *= 2) {
     for (let start = 0; start < count; start += 2 * width) {
       const middle = Math.min(start + width, count);
       const end = Math.min(middle + width, count);
+      let at = start;
       let left = start;
       let right = middle;
-      for (let at = start; at < end; at++) {
-        if (left < middle && right < end) {
-          const [a, b] = [from[left], from[right]];
-          const takeRight = sketch[a] > sketch[b] || (sketch[a] === sketch[b] && isAfter(a, b));
-          to[at] = takeRight ? from[right++] : from[left++];
+      while (left < middle && right < end) {
+        const a = from[left];
+        const b = from[right];
+        if (sketch[a] < sketch[b] || (sketch[a] === sketch[b] && !isAfter(a, b))) {
+          to[at++] = a;
+          left++;
         } else {
-          to[at] = left < middle ? from[left++] : from[right++];
+          to[at++] = b;
+          right++;
         }
       }
+      while (left < middle) to[at++] = from[left++];
+      while (right < end) to[at++] = from[right++];
     }
     [from, to] = [to, from];
   }
-  return Array.from(from, (at) => rows[at]);
+  const result = new Array(count);
+  for (let at = 0; at < count; at++) result[at] = rows[from[at]];
+  return result;
 }
 
 /** @param {Image[]} rows @param {Path} path @param {boolean} ascending @returns {Column} */
@@ -264,10 +272,11 @@ function column(rows, path, ascending) {
   const sign = ascending ? 1 : -1;
   const values = rows.map((image) => image[name] ?? null);
   const measure = path.type === "date" ? measureDate : READERS[path.type] || path.type === "bool" ? Number : textMeasure(values);
-  const sketch = Float64Array.from(values, (value) => {
-    const number = value === null ? -Infinity : measure(value);
-    return sign * (number === number ? number : -Infinity);
-  });
+  const sketch = new Float64Array(rows.length);
+  for (let at = 0; at < rows.length; at++) {
+    const number = values[at] === null ? NaN : measure(values[at]);
+    sketch[at] = number === number ? sign * number : sign * -Infinity;
+  }
   const read = READERS[path.type] ?? ((/** @type {any} */ value) => value);
   /** @param {any} value */
   const rank = (value) => (value === null ? 0 : isNaNValue(value) ? 1 : 2);
@@ -306,10 +315,10 @@ function textMeasure(values) {
   }
   return (text) => {
     let number = 0;
-    let isAscii = true;
+    let end = shared + 7;
     for (let at = shared; at < shared + 7; at++) {
-      const unit = isAscii && at < text.length ? text.charCodeAt(at) : 0;
-      isAscii &&= unit < 127;
+      const unit = at < end && at < text.length ? text.charCodeAt(at) : 0;
+      if (unit >= 127) end = 0; // what is not ASCII counts as one character above it, with nothing after it
       number = number * 128 + Math.min(unit, 127);
     }
     return number;

@@ -206,7 +206,7 @@ class Parser {
 
   /** @returns {import('./nodes.js').Query} */
   query() {
-    const predicate = /** @type {Node} */ (this.disjunction());
+    const predicate = this.disjunction();
     const clauses = [];
     while (this.type !== "$END") clauses.push(this.clause());
     const query = { kind: /** @type {const} */ ("Query"), predicate, clauses, text: this.lexer.text };
@@ -244,24 +244,23 @@ class Parser {
 
   // Conditions. `mixed`: just after a parenthesis, where a sum may stand instead.
 
-  /** @returns {Node | Operand} */
+  /** @returns {any} */
   disjunction(mixed = false) {
     return this.chain("Or", mixed, (inner) => this.chain("And", inner, (each) => this.condition(each)));
   }
 
-  /** @param {"And" | "Or"} kind @param {boolean} mixed @param {(mixed: boolean) => Node | Operand} rule
-   * @returns {Node | Operand} */
+  /** @param {"And" | "Or"} kind @param {boolean} mixed @param {(mixed: boolean) => any} rule @returns {any} */
   chain(kind, mixed, rule) {
     const first = rule(mixed);
     if (!isNode(first)) return first;
     const nodes = [first];
-    while (this.accept(kind.toUpperCase())) nodes.push(/** @type {Node} */ (rule(false)));
+    while (this.accept(kind.toUpperCase())) nodes.push(rule(false));
     return nodes.length > 1 ? joined(kind, nodes) : first;
   }
 
-  /** @param {boolean} mixed @returns {Node | Operand} */
+  /** @param {boolean} mixed @returns {any} */
   condition(mixed) {
-    if (this.accept("NOT")) return not(/** @type {Node} */ (this.condition(false)));
+    if (this.accept("NOT")) return not(this.condition(false));
     if (this.accept("TRUEPREDICATE")) return TRUE;
     if (this.accept("FALSEPREDICATE")) return FALSE;
     const left = this.sum(true);
@@ -274,31 +273,29 @@ class Parser {
     if (type === "BETWEEN") right = this.values(this.quantifier());
     else if (type === "GEOWITHIN") right = this.geo();
     else if (plain && plain.includes(type)) right = this.value();
-    else right = /** @type {Operand} */ (this.sum(false));
+    else right = this.sum(false);
     return { kind: "Comparison", operator: SPELLINGS[text] ?? text.toUpperCase(), left, right, fold, position };
   }
 
   // Operands. `first`: where a parenthesis may hold a condition instead.
 
-  /** @param {boolean} first @returns {Node | Operand} */
+  /** @param {boolean} first @returns {any} */
   sum(first) {
     return this.operation(first, ["+", "-"], (inner) => this.operation(inner, ["*", "/"], (each) => this.factor(each)));
   }
 
-  /** @param {boolean} first @param {string[]} operators @param {(first: boolean) => Node | Operand} rule
-   * @returns {Node | Operand} */
+  /** @param {boolean} first @param {string[]} operators @param {(first: boolean) => any} rule @returns {any} */
   operation(first, operators, rule) {
     let left = rule(first);
     if (isNode(left)) return left;
     for (let token; (token = this.accept(...operators)); ) {
-      const right = /** @type {Operand} */ (rule(false));
-      left = { kind: "Arithmetic", operator: token.text, left, right, type: "" };
+      left = { kind: "Arithmetic", operator: token.text, left, right: rule(false), type: "" };
       this.#plain = false;
     }
     return left;
   }
 
-  /** @param {boolean} first @returns {Node | Operand} */
+  /** @param {boolean} first @returns {any} */
   factor(first) {
     this.#plain = this.type !== "(";
     if (!this.accept("(")) return this.value();
@@ -368,7 +365,7 @@ class Parser {
     this.expect(",");
     const variable = this.expect("NAME");
     this.expect(",");
-    const predicate = /** @type {Node} */ (this.disjunction());
+    const predicate = this.disjunction();
     this.expect(")");
     this.expect(".");
     const word = this.expect("AT_WORD");
