@@ -370,3 +370,142 @@ async def test_subscriptions_progress_and_notifications(
     assert refused == "LIMIT cannot be used in a subscription: sort and limit the objects when you read them."
     assert (estimate, connection) == (1, "connected")
     await tab.close()
+
+
+@SQLITE
+async def test_partition_sync_is_a_subscription_for_each_class_with_the_field(
+    world: World, server: Callable[..., Server], contexts: Any
+) -> None:
+    url = server(realm_sync={"PARTITION_FIELD": "team"}).url
+    north, south = await db(world.inspection), await db(world.inspection, team=world.south)
+    tab = await open_tab(await contexts(), url, "nora")
+    script = """async (team) => {
+      const { flexible, initialSubscriptions, ...sync } = config.sync;
+      window.realm.close();
+      window.realm = await Realm.open({ sync: { ...sync, partitionValue: new Realm.BSON.UUID(team) } });
+      return [realm.path.split("/").pop(), Object.keys(titles()), realm._store.newestSet().subscriptions.map((s) => s.class)];
+    }"""
+    found = await tab.run(script, str(world.north.pk))
+    assert found == [f"u_{world.north.pk}.realm", [str(north.pk)], ["Inspection", "Sample"]]
+    made = await tab.run(
+        """() => realm.write(() => `${realm.create("Inspection", { _id: new Realm.BSON.UUID(), title: "x", priority: 1, airfield: "EDDM" })._id}`)"""
+    )
+    await tab.settle()
+    inspection = await db(Inspection.objects.get, pk=made)
+    assert inspection.team_id == world.north.pk and str(south.pk) not in await tab.titles()
+    assert (await tab.run("() => { try { realm.subscriptions } catch (error) { return error.message } }")).startswith(
+        "`subscriptions` can only be accessed if flexible sync is enabled"
+    )
+    await tab.close()
+
+
+@SQLITE
+async def test_without_web_locks_one_tab_has_the_realm(
+    world: World, server: Callable[..., Server], contexts: Any
+) -> None:
+    url = server().url
+    context = await contexts()
+    await context.add_init_script("Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })")
+    nora = await open_tab(context, url, "nora")
+    made = await nora.create(**values(world))
+    await nora.settle()
+    with pytest.raises(Exception, match="is open in another tab, and this page has no Web Locks"):
+        await open_tab(context, url, "nora")
+    await nora.close()
+    again = await open_tab(context, url, "nora")
+    assert await again.titles() == {made: ("Windsock", 0)}
+    await again.close()
+
+
+@SQLITE
+async def test_without_indexed_db_a_realm_lives_in_its_tab_and_says_so(
+    world: World, server: Callable[..., Server], contexts: Any
+) -> None:
+    url = server().url
+    context = await contexts()
+    await context.add_init_script(
+        "IDBFactory.prototype.open = () => { throw new DOMException('not here', 'SecurityError') }"
+    )
+    tab = Tab(await context.new_page())
+    said: list[str] = []
+    tab.page.on("console", lambda message: said.append(message.text))
+    await tab.page.goto(f"{url}/page/")
+    await tab.run(SETUP, {"user": "nora", "options": {}})
+    made = await tab.create(**values(world))
+    await tab.settle()
+    assert await db(on_server, world) == {made: ("Windsock", 0)}
+    assert any("this browser gives no storage here" in text for text in said)
+    await tab.close()
+
+
+@SQLITE
+async def test_a_user_deactivated_on_the_server_keeps_what_is_unsynced(
+    world: World, server: Callable[..., Server], contexts: Any
+) -> None:
+    url = server(realm_sync={"RECHECK_SECONDS": 1}).url
+    tab = await open_tab(await contexts(), url, "nora")
+    world.nora.is_active = False
+    await db(world.nora.save)
+    await tab.run("() => until(() => realm.syncSession.state === 'inactive')")
+    made = await tab.create(**values(world))
+    await tab.run("() => realm.writesFlushed()")
+    assert await tab.titles() == {made: ("Windsock", 0)}
+    assert await tab.run("() => [errors.at(-1).isFatal, errors.at(-1).codeName, config.sync.user.state]") == [
+        True,
+        "AuthError",
+        "LoggedOut",
+    ]
+    world.nora.is_active = True
+    await db(world.nora.save)
+    await tab.run('async () => { await app.logIn(Realm.Credentials.emailPassword("nora", "pw")); }')
+    await tab.settle()
+    assert await db(on_server, world) == {made: ("Windsock", 0)}
+    await tab.close()
+
+
+@SQLITE
+async def test_an_expired_token_is_refreshed_without_anybody_noticing(
+    world: World, server: Callable[..., Server], contexts: Any
+) -> None:
+    url = server(realm_sync={"ACCESS_TOKEN_SECONDS": 2, "RECHECK_SECONDS": 1}).url
+    tab = await open_tab(await contexts(), url, "nora")
+    token = await tab.run("() => app.currentUser.accessToken")
+    await asyncio.sleep(2.5)
+    await tab.run("() => realm.syncSession.reconnect()")
+    made = await tab.create(**values(world))
+    await tab.settle()
+    await tab.run(OFFLINE)
+    await tab.run(ONLINE)
+    await tab.settle()
+    assert await tab.run("() => app.currentUser.accessToken") != token
+    assert await db(on_server, world) == {made: ("Windsock", 0)} and await tab.run("() => errors.length") == 0
+    await tab.close()
+
+
+@SQLITE
+async def test_a_hundred_thousand_objects(world: World, server: Callable[..., Server], contexts: Any) -> None:
+    """They arrive, are durable, are found again after a reload, and can be asked."""
+    url = server().url
+    count = 100_000
+    rows = (
+        Inspection(team=world.north, airfield_id="EDDM", title=f"Lamp {number:06}", priority=number % 1000)
+        for number in range(count)
+    )
+    await db(Inspection.objects.bulk_create, rows, batch_size=5000)
+    context = await contexts()
+    tab = await open_tab(context, url, "nora", newRealmFileBehavior={"type": "downloadBeforeOpen"})
+    asked = """() => {
+      const all = realm.objects("Inspection");
+      const found = all.filtered("priority == 7").sorted("title", true);
+      return [all.length, found.length, found[0].title, all.filtered("title ENDSWITH '99999'").map((it) => it.title)];
+    }"""
+    expected = [count, 100, "Lamp 099007", ["Lamp 099999"]]
+    assert await tab.run(asked) == expected
+    key = await tab.run("() => `${realm.objects('Inspection').filtered('title == \"Lamp 000000\"')[0]._id}`")
+    await tab.change(key, title="Changed")
+    await tab.settle()
+    await tab.close()
+    again = await open_tab(context, url, "nora")
+    assert await again.run(asked) == expected
+    assert await again.run("(key) => find(key).title", key) == "Changed"
+    await again.close()
