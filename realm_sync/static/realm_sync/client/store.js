@@ -158,7 +158,8 @@ export class Store {
   #retry = null;
   #retryDelay = RETRY_MILLISECONDS[0];
   #folding = false;
-  #stale = false;
+  /** @type {Promise<void> | null} */
+  #reading = null;
 
   /** @param {string} path @param {boolean} synced local writes become pending changesets */
   constructor(path, synced) {
@@ -245,14 +246,13 @@ export class Store {
     this.#flushSoon();
   }
 
-  /** Another tab has committed: reads what. */
-  async catchUp() {
-    if (this.#stale || !this.isLoaded) return;
-    this.#stale = true; // one reading serves everybody who asks before it begins
-    await this.#exclusive(async () => {
-      this.#stale = false;
+  /** Another tab has committed: reads what. One reading serves everybody who asks before it begins. @returns {Promise<any>} */
+  catchUp() {
+    if (!this.isLoaded) return this.#turn;
+    return (this.#reading ??= this.#exclusive(async () => {
+      this.#reading = null;
       if (!this.isClosed) await this.#transact(null);
-    });
+    }));
   }
 
   /** Changes the file's record in one durable transaction. @template T
@@ -554,8 +554,8 @@ export class Store {
   /** Adds classes and properties. Throws if they contradict what is there. @param {StoredClass[]} classes
    * @param {number | null} [schemaVersion] */
   addSchema(classes, schemaVersion = null) {
-    const known = new Map([...this.tables].map(([name, table]) => [name, table.cls]));
-    const merged = addClasses(known, classes);
+    // Not what the tables say: one may have been made on first use, before the file was read.
+    const merged = addClasses(new Map(this.file.schema.map((cls) => [cls.name, cls])), classes);
     if (merged) this.#adoptSchema([...merged.values()]);
     if (merged || (schemaVersion !== null && schemaVersion !== this.file.schemaVersion)) this.#enqueue({ schema: classes, schemaVersion });
   }

@@ -72,7 +72,10 @@ export class Tabs {
           this.isLeader = true;
           resolve(true);
         });
-      navigator.locks.request(this.#name, { signal: this.#ending.signal }, held).catch(() => resolve(false));
+      navigator.locks.request(this.#name, { signal: this.#ending.signal }, held).catch((error) => {
+        if (!this.#ending.signal.aborted) console.error("realm_sync: this tab cannot sync, it gets no Web Lock:", error);
+        resolve(false);
+      });
     });
   }
 

@@ -80,13 +80,17 @@ export class Transport {
     };
     tabs.on("leader", () => this.#askAgain());
     tabs.on("mark", ({ ident, tab }) => this.#tabs.isLeader && this.#waitForMark().then(() => tabs.send({ type: "marked", ident, tab })));
-    tabs.on("marked", ({ ident, tab }) => tab === this.#name && this.#settleMark(ident));
+    tabs.on("marked", ({ ident, tab }) => tab === this.#name && store.catchUp().then(() => this.#settleMark(ident)));
     tabs.on("connection", ({ state }) => this.#setConnection(state));
     tabs.on("progress", ({ progress }) => this.#tell(progress));
     tabs.on("failed", ({ code, message, isFatal }) => (isFatal ? this.#fail : this.#nonFatal).call(this, new SyncError(code, message, isFatal)));
-    tabs.on("rejected", ({ reports }) => this.onError(this.#compensating(reports)));
+    tabs.on("rejected", ({ reports }) => store.catchUp().then(() => this.onError(this.#compensating(reports))));
     tabs.on("steer", ({ verb }) => this.#steer(verb));
-    tabs.on("hello", () => tabs.isLeader && tabs.send({ type: "connection", state: this.connectionState }));
+    tabs.on("hello", () => {
+      if (!tabs.isLeader) return;
+      tabs.send({ type: "connection", state: this.connectionState });
+      if (this.#paused) tabs.send({ type: "steer", verb: "pause" });
+    });
   }
 
   get user() {
