@@ -9,6 +9,7 @@ It runs under the same Daphne, on the same database.
 from __future__ import annotations
 
 import os
+from itertools import islice
 from typing import Any
 
 import django
@@ -41,7 +42,7 @@ async def _rows(send: Any) -> None:
     rows = Inspection.objects.order_by().values().iterator(chunk_size=ROWS)
 
     def chunk() -> str:
-        found = [row for row, _ in zip(rows, range(ROWS), strict=False)]
+        found = list(islice(rows, ROWS))
         return encode(found).decode() if found else ""
 
     while text := await sync_to_async(chunk)():
