@@ -47,7 +47,7 @@ export function readConfiguration(given = {}) {
   if (schema !== undefined && !Array.isArray(schema)) throw new TypeAssertionError("an array", schema, "schema");
   if (config.onMigration !== undefined) mustBeFunction(config.onMigration, "onMigration");
   for (const name of ["inMemory", "deleteRealmIfMigrationNeeded", "onMigration", "migrationOptions"]) {
-    if (sync && name in config) throw new AssertionError(`The realm configuration options '${name}' and 'sync' cannot both be defined.`);
+    if (sync && config[name] !== undefined) throw new AssertionError(`The realm configuration options '${name}' and 'sync' cannot both be defined.`);
   }
   if (sync && config.readOnly) throw new AssertionError("Synchronized Realms cannot be opened in immutable mode");
   if (config.encryptionKey) throw new AssertionError("'encryptionKey' is not supported in browsers yet: IndexedDB is not encrypted.");
@@ -129,6 +129,7 @@ function checkClientReset(reset, { onError }) {
 }
 
 /** @param {any} value @param {string} target */
-function mustBeFunction(value, target) {
+export function mustBeFunction(value, target) {
   if (typeof value !== "function") throw new TypeAssertionError("a function", value, target);
+  return value;
 }

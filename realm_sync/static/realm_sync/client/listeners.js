@@ -89,20 +89,19 @@ export function deliver(call) {
 export function resolveKeyPaths(realm, name, keyPaths) {
   if (keyPaths === undefined) return null;
   return [keyPaths].flat().map((path) => {
-    /** @type {string | undefined} */
-    let at = name;
-    return path.split(".").map((step) => {
-      if (at === undefined) throw new AssertionError(`'${path}' does not resolve in any valid key paths.`);
-      if (step === "*") return "*";
-      const property = realm._classOf(at).properties[step];
-      if (!property) throw new AssertionError(`Property '${step}' in KeyPath '${path}' is not a valid property in ${at}.`);
-      if (!path.endsWith(step) && property.type !== "object") {
+    let names = [name]; // of the classes that the path has led to
+    return path.split(".").map((step, at, { length }) => {
+      const where = `Property '${step}' in KeyPath '${path}' is not a`;
+      const properties = names.flatMap((each) => Object.values(realm._classOf(each).properties)).filter((each) => step === "*" || each.name === step);
+      if (!properties.length) throw new AssertionError(names.length === 1 ? `${where} valid property in ${names}.` : `'${path}' does not resolve in any valid key paths.`);
+      const links = properties.filter(({ type }) => type === "object");
+      if (at < length - 1 && !links.length) {
         throw new AssertionError(
-          `Property '${step}' in KeyPath '${path}' is not a collection of objects or an object reference, so it cannot be used as an intermediate keypath element.`,
+          step === "*" ? `'${path}' does not resolve in any valid key paths.` : `${where} collection of objects or an object reference, so it cannot be used as an intermediate keypath element.`,
         );
       }
-      at = property.objectType;
-      return property.mapTo;
+      names = links.map(({ objectType }) => objectType);
+      return step === "*" ? "*" : properties[0].mapTo;
     });
   });
 }

@@ -65,10 +65,11 @@ export class RealmObject {
   linkingObjects(type, property) {
     const { realm, cls } = identify(this);
     const origin = realm._classOf(type);
-    if (origin.properties[property]?.objectType !== cls.name) {
+    const { type: kind, objectType, mapTo } = origin.properties[property] ?? {};
+    if (kind !== "object" || objectType !== cls.name) {
       throw new AssertionError(`'${origin.name}#${property}' is not a relationship to '${cls.name}'`);
     }
-    return realm.objects(type).filtered(`${origin.properties[property].mapTo} == $0`, this);
+    return realm.objects(type).filtered(`${mapTo} == $0`, this);
   }
 
   /** How many links lead here, of every class. */
@@ -150,7 +151,7 @@ export function prototypeFor(cls) {
 
 /** @param {any} prototype @param {Identity} identity */
 export function wrap(prototype, identity) {
-  return new Proxy(Object.create(prototype, { [IDENTITY]: { value: identity } }), LISTED);
+  return new Proxy(Object.create(prototype, { [IDENTITY]: { value: identity, configurable: true } }), LISTED);
 }
 
 /** The wire value of a key that an app gives. @param {import('../core/schema.js').ClassSchema} cls @param {any} key */

@@ -10,11 +10,11 @@ import {
   AssertionError, ClientResetError, CompensatingWriteError, IllegalConstructorError, PropertySchemaParseError, realmError, SchemaParseError, SyncError, TimeoutError,
   TypeAssertionError,
 } from "../core/errors.js";
-import { canonical, Schema } from "../core/schema.js";
+import { canonical, HIDDEN_KEY, parseClass, Schema } from "../core/schema.js";
 import { decode, encode, EXPECTED } from "../core/values.js";
 import { App, Credentials, ProviderType, User, UserState } from "./app.js";
-import { ClientResetMode, DEFAULT_BEHAVIOR, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, readConfiguration } from "./configuration.js";
-import { CollectionObserver, ObjectObserver, resolveKeyPaths } from "./listeners.js";
+import { ClientResetMode, DEFAULT_BEHAVIOR, mustBeFunction, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, readConfiguration } from "./configuration.js";
+import { CollectionObserver, deliver, ObjectObserver, resolveKeyPaths } from "./listeners.js";
 import { NumericLogLevel, setLogger, setLogLevel } from "./logging.js";
 import { encodeKey, identityOf, INVALID, prototypeFor, RealmObject, wrap } from "./objects.js";
 import { deleteFile, known, OpenFile, release, share } from "./openFiles.js";
@@ -116,7 +116,7 @@ export class Realm {
     /** @type {Record<string, any>} */
     const plain = {};
     const empty = /** @type {Record<string, any>} */ ({ bool: false, int: 0, float: 0, double: 0, string: "", data: new ArrayBuffer(0), date: new Date(0) });
-    for (const [name, { default: given, optional, type }] of Object.entries(canonical(readConfiguration({ schema: [schema] }).classes?.get(schema.name ?? schema.schema.name)).properties)) {
+    for (const [name, { default: given, optional, type }] of Object.entries(parseClass(schema, { base: RealmObject }).properties)) {
       if (given !== undefined) plain[name] = given;
       else if (!optional && type in empty) plain[name] = empty[type];
     }
@@ -139,7 +139,7 @@ export class Realm {
   }
 
   get schemaVersion() {
-    return this._store.file.schemaVersion ?? this.#config.schemaVersion ?? 0;
+    return this.#config.schemaVersion ?? this._store.file.schemaVersion ?? 0;
   }
 
   get isClosed() {
@@ -218,7 +218,7 @@ export class Realm {
     // Subscribing allows writing: the classes of the newest set, whatever its state.
     const isFlexible = this._store.synced && this._store.isLoaded;
     const writable = isFlexible ? new Set(this._store.newestSet().subscriptions.map((item) => item.class)) : null;
-    this._file.writer = Object.assign(this._store.writer(), { realm: this, writable });
+    this._file.writer = Object.assign(this._store.writer(), { realm: this, writable, version: this.#version });
   }
 
   /** Makes the changes pending; throws, and undoes them, if they are more than the server takes at once. */
@@ -234,7 +234,7 @@ export class Realm {
     this._file.writer = null;
     this.#seen = this.#version;
     this._file.changed();
-    this.#tellListeners();
+    this.#fire("change"); // what a listener throws leaves through the commit, as in Realm
   }
 
   cancelTransaction() {
@@ -269,6 +269,7 @@ export class Realm {
       throw new AssertionError("Unsupported 'updateMode'. Only 'never', 'modified' or 'all' is supported.");
     }
     if (Array.isArray(values)) throw new AssertionError("Array values on object creation is no longer supported");
+    if (values instanceof RealmObject && !identityOf(values)) throw new AssertionError("Cannot create an object from a detached RealmObject instance");
     const writer = this.#writing();
     const cls = this._classOf(type);
     const table = this.#tableOf(type);
@@ -299,7 +300,7 @@ export class Realm {
       const value = property.mapTo === this.#partitionField ? this.#config.sync?.partitionValue : defaultOf(property);
       if (value !== undefined) image[property.mapTo] = this.#toWire(property, value, mode);
       else if (!property.optional && !hasDefault && !readOnly) {
-        throw realmError(`Missing value for property '${cls.name}.${property.name}'`, "MissingPropertyValue");
+        throw realmError(`Missing value for property '${property.name}'`, "MissingPropertyValue");
       }
     }
     writer.create(table, image);
@@ -340,8 +341,10 @@ export class Realm {
   /** `callback(realm, event, schema?)`: "change" at the end of each local commit and when others have written,
    * "beforenotify" before listeners are told, "schema" when classes are added. @param {string} event @param {Function} callback */
   addListener(event, callback) {
-    listenersOf(this.#listeners, event).add(callback);
-    this.#watch();
+    this._open();
+    listenersOf(this.#listeners, event).add(mustBeFunction(callback, "callback"));
+    // The notifier tells of others' commits: this realm's own listeners before those of its objects.
+    if (!this.#observers.has(this)) this.#observe(this, () => {}, { look: () => deliver(() => this.#lookAround()) });
   }
 
   /** @param {string} event @param {Function} callback */
@@ -357,16 +360,6 @@ export class Realm {
   /** @param {string} event @param {any[]} more */
   #fire(event, ...more) {
     for (const callback of [...this.#listeners[event]]) callback(this, event, ...more);
-  }
-
-  /** In the commit itself, and what a listener throws leaves through it: as in Realm. */
-  #tellListeners() {
-    this.#fire("change");
-  }
-
-  /** For the notifier: this realm's own listeners are told of others' commits before those of its objects. */
-  #watch() {
-    if (!this.#observers.has(this)) this.#observe(this, () => {}, { look: () => this.#lookAround() });
   }
 
   #lookAround() {
@@ -417,9 +410,9 @@ export class Realm {
   /** @param {any} callback */
   #mayListen(callback) {
     this._open();
-    if (typeof callback !== "function") throw new TypeAssertionError("a function", callback, "callback");
+    mustBeFunction(callback, "callback");
     if (this._store.isFrozen) throw new AssertionError("Cannot create asynchronous query for immutable Realms");
-    if (this.isInTransaction) throw new AssertionError("Cannot create asynchronous query after making changes in a write transaction.");
+    if (this.isInTransaction && this._file.writer.version !== this.#version) throw new AssertionError("Cannot create asynchronous query after making changes in a write transaction.");
   }
 
   /** @param {any} target @param {Function} [callback] none: all */
@@ -430,6 +423,12 @@ export class Realm {
       observers?.delete(each);
       this._file.notifier.remove(observer);
     }
+    if (!observers?.size) this.#observers.delete(target);
+  }
+
+  /** @returns {never} */
+  writeCopyTo() {
+    throw realmError("'writeCopyTo' is not supported in browsers yet.", "NotSupported");
   }
 
   // --- closing ------------------------------------------------------------------------------------------------------
@@ -472,7 +471,7 @@ export class Realm {
   #classFor(type) {
     if (typeof type !== "string" && !this.#byConstructor.has(type)) {
       if (typeof type !== "function") throw new TypeAssertionError("a string or a class", type, "type");
-      throw new AssertionError(`Constructor ${type.name} was not registered in the schema for this Realm`);
+      throw new AssertionError("Constructor was not registered in the schema for this Realm");
     }
     const name = typeof type === "string" ? type : /** @type {ClassSchema} */ (this.#byConstructor.get(type)).name;
     const table = this._store.tables.get(name);
@@ -815,8 +814,9 @@ Object.assign(Realm, STATICS);
 const storedClasses = (classes) => [...classes].map(({ name, keyName, wire }) => ({ name, keyName, properties: wire }));
 
 /** A class of the file as this realm would declare it. @param {any} stored @returns {any} */
-function fromStored({ name, keyName, properties }) {
-  return { ...Schema.fromWire([{ name, properties }]).get(name), keyName, primaryKey: keyName === "_key" ? undefined : keyName };
+function fromStored({ name, keyName, properties: wire }) {
+  const { [HIDDEN_KEY]: hidden, ...properties } = wire;
+  return { ...Schema.fromWire([{ name, properties }]).get(name), wire, keyName, primaryKey: hidden ? undefined : keyName };
 }
 
 /** @param {any} property */
