@@ -128,6 +128,8 @@ const LISTED = {
     }
     return { value: target[name], enumerable: true, configurable: true, writable: true };
   },
+  /** A class's field initialisers, which run after `super(realm, values)`, do not hide what is stored. */
+  defineProperty: (target, name, descriptor) => name in target[IDENTITY].cls.properties || Reflect.defineProperty(target, name, descriptor),
 };
 
 /** The prototype of a class's objects in one realm: that of the app's class, with accessors.

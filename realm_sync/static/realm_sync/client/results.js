@@ -3,13 +3,13 @@
 // A Results is a query, not a list: every access sees the present state. What a query means is the core's; here is when
 // it is evaluated: once per state of its class, from an index where one of its conditions has one.
 
-import { bind } from "../core/binding.js";
 import { Decimal128 } from "../core/bson.js";
 import { Decimal } from "../core/decimal.js";
-import { AssertionError, realmError, TypeAssertionError } from "../core/errors.js";
+import { AssertionError, IllegalConstructorError, realmError, TypeAssertionError } from "../core/errors.js";
 import { equalityKeys } from "../core/lowering.js";
 import { and, TRUE } from "../core/nodes.js";
 import { applyClauses, compilePredicate } from "../core/predicate.js";
+import { compare } from "../core/operators.js";
 import { parse } from "../core/query.js";
 import { toText } from "../core/text.js";
 import { decode } from "../core/values.js";
@@ -44,11 +44,9 @@ export class Results {
   /** @param {any} realm @param {import('./tables.js').Table} table @param {any} [predicate] bound
    * @param {any[]} [clauses] bound */
   constructor(realm, table, predicate = TRUE, clauses = []) {
-    hide(this, { _realm: realm, _table: table, _predicate: predicate, _clauses: clauses });
-    hide(this, { _revision: -1, _cache: /** @type {Image[]} */ ([]), _matches: null, _keys: null });
-    /** The name that `subscribe` gave. @type {string | null} */
-    this.subscriptionName = null;
-    hide(this, { subscriptionName: null });
+    if (!realm?._bind) throw new IllegalConstructorError("Results");
+    // `subscriptionName` is what `subscribe` gave.
+    hide(this, { _realm: realm, _table: table, _predicate: predicate, _clauses: clauses, _revision: -1, _cache: [], _matches: null, _keys: null, subscriptionName: null });
     return new Proxy(this, INDEXED);
   }
 
@@ -136,8 +134,10 @@ export class Results {
       if (typeof name !== "string") throw new TypeAssertionError("a string", name, "descriptor");
       if (!name) throw realmError("Cannot sort on key path '': missing property name", "InvalidArgument");
       const cls = _realm._classOf(this.type);
-      if (!cls.properties[name.split(".")[0]] && !cls.wire[name]) {
-        throw realmError(`Cannot sort on key path '${name}': property '${cls.name}.${name}' does not exist`, "InvalidArgument");
+      const property = cls.properties[name.split(".")[0]] ?? cls.wire[name];
+      if (!property || property.type === "linkingObjects") {
+        const problem = property ? "is of unsupported type 'linkingObjects'" : "does not exist";
+        throw realmError(`Cannot sort on key path '${name}': property '${cls.name}.${name}' ${problem}`, "InvalidArgument");
       }
       return [{ kind: "Path", steps: name.split("."), quantifier: "" }, !descending];
     });
@@ -269,7 +269,7 @@ export class Results {
 
   /** @param {string} [_] @param {Map<string, any>} [cache] @returns {any[]} */
   toJSON(_, cache = new Map()) {
-    return this._list().map((object) => object.toJSON("", cache));
+    return this._list().map((object) => object?.toJSON("", cache) ?? null);
   }
 
   toString() {
@@ -304,6 +304,7 @@ export class Results {
 
   /** Sets the property of every member, in a write transaction. @param {string} property @param {any} value */
   update(property, value) {
+    propertyOf(this, property);
     for (const object of this._list()) object[property] = value;
   }
 
@@ -370,38 +371,40 @@ function hide(target, values) {
   for (const [name, value] of Object.entries(values)) Object.defineProperty(target, name, { value, writable: true, configurable: true });
 }
 
-/** The values that are not null, and their type. @param {any} results @param {string} operation @param {string} name
- * @param {string[]} types @returns {[any[], string]} */
-function valuesOf(results, operation, name, types) {
+/** @param {any} results @param {string} name @returns {import('../core/schema.js').Property} */
+function propertyOf(results, name) {
   const cls = results._realm._classOf(results.type);
-  const property = cls.properties[name];
-  if (!property) throw realmError(`Property '${name}' does not exist on '${cls.name}' objects`, "InvalidProperty");
-  const { type, optional, mapTo } = property;
+  if (!Object.hasOwn(cls.properties, name)) throw realmError(`Property '${name}' does not exist on '${cls.name}' objects`, "InvalidProperty");
+  return cls.properties[name];
+}
+
+/** The wire values that are not null, and their type. @param {any} results @param {string} operation @param {string} name
+ * @param {string[]} types @returns {[any[], string]} */
+function wiresOf(results, operation, name, types) {
+  const { type, optional, mapTo } = propertyOf(results, name);
   if (!types.includes(type)) {
-    throw realmError(`Operation '${operation}' not supported for ${type}${optional ? "?" : ""} property '${cls.name}.${name}'`, "IllegalOperation");
+    throw realmError(`Operation '${operation}' not supported for ${type}${optional ? "?" : ""} property '${results.type}.${name}'`, "IllegalOperation");
   }
-  return [results._images().flatMap((image) => decode(type, image[mapTo] ?? null) ?? []), type];
+  return [results._images().flatMap((/** @type {Image} */ image) => image[mapTo] ?? []), type];
 }
 
 /** @param {any} results @param {string} operation @param {string} name @param {1 | -1} sign */
 function extreme(results, operation, name, sign) {
-  const [values, type] = valuesOf(results, operation, name, [...NUMERIC, "date"]);
-  const exact = (/** @type {any} */ value) => (type === "decimal128" ? Decimal.parse(`${value}`) : value);
-  const order = (/** @type {any} */ a, /** @type {any} */ b) => (type === "decimal128" ? exact(a).compare(exact(b)) : a < b ? -1 : Number(a > b));
-  return values.reduce((best, value) => (best === undefined || order(value, best) * sign > 0 ? value : best), undefined);
+  const [wires, type] = wiresOf(results, operation, name, [...NUMERIC, "date"]);
+  const exact = (/** @type {any} */ wire) => (type === "decimal128" ? Decimal.parse(wire) : type === "date" ? wire : decode(type, wire));
+  let best;
+  for (const wire of wires) if (best === undefined || compare(exact(wire), exact(best)) * sign > 0) best = wire;
+  return best === undefined ? undefined : decode(type, best);
 }
 
 /** @param {any} results @param {string} operation @param {string} name @returns {[any, number]} */
 function total(results, operation, name) {
-  const [values, type] = valuesOf(results, operation, name, NUMERIC);
+  const [wires, type] = wiresOf(results, operation, name, NUMERIC);
   if (type === "decimal128") {
-    const exact = values.reduce((sum, value) => sum.add(Decimal.parse(`${value}`)), Decimal.parse("0"));
-    return [new Decimal128(exact.toString()), values.length];
+    const exact = wires.reduce((sum, wire) => sum.add(Decimal.parse(wire)), Decimal.parse("0"));
+    return [new Decimal128(exact.toString()), wires.length];
   }
-  if (values.every((value) => typeof value === "number")) {
-    const sum = values.reduce((partial, value) => partial + value, 0);
-    if (type !== "int" || Number.isSafeInteger(sum)) return [sum, values.length];
-  }
-  const exact = values.reduce((partial, value) => partial + BigInt(value), 0n);
-  return [Number.isSafeInteger(Number(exact)) ? Number(exact) : exact, values.length];
+  if (type !== "int") return [wires.reduce((sum, wire) => sum + decode(type, wire), 0), wires.length];
+  const exact = wires.reduce((sum, wire) => sum + BigInt(wire), 0n);
+  return [Number.isSafeInteger(Number(exact)) ? Number(exact) : exact, wires.length];
 }
