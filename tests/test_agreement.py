@@ -1,28 +1,31 @@
 """R4: every back end selects the same rows. Random well-typed queries over random rows of every type, as Django Q on
-SQLite and on PostgreSQL, as Python predicate, and as SQL of the client's store; for the query and for NOT the
-query."""
+SQLite and on PostgreSQL, as Python predicate, as SQL of the client's store, and as JavaScript in a page; for the query
+and for NOT the query."""
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import math
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from django.db import connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from playwright.async_api import Browser
 
 from realm_sync.core.binding import bind
 from realm_sync.core.errors import QueryError
 from realm_sync.core.lowering import equality_keys
 from realm_sync.core.nodes import Node, not_
-from realm_sync.core.predicate import compile_predicate
+from realm_sync.core.predicate import apply_clauses, compile_predicate
 from realm_sync.core.query import parse
 from realm_sync.core.schema import ObjectSchema, Property, Schema
 from realm_sync.core.sql import quoted, register_functions, to_where
@@ -30,6 +33,7 @@ from realm_sync.core.subscribable import check_subscribable
 from realm_sync.core.text import to_text
 from realm_sync.core.values import ObjectId, encode, single
 from realm_sync.filters import register_sqlite_functions, to_q
+from tests.javascript import static_server
 from tests.testapp.models import Sample, Team
 
 TEAM = ObjectSchema(name="Team", properties={"_id": Property(type="uuid"), "name": Property(type="string")})
@@ -53,6 +57,10 @@ BY_TYPE: dict[str, list[str]] = {}
 for _name, _kind in (TYPES | OPTIONAL).items():
     BY_TYPE.setdefault(_kind, []).append(_name)
 TEAMS = [uuid.UUID(int=n) for n in (1, 2, 3)]
+ARGUMENT_TYPES = {
+    "bool": bool, "int": int, "double": float, "decimal128": Decimal, "string": str, "data": bytes,
+    "date": datetime.datetime, "objectId": ObjectId, "uuid": uuid.UUID,
+}  # fmt: skip
 
 # Few distinct values, so that comparisons hit, and the extremes.
 LETTERS = st.text("aAbéÉ×÷ßÿŸ?*%_\\'\"😀ﬁ ", max_size=4)
@@ -193,6 +201,26 @@ def queries(draw: st.DrawFn, server: bool = True, depth: int = 2) -> tuple[str, 
     return node(depth), arguments
 
 
+@st.composite
+def clauses(draw: st.DrawFn) -> str:
+    """SORT, DISTINCT and LIMIT, in any order."""
+
+    def chosen(names: Iterable[str], most: int) -> list[str]:
+        return draw(st.lists(st.sampled_from([*names]), min_size=1, max_size=most))
+
+    def clause() -> str:
+        word = draw(st.sampled_from(["SORT", "SORT", "DISTINCT", "LIMIT"]))
+        if word == "LIMIT":
+            return f"LIMIT({draw(st.integers(0, 6))})"
+        if word == "DISTINCT":
+            return f"DISTINCT({', '.join(chosen(SAMPLE.properties, 2))})"
+        return f"SORT({', '.join(f'{name} {draw(directions)}' for name in chosen(sortable, 3))})"
+
+    sortable = [name for name in SAMPLE.properties if name != "team" and not name.endswith("data")]
+    directions = st.sampled_from(["ASC", "DESC"])
+    return " ".join(clause() for _ in range(draw(st.integers(0, 2))))
+
+
 # --- The back ends ---
 
 
@@ -229,6 +257,47 @@ def selected_by_client(connection: sqlite3.Connection, node: Node) -> set[str]:
 def selected_by_python(images: list[dict[str, Any]], node: Node) -> set[str]:
     matches = compile_predicate(node, SAMPLE, SCHEMA)
     return {image["_id"] for image in images if matches(image)}
+
+
+def argument_on_the_wire(value: Any) -> tuple[str, Any] | None:
+    """A value as tests/js/agreement.js takes it: its type, and its wire value."""
+    if value is None:
+        return None
+    [kind] = [kind for kind, cls in ARGUMENT_TYPES.items() if type(value) is cls]
+    return kind, encode(kind, value)
+
+
+def asked_of_javascript(images: list[dict[str, Any]], asked: list[tuple[str, list[Any]]]) -> dict[str, Any]:
+    return {
+        "classes": [msgspec.to_builtins(cls) for cls in (SAMPLE, TEAM)],
+        "images": images,
+        "asked": [(text, [argument_on_the_wire(value) for value in arguments]) for text, arguments in asked],
+    }
+
+
+def read_json(value: Any) -> Any:
+    """A wire value out of a page, where JSON writes a large double as an integer that it is not."""
+    return float(value) if type(value) is int and abs(value) > 2**53 else value
+
+
+def answers_of_python(images: list[dict[str, Any]], asked: list[tuple[str, list[Any]]]) -> list[dict[str, Any]]:
+    answers = []
+    for text, arguments in asked:
+        query = bind(parse(text, arguments), SAMPLE, SCHEMA)
+        matches, never = (compile_predicate(each, SAMPLE, SCHEMA) for each in (query.predicate, not_(query.predicate)))
+        found = [image for image in images if matches(image)]
+        ordered = apply_clauses(found, query.clauses, SAMPLE, SCHEMA)
+        answers.append(
+            {
+                "text": to_text(query),
+                "again": to_text(query),
+                "implied": equality_keys(query.predicate),
+                "keys": [image["_id"] for image in found],
+                "others": [image["_id"] for image in images if never(image)],
+                "ordered": [image["_id"] for image in ordered],
+            }
+        )
+    return answers
 
 
 def selected_by_django(alias: str, node: Node) -> set[str]:
@@ -323,5 +392,37 @@ def test_text_keeps_the_meaning_and_keys_are_implied(rows: list[Any], query: Any
             assert all(image[name] in values for name, values in keys.items())
 
 
+async def test_javascript_selects_the_rows_that_python_selects(chromium: Browser) -> None:
+    loop = asyncio.get_running_loop()
+    queries_with_clauses = st.tuples(queries(server=False), clauses()).map(
+        lambda two: (f"{two[0][0]} {two[1]}", two[0][1])
+    )
+
+    @NORMAL
+    @given(
+        rows=ROWS,
+        nan=st.tuples(REAL_NAN, st.none() | REAL_NAN),
+        asked=st.lists(queries_with_clauses, min_size=5, max_size=10),
+    )
+    def property(rows: list[Any], nan: Any, asked: list[tuple[str, list[Any]]]) -> None:
+        rows = keyed(rows)
+        rows[0] |= {"a_double": nan[0], "maybe_double": nan[1], "a_float": single(nan[0])}
+        images = [image_of(row) for row in rows]
+        question = page.evaluate(
+            "async (question) => (await import('/tests/js/agreement.js')).answers(question)",
+            asked_of_javascript(images, asked),
+        )
+        answers = asyncio.run_coroutine_threadsafe(question, loop).result()
+        for answer in answers:
+            answer["implied"] = {name: frozenset(map(read_json, values)) for name, values in answer["implied"]}
+        for given_, expected, answer in zip(asked, answers_of_python(images, asked), answers, strict=True):
+            assert answer == expected, given_
+
+    with static_server() as origin:
+        page = await chromium.new_page()
+        await page.goto(origin)
+        await asyncio.to_thread(property)  # the page belongs to this loop, which answers meanwhile
+
+
 def test_every_type_is_covered() -> None:
-    assert set(TYPES.values()) == set(VALUES)
+    assert set(TYPES.values()) == set(VALUES) == set(ARGUMENT_TYPES) | {"float"}

@@ -182,7 +182,7 @@ test("words that may name a property, and words that may not", () => {
 test("arguments of JavaScript", () => {
   const text = (value) => toText(parse("a == $0", [value]).predicate.right);
   for (const [value, expected] of [
-    [null, "NULL"], [undefined, "NULL"], [true, "true"], [5, "5"], [-0, "0"], [5.5, "5.5"], [1e300, "1.0e+300"], [-Infinity, "-inf"],
+    [null, "NULL"], [undefined, "NULL"], [true, "true"], [5, "5"], [-0, "-0.0"], [5.5, "5.5"], [1e300, "1.0e+300"], [-Infinity, "-inf"],
     [2 ** 53, "9007199254740992.0"], [9007199254740993n, "9007199254740993"], [-5n, "-5"],
     ["plain", '"plain"'], ["Ä", 'B64"w4Q="'],
     [new Uint8Array([0, 255]), 'binary(B64"AP8=")'], [new Uint8Array([0, 255]).buffer, 'binary(B64"AP8=")'],

@@ -180,7 +180,7 @@ function typed(value, argument) {
     case "bigint":
       return ["int", narrow(value)];
     case "number":
-      return Number.isSafeInteger(value) ? ["int", value + 0] : ["number", Decimal.from(value)];
+      return Number.isSafeInteger(value) && !Object.is(value, -0) ? ["int", value] : ["number", Decimal.from(value)];
     case "string":
       if (LONE_SURROGATE.test(value)) throw new QueryError(`Argument $${argument} holds a lone surrogate.`);
       return string(value);
