@@ -59,16 +59,25 @@ def test_users_of_the_page_can_log_in_as_clients(demo: Server, username: str) ->
         assert json.load(response)["access_token"]
 
 
-async def test_the_page_fits_a_phone_and_shows_what_is_there(demo: Server, chromium: Browser) -> None:
+async def test_pages_fit_a_phone_and_show_what_is_there(demo: Server, chromium: Browser) -> None:
     page = await chromium.new_page(viewport={"width": 360, "height": 740})
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
-    await page.goto(demo.url)
-    assert f"{len(airportsdata.load('ICAO')):,}" in await page.inner_text("main")
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for path in ("/about/", "/"):
+        await page.goto(demo.url + path)
+        assert f"{len(airportsdata.load('ICAO')):,}" in await page.inner_text("main"), path
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     assert not complaints
     await page.click("text=admin's list of inspections")
     await page.fill("[name=username]", "admin")
     await page.fill("[name=password]", "demo")
     await page.click("[type=submit]")
     assert "40 inspections" in await page.inner_text("#changelist")
+
+
+async def test_the_about_page_names_commands_that_exist(demo: Server, chromium: Browser) -> None:
+    page = await chromium.new_page()
+    await page.goto(f"{demo.url}/about/")
+    commands = "\n".join(await page.locator("pre").all_inner_texts())
+    assert {f"--email {name}" in commands for name in ("nora", "sol")} == {True}
+    assert demo.url in commands and "realm_sync triggers" in commands

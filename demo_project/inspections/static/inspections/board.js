@@ -307,9 +307,14 @@ export class Pane {
     if (!this.person.team) whose[0].nextElementSibling.textContent = "All teams";
     form.addEventListener("submit", (event) => event.preventDefault());
     form.querySelector(".new").addEventListener("click", () => this.startNew());
+    const [tune, more] = [form.querySelector(".tune"), form.querySelector(".more")];
+    tune.addEventListener("click", () => tune.setAttribute("aria-expanded", String(more.classList.toggle("shown"))));
+    const mark = () => tune.classList.toggle("on", this.filters.priority > 1 || this.filters.hideDone);
+    mark();
     form.addEventListener("change", ({ target }) => {
       this.filters = { whose: whose.value, priority: Number(fields.priority.value), hideDone: fields.hideDone.checked, order: fields.order.value };
       memory.set(`filters:${this.person.name}`, this.filters);
+      mark();
       if (target.name !== "order") this.subscribe((subscriptions, realm) => subscriptions.add(this.#wanted(realm), { name: "inspections" }));
       this.#listen();
     });

@@ -84,7 +84,7 @@ function arrangeTabs() {
       tab.tabIndex = side === active ? 0 : -1;
       const avatar = Object.assign(document.createElement("span"), { className: "avatar small" });
       paint(avatar, pane?.person);
-      tab.append(avatar, pane?.person.name ?? "who else?");
+      tab.append(avatar, Object.assign(document.createElement("span"), { className: "name", textContent: pane?.person.name ?? "Who else?" }));
       tab.addEventListener("click", () => activate(side));
       return tab;
     }),
