@@ -578,12 +578,6 @@ export class Store {
    * durable if that throws. @param {StoredClass[]} classes @param {number} schemaVersion
    * @param {Map<string, Map<any, Image>>} objects @param {() => void} change */
   async replaceLocal(classes, schemaVersion, objects, change) {
-    for (const cls of classes) this.tables.set(cls.name, new Table(cls, objects.get(cls.name)));
-    change();
-    this.pending = [];
-    this.#unflushed = [];
-    this.#shadows.clear();
-    this.#steps.clear();
     const replace = async (/** @type {any} */ transaction, /** @type {ReturnType<typeof newFile>} */ file) => {
       transaction.delete("log", -1, file.logged);
       file.base = file.rewritten = file.logged += 1;
@@ -591,7 +585,20 @@ export class Store {
       Object.assign(file, { tail: file.logged, tailCharacters: 0, weight: this.#live, schemaVersion });
       file.schema = [...this.tables.values()].map((table) => table.cls);
     };
-    await this.#exclusive(() => this.#transact(replace, (_, file) => void (this.#logged = file.logged)));
+    await this.#exclusive(async () => {
+      for (const cls of classes) {
+        const table = this._tableFor(cls); // which Results made before the file was read hold on to
+        table.cls = cls;
+        table.keyName = cls.keyName;
+        table.replace(objects.get(cls.name) ?? new Map());
+      }
+      change();
+      this.pending = [];
+      this.#unflushed = [];
+      this.#shadows.clear();
+      this.#steps.clear();
+      await this.#transact(replace, (_, file) => void (this.#logged = file.logged));
+    });
   }
 
   /** What the core wants to know of classes. */
