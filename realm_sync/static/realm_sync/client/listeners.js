@@ -112,7 +112,7 @@ export function resolveKeyPaths(realm, name, keyPaths) {
 function isModified(tables, table, old, now, touched, paths, depth) {
   if (old !== now) {
     if (!paths) return true;
-    const names = paths.flatMap(([name]) => (name === "*" ? Object.keys(table.cls.properties) : [name]));
+    const names = paths.flatMap(([name, ...rest]) => (name !== "*" ? [name] : rest.length ? table.links.map(([link]) => link) : Object.keys(table.cls.properties)));
     if (names.some((name) => (old?.[name] ?? null) !== (now?.[name] ?? null))) return true;
   }
   if (!depth || !now) return false;
@@ -228,9 +228,9 @@ export class Notifier {
     this.#channel.port2.postMessage(null);
   }
 
-  /** @param {{look: (touched: Touched) => void}} observer */
-  add(observer) {
-    this.#observers.add(observer);
+  /** @param {{look: (touched: Touched) => void}} observer @param {boolean} isFirst it looks before those that are there */
+  add(observer, isFirst) {
+    this.#observers = new Set(isFirst ? [observer, ...this.#observers] : [...this.#observers, observer]);
     for (const table of this.#store.tables.values()) table.touched ??= new Map();
     this.changed();
   }

@@ -2,13 +2,19 @@
 // makes of its objects (reference 3.2, 8.6).
 //
 // Properties of the same type are carried over, others get their type's default; then the app's `onMigration` may do
-// better. Synced realms never come here: their classes only grow.
+// better, and give objects other keys: meanwhile they are found by the ones they had. Synced realms never come here: their
+// classes only grow.
 
+import { ObjectId } from "../core/bson.js";
 import { realmError } from "../core/errors.js";
-import { typeText } from "../core/schema.js";
+import { HIDDEN_KEY, typeText } from "../core/schema.js";
 
 /** @type {Record<string, any>} */
-const DEFAULTS = { bool: false, int: 0, float: 0, double: 0, decimal128: "0", string: "", data: "", date: "1970-01-01T00:00:00.000000Z" };
+const DEFAULTS = {
+  bool: false, int: 0, float: 0, double: 0, decimal128: "0", string: "", data: "", date: "1970-01-01T00:00:00.000000Z",
+  objectId: "0".repeat(24), uuid: "00000000-0000-0000-0000-000000000000",
+};
+const OLD_KEY = "(old key)";
 
 /** Every difference between what the file has and what the app declares, in Realm's words.
  * @param {Map<string, any>} stored @param {any[]} declared */
@@ -16,57 +22,84 @@ function* differences(stored, declared) {
   for (const { name, keyName, properties } of declared) {
     const old = stored.get(name);
     if (!old) continue;
-    for (const [property, { type, objectType, optional }] of Object.entries(properties)) {
+    for (const [property, now] of Object.entries(properties)) {
       const before = old.properties[property];
       const where = `Property '${name}.${property}' has been`;
+      if (property === HIDDEN_KEY) continue;
       if (!before) yield `${where} added.`;
-      else if (before.type !== type || before.objectType !== objectType) {
-        yield `${where} changed from '${typeText(before)}' to '${typeText({ type, objectType })}'.`;
-      } else if (Boolean(before.optional) !== Boolean(optional)) yield `${where} made ${optional ? "optional" : "required"}.`;
+      else if (before.type !== now.type || before.objectType !== now.objectType) yield `${where} changed from '${typeText(before)}' to '${typeText(now)}'.`;
+      else if (Boolean(before.optional) !== Boolean(now.optional)) yield `${where} made ${now.optional ? "optional" : "required"}.`;
     }
     for (const property of Object.keys(old.properties)) {
-      if (!(property in properties)) yield `Property '${name}.${property}' has been removed.`;
+      if (!(property in properties) && property !== HIDDEN_KEY) yield `Property '${name}.${property}' has been removed.`;
     }
-    if (old.keyName !== keyName) yield `Primary Key for class '${name}' has changed from '${old.keyName}' to '${keyName}'.`;
+    const what = old.keyName === HIDDEN_KEY ? "been added" : keyName === HIDDEN_KEY ? "been removed" : `changed from '${old.keyName}' to '${keyName}'`;
+    if (old.keyName !== keyName) yield `Primary Key for class '${name}' has ${what}.`;
   }
 }
 
 /** Brings the file to the declared classes; throws, and changes nothing, where that needs another `schemaVersion`.
  * @param {any} file @param {any} config */
 export async function migrate({ store, realms }, { classes, schemaVersion, readOnly, deleteRealmIfMigrationNeeded, onMigration }) {
-  if (!classes || schemaVersion === null) return;
+  if (!classes) return;
   const declared = [...classes].map(({ name, keyName, wire }) => ({ name, keyName, properties: wire }));
-  const stored = new Map(store.file.schema.map((cls) => [cls.name, cls]));
+  const stored = new Map(store.file.schema.map((/** @type {any} */ cls) => [cls.name, cls]));
   const last = store.file.schemaVersion;
   const found = [...differences(stored, declared)];
   const lines = found.map((line) => `\n- ${line}`).join("");
-  if (last !== null && last !== schemaVersion && readOnly) throw realmError(`The following changes cannot be made in read-only schema mode:${lines}`, "SchemaMismatch");
-  if (last !== null && schemaVersion < last && !deleteRealmIfMigrationNeeded) {
-    throw realmError(`Provided schema version ${schemaVersion} is less than last set version ${last}.`, "InvalidSchemaVersion");
+  if (readOnly) {
+    if (found.length) throw realmError(`The following changes cannot be made in read-only schema mode:${lines}`, "SchemaMismatch");
+    return;
   }
+  const isLower = last !== null && schemaVersion < last;
   const isSame = last === null || last === schemaVersion;
-  if (found.length && isSame && !deleteRealmIfMigrationNeeded) {
-    throw realmError(`Migration is required due to the following errors:${lines}`, "SchemaMismatch");
+  if (!deleteRealmIfMigrationNeeded) {
+    if (isLower) throw realmError(`Provided schema version ${schemaVersion} is less than last set version ${last}.`, "InvalidSchemaVersion");
+    if (found.length && isSame) throw realmError(`Migration is required due to the following errors:${lines}`, "SchemaMismatch");
   }
-  if (!found.length && (isSame || !onMigration)) return store.addSchema(declared, schemaVersion);
+  if (!found.length && (isSame || !(onMigration || isLower))) return store.addSchema(declared, schemaVersion);
   const before = store.freeze();
-  const isFresh = deleteRealmIfMigrationNeeded && (found.length > 0 || (last !== null && schemaVersion < last));
   const migrated = new Map();
-  for (const { name, keyName, properties } of declared) {
-    const old = stored.get(name);
+  for (const { name, properties } of deleteRealmIfMigrationNeeded ? [] : declared) {
+    const old = stored.get(name)?.properties ?? {};
     const objects = new Map();
-    for (const [key, image] of isFresh ? [] : (before.tables.get(name)?.objects ?? [])) {
-      const carried = Object.entries(properties).map(([property, { type, objectType, optional }]) => {
-        const { type: was, objectType: linked } = old.properties[property] ?? {};
-        const kept = was === type && linked === objectType ? (image[property] ?? null) : null;
-        return [property, kept ?? (optional ? null : (DEFAULTS[type] ?? null))];
-      });
-      objects.set(key, { ...Object.fromEntries(carried), [keyName]: key });
+    for (const [key, image] of before.tables.get(name)?.objects ?? []) {
+      const next = /** @type {Record<string, any>} */ ({ [OLD_KEY]: key });
+      for (const [property, { type, objectType, optional }] of Object.entries(properties)) {
+        const { type: was, objectType: linked } = old[property] ?? {};
+        const isSame = was === type && linked === objectType;
+        const kept = isSame || !was ? (image[property] ?? null) : null; // without `was`: written before the file was read
+        next[property] = kept ?? (optional ? null : property === HIDDEN_KEY ? new ObjectId().wire : DEFAULTS[type]);
+      }
+      objects.set(key, next);
     }
     migrated.set(name, objects);
   }
-  const [realm] = realms;
   await store.replaceLocal(declared, schemaVersion, migrated, () => {
-    if (onMigration && last !== null && !isFresh) realm?._migrate(before, stored, onMigration);
+    if (deleteRealmIfMigrationNeeded) for (const name of [...store.tables.keys()]) if (!classes.has(name)) store.tables.delete(name);
+    for (const { name } of declared) store.tables.get(name).keyName = OLD_KEY;
+    if (onMigration && last !== null) {
+      const realm = [...realms].at(-1);
+      if (!realm) throw realmError("Cannot access realm that has been closed.", "ClosedRealm");
+      realm._migrate(before, stored, onMigration);
+    }
+    for (const { name, keyName, properties } of declared) {
+      const table = store.tables.get(name);
+      const objects = new Map();
+      for (const { [OLD_KEY]: _, ...image } of table.objects.values()) {
+        for (const [property, { type, objectType }] of Object.entries(properties)) {
+          // A link follows its target to the new key.
+          const target = type === "object" && store.tables.get(objectType).objects.get(image[property]);
+          if (target) image[property] = target[classes.get(objectType).keyName];
+        }
+        objects.set(image[keyName], image);
+      }
+      if (objects.size < table.objects.size) throw realmError(`Primary key property '${name}.${keyName}' has duplicate values after migration.`, "SchemaMismatch");
+      migrated.set(name, objects);
+    }
+    for (const { name, keyName } of declared) {
+      store.tables.get(name).keyName = keyName;
+      store.tables.get(name).replace(migrated.get(name));
+    }
   });
 }

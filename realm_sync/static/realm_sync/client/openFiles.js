@@ -86,9 +86,9 @@ export class OpenFile {
       const disk = await Disk.open(this.path);
       disk.onGone = () => [...this.realms].forEach((realm) => realm.close());
       await this.store.load(disk);
-      known.set(this.path, String(config.schemaVersion ?? this.store.file.schemaVersion ?? 0));
     }
     if (!config.sync) await migrate(this, config);
+    if (!config.inMemory) known.set(this.path, String(config.schemaVersion ?? this.store.file.schemaVersion ?? 0));
     this.transport?.start();
   }
 
@@ -112,12 +112,24 @@ export function share(config, realm) {
   let file = open.get(config.path);
   if (file) {
     const differs = (/** @type {string} */ what) => realmError(`Realm at path '${config.path}' already opened with different ${what}.`, "MismatchedConfig");
-    const { sync, inMemory, schemaVersion } = file.config;
+    const { sync, inMemory, schemaVersion, readOnly, classes } = file.config;
     if (Boolean(sync) !== Boolean(config.sync)) throw differs("sync configurations");
     if (sync && config.sync && sync.user.id !== config.sync.user.id) throw differs("sync user");
     if (Boolean(inMemory) !== Boolean(config.inMemory)) throw differs("inMemory settings");
-    if (!sync && schemaVersion !== null && config.schemaVersion !== null && schemaVersion !== config.schemaVersion) throw differs("schema version");
+    if (Boolean(readOnly) !== Boolean(config.readOnly)) throw differs("read permissions");
+    if (!sync && config.classes) {
+      if (!classes) {
+        const { loaded } = file;
+        file.config = config;
+        file.loaded = loaded.then(() => migrate(/** @type {OpenFile} */ (file), config));
+      } else if (schemaVersion !== config.schemaVersion) throw differs("schema version");
+      else if (shape(classes) !== shape(config.classes)) {
+        throw realmError(`Realm at path '${config.path}' already opened on current thread with different schema.`, "MismatchedConfig");
+      }
+    }
     file.transport?.revive();
+  } else if (config.readOnly && !config.inMemory && known.get(config.path) === null) {
+    throw realmError(`Failed to open Realm file at path '${config.path}': there is no such file.`, "FileNotFound");
   }
   file ??= new OpenFile(config);
   open.set(config.path, file);
@@ -125,8 +137,8 @@ export function share(config, realm) {
   return file;
 }
 
-/** @param {string} path */
-export const isOpen = (path) => open.has(path);
+/** The classes in a form that compares. @param {Iterable<import('../core/schema.js').ClassSchema>} classes */
+const shape = (classes) => JSON.stringify([...classes].map(({ name, wire }) => [name, wire]).sort());
 
 /** One realm less. The last one ends the session, after its uploads. @param {OpenFile} file @param {any} realm */
 export function release(file, realm) {
@@ -150,11 +162,13 @@ export function end(file) {
   return until(file.path, done);
 }
 
-/** Deletes the file of a realm that is not open in this page; other tabs' realms of it are closed. @param {string} path */
+/** Deletes the file of a realm that is not open in this page; other tabs' realms of it are closed. What a closed realm had
+ * still to upload is given up. @param {string} path */
 export function deleteFile(path) {
-  if (isOpen(path)) throw realmError(`Cannot delete files of an open Realm: '${path}' is still in use.`, "DeleteOnOpenRealm");
+  const file = open.get(path);
+  if (file?.realms.size) throw realmError(`Cannot delete files of an open Realm: '${path}' is still in use.`, "DeleteOnOpenRealm");
   known.set(path, null);
-  return until(path, (ending.get(path) ?? Promise.resolve()).then(() => Disk.delete(path)));
+  return until(path, Promise.resolve(file ? end(file) : ending.get(path)).then(() => Disk.delete(path)));
 }
 
 /** Who opens the file meanwhile waits. @param {string} path @param {Promise<void>} done */

@@ -78,7 +78,6 @@ export class Realm {
       transport.schema ??= read.classes ? read.classes.toWire() : null;
       transport.resets = this.#resets(sync.clientReset ?? {});
     }
-    this.#seen = this.#version;
     if (read._isAwaited) return; // Realm.open does the rest, and hears of what goes wrong
     if (this._file.isNew) this._runInitialSubscriptions();
     this._file.loaded.then(() => this._runInitialSubscriptions()).catch((error) => {
@@ -285,6 +284,7 @@ export class Realm {
     if (primaryKey === undefined) image[keyName] = new BSON.ObjectId().wire;
     else if (image[keyName] === undefined) image[keyName] = this.#toWire(cls.properties[primaryKey], defaultOf(cls.properties[primaryKey]), mode);
     const key = image[keyName];
+    image[table.keyName] ??= key; // while a migration runs, tables have keys of their own
     const existing = table.objects.get(key);
     if (existing) {
       if (mode === UpdateMode.Never) {
@@ -344,7 +344,9 @@ export class Realm {
     this._open();
     listenersOf(this.#listeners, event).add(mustBeFunction(callback, "callback"));
     // The notifier tells of others' commits: this realm's own listeners before those of its objects.
-    if (!this.#observers.has(this)) this.#observe(this, () => {}, { look: () => deliver(() => this.#lookAround()) });
+    if (this.#observers.has(this)) return;
+    this.#seen = this.#version;
+    this.#observe(this, () => {}, { look: () => deliver(() => this.#lookAround()) });
   }
 
   /** @param {string} event @param {Function} callback */
@@ -390,7 +392,7 @@ export class Realm {
     if (!observers) this.#observers.set(target, (observers = new Map()));
     if (observers.has(callback)) throw new AssertionError("Remove callback before adding it again");
     observers.set(callback, observer);
-    this._file.notifier.add(observer);
+    this._file.notifier.add(observer, target === this);
   }
 
   /** @param {any} results @param {any} callback @param {string | string[] | undefined} keyPaths */
@@ -402,6 +404,7 @@ export class Realm {
   /** @param {any} object @param {import('./objects.js').Identity} identity @param {any} callback @param {string | string[] | undefined} keyPaths */
   _listenToObject(object, { table, key, cls }, callback, keyPaths) {
     this.#mayListen(callback);
+    if (!table.objects.has(key)) throw realmError(INVALID, "InvalidatedObject");
     const names = /** @type {[string, string][]} */ (Object.values(cls.properties).map(({ mapTo, name }) => [mapTo, name]));
     const tell = (/** @type {any} */ changes) => callback(object, changes);
     this.#observe(object, callback, new ObjectObserver(table, key, tell, resolveKeyPaths(this, cls.name, keyPaths), names));
@@ -424,6 +427,12 @@ export class Realm {
       this._file.notifier.remove(observer);
     }
     if (!observers?.size) this.#observers.delete(target);
+  }
+
+  /** Removes a class and its objects; in `onMigration` only. @param {string} name */
+  deleteModel(name) {
+    if (!this.#isMigrating) throw realmError("'deleteModel' is for 'onMigration' only.", "NotSupported");
+    this._store.tables.delete(name);
   }
 
   /** @returns {never} */
@@ -635,8 +644,8 @@ export class Realm {
 
   /** A realm of a moment, read-only. @param {import('./store.js').Store} store @returns {Realm} */
   #frozen(store) {
-    const { schema } = this.#config;
-    return new Realm(/** @type {any} */ ({ path: store.path, schema, _store: store }));
+    const { schema, schemaVersion } = this.#config;
+    return new Realm(/** @type {any} */ ({ path: store.path, schema, ...(schema && { schemaVersion }), _store: store }));
   }
 
   /** What a client reset calls: `before` right before the new content replaces the old, `after` right after.
@@ -660,16 +669,19 @@ export class Realm {
   /** @param {import('./store.js').Store} before @param {Map<string, any>} stored classes @param {Function} onMigration */
   _migrate(before, stored, onMigration) {
     const old = this.#frozen(before);
-    old.#config = { ...old.#config, classes: new Schema([...stored.values()].map(fromStored)) };
+    old.#config = { ...old.#config, schemaVersion: before.file.schemaVersion, classes: new Schema([...stored.values()].map(fromStored)) };
     old.#classes.clear();
     this.#isMigrating = true;
     try {
       this.write(() => onMigration(old, this));
     } finally {
       this.#isMigrating = false;
+      old.close();
     }
   }
 }
+
+const canceled = () => realmError("Async open canceled", "OperationAborted");
 
 /** The promise of `Realm.open`, with `progress` and `cancel`. */
 export class ProgressRealmPromise {
@@ -695,7 +707,7 @@ export class ProgressRealmPromise {
         },
         (error) => {
           this.#realm?.close();
-          reject(error);
+          reject(error.message === "Sync session became inactive" ? canceled() : error);
         },
       );
     });
@@ -715,6 +727,7 @@ export class ProgressRealmPromise {
     const existed = known.get(config.path) !== null;
     const realm = new Realm(/** @type {any} */ ({ ...(typeof given === "object" ? given : { path: given }), _isAwaited: true }));
     this.#realm = realm;
+    if (this.#isSettled) throw canceled(); // before it had begun
     await realm.whenLoaded();
     const { sync } = config;
     if (!sync) return realm;
@@ -763,10 +776,11 @@ export class ProgressRealmPromise {
 
   /** Rejects with `Async open canceled`, and ends the download; so do other openings of the same file that wait. */
   cancel() {
+    if (this.#isSettled) return;
     for (const other of ProgressRealmPromise.#pending) {
       if (other !== this && (!this.#path || other.#path !== this.#path)) continue;
       other.#isSettled = true;
-      other.#reject(realmError("Async open canceled", "OperationAborted"));
+      other.#reject(canceled());
       other.#realm?.close();
     }
   }
