@@ -79,6 +79,7 @@ test("data is ordered by byte and searched in text", () => {
   equal(selected(some, 'photo ENDSWITH[c] binary(B64"w4Q=")').join(""), "5");
   equal(selected(some, 'photo LIKE "a?*"').join(""), "");
   equal(selected(some, 'photo LIKE[c] "a?*"').join(""), "5");
+  equal(selected(images("photo", ["ww==", "4w=="]), 'photo ==[c] binary(B64"ww==") OR photo BEGINSWITH[c] binary(B64"ww==")'), ["0"]);
   equal(selected([{ _id: "0", title: "aÄ😀" }], 'title ENDSWITH binary(B64"gA==")'), ["0"]);
   equal(selected([{ _id: "0", title: "aÄ😀" }], "title.@size == 7"), ["0"]);
 });

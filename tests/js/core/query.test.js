@@ -103,6 +103,8 @@ test("the depth is counted as the server counts it", () => {
   equal(refusal(() => parse(nested(61), [], { trusted: true })).position, 60);
   parse(`visits${" + 1".repeat(16)} == 19 AND visits${" + 1".repeat(16)} == 19`);
   equal(refusal(() => parse(`visits${" + 1".repeat(17)} == 19`)).code, "LimitExceeded");
+  equal(refusal(() => parse(`${"!".repeat(40)}(a == 1 AND ${"!".repeat(10)}b == 1)`)).position, 61);
+  parse(`${"!".repeat(40)}a == 1 AND ${"!".repeat(50)}b == 1`);
 });
 
 test("long queries within the limit work", () => {
@@ -131,6 +133,12 @@ test("precedence", () => {
   const product = { kind: "Arithmetic", operator: "*", left: int(2), right: path("a"), type: "" };
   equal(left("1 + 2 * a == 1"), { kind: "Arithmetic", operator: "+", left: int(1), right: product, type: "" });
   equal(toText(parse("((a + 1)) * 2 == (3 - (b)) AND ((c == 1) OR (d == 1))")), "(a + 1) * 2 == 3 - b and (c == 1 or d == 1)");
+});
+
+test("a sum in parentheses is no condition", () => {
+  for (const [text, position] of [["(a == 1 AND b)", 13], ["(a)", 3], ["(a + 1) BEGINSWITH 'x'", 8], ["a == (b == 1)", 8], ["(a AND b == 1)", 3], ["NOT (a)", 7], ["(a == 1) == 2", 9], ["(a == 1) + 2 == 3", 9]]) {
+    equal(refusal(() => parse(text)).position, position, text);
+  }
 });
 
 for (const [text, tree] of [
