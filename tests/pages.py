@@ -20,7 +20,8 @@ SETUP = """async ({user, options}) => {
   Object.assign(delays, { first: 100, longest: 500 });
   const classes = ["Inspection", "Team", "Airfield"];
   const app = new Realm.App();
-  const known = Object.values(app.allUsers).find((each) => each.isLoggedIn && each.profile.email === `${user}@example.org`);
+  const isKnown = (each) => each.isLoggedIn && each.profile.email === `${user}@example.org`;
+  const known = Object.values(app.allUsers).find(isKnown);
   const errors = [];
   const config = {
     sync: {
@@ -84,8 +85,10 @@ class Tab:
     async def until_titles(self, expected: dict[str, tuple[str, int]]) -> None:
         """Waits until the page shows just these; says what it shows otherwise."""
         text = json.dumps({key: list(value) for key, value in expected.items()}, sort_keys=True)
-        script = """(text) => until(() => JSON.stringify(Object.fromEntries(Object.entries(titles()).sort())) === JSON.stringify(JSON.parse(text)))
-            .then(() => null, () => titles())"""
+        script = """(text) => {
+          const sorted = () => JSON.stringify(Object.fromEntries(Object.entries(titles()).sort()));
+          return until(() => sorted() === JSON.stringify(JSON.parse(text))).then(() => null, () => titles());
+        }"""
         found = await self.run(script, text)
         assert found is None, f"expected {expected}, the page shows {found}"
 
@@ -146,7 +149,8 @@ DEVICE = """async (path) => {
     },
     subscribe(queries) {
       const now = new Date().toISOString();
-      const items = queries.map(([name, query], at) => ({ id: `${at}`.padStart(24, "0"), class: name, query, createdAt: now, updatedAt: now }));
+      const made = { createdAt: now, updatedAt: now };
+      const items = queries.map(([name, query], at) => ({ id: `${at}`.padStart(24, "0"), class: name, query, ...made }));
       realm._addSet(items);
     },
     async settle() {

@@ -187,7 +187,8 @@ async def test_a_refused_write_comes_back_with_its_reason_in_every_tab(
     await beside.run("() => until(() => errors.length)")
     for tab in (nora, beside):
         told = await tab.run(
-            "() => errors.map((e) => [e.constructor.name, e.code, e.writes.map((w) => [w.objectName, `${w.primaryKey}`, w.property, w.codeName])])"
+            """() => errors.map(({ constructor, code, writes }) => [constructor.name, code,
+                writes.map((w) => [w.objectName, `${w.primaryKey}`, w.property, w.codeName])])"""
         )
         assert told == [["CompensatingWriteError", 1033, [["Inspection", str(first.pk), "title", "ValidationFailed"]]]]
         await tab.until_titles({str(first.pk): ("Runway lights", 5)})
@@ -258,7 +259,13 @@ async def test_a_tab_that_dies_in_the_middle_of_a_bootstrap_leaves_nothing_in_be
     await tab.page.close()
     again = await open_tab(context, url, "nora")
     seen = await again.run(
-        "() => { const seen = new Set(); realm.objects('Inspection').addListener((all) => seen.add(all.length)); return settle().then(() => until(() => seen.has(3000))).then(() => [...seen]); }"
+        """async () => {
+          const seen = new Set();
+          realm.objects('Inspection').addListener((all) => seen.add(all.length));
+          await settle();
+          await until(() => seen.has(3000));
+          return [...seen];
+        }"""
     )
     assert set(seen) <= {0, 3000}
     await again.close()
@@ -274,11 +281,17 @@ async def test_two_users_in_one_page_and_a_log_out(world: World, server: Callabl
     script = """async () => {
       const user = await app.logIn(Realm.Credentials.emailPassword("sol", "pw"));
       window.other = await Realm.open({ ...config, sync: { ...config.sync, user } });
-      return [other.path !== realm.path, other.objects("Inspection").map((it) => `${it._id}`), app.currentUser.id === user.id, Object.keys(app.allUsers).length];
+      const keys = other.objects("Inspection").map((it) => `${it._id}`);
+      return [other.path !== realm.path, keys, app.currentUser.id === user.id, Object.keys(app.allUsers).length];
     }"""
     assert await tab.run(script) == [True, [str(south.pk)], True, 2]
     assert await tab.run(
-        "async () => { const user = config.sync.user; await user.logOut(); await until(() => realm.syncSession.state === 'inactive'); return [user.state, other.syncSession.state]; }"
+        """async () => {
+          const { user } = config.sync;
+          await user.logOut();
+          await until(() => realm.syncSession.state === "inactive");
+          return [user.state, other.syncSession.state];
+        }"""
     ) == ["LoggedOut", "active"]
     made = await tab.create(**values(world, title="While logged out"))
     assert made not in await db(on_server, world)
@@ -299,7 +312,9 @@ async def test_client_reset_keeps_unsynced_writes_or_drops_them(
         onAfter: (before, after) => heard.push(["after", before.objects("Inspection").length, after.objects("Inspection").length]),
         onManual: (session, path) => heard.push(["manual", path === realm.path]) };
       realm.close();
-      window.realm = await Realm.open({ ...config, sync: { ...config.sync, clientReset: mode === "manual" ? { mode, onManual: clientReset.onManual } : clientReset } });
+      const { onManual } = clientReset;
+      const sync = { ...config.sync, clientReset: mode === "manual" ? { mode, onManual } : clientReset };
+      window.realm = await Realm.open({ ...config, sync });
       realm.syncSession.pause();
     }"""
     for mode, kept in (
@@ -357,12 +372,15 @@ async def test_subscriptions_progress_and_notifications(
         subs.removeByObjectType("Inspection");
         subs.add(realm.objects("Inspection").filtered("priority == $0", 2), { name: "urgent" });
       });
-      const first = [realm.objects("Inspection").length, realm.subscriptions.state, realm.subscriptions.version, realm.subscriptions.findByName("urgent").queryString];
+      const set = realm.subscriptions;
+      const first = [realm.objects("Inspection").length, set.state, set.version, set.findByName("urgent").queryString];
       const results = await realm.objects("Inspection").filtered("priority == 1").subscribe({ behavior: "always", name: "other" });
       const second = [results.length, realm.objects("Inspection").length];
       results.unsubscribe();
       await realm.subscriptions.waitForSynchronization();
-      const refused = await realm.subscriptions.update((subs) => subs.add(realm.objects("Inspection").filtered("priority == 5 LIMIT(3)"))).catch((e) => e.message.split("\\n")[0]);
+      const limited = realm.objects("Inspection").filtered("priority == 5 LIMIT(3)");
+      const refusal = await realm.subscriptions.update((subs) => subs.add(limited)).catch((error) => error);
+      const refused = refusal.message.split("\\n")[0];
       return [first, second, realm.objects("Inspection").length, refused, seen.at(-1), realm.syncSession.connectionState];
     }"""
     first, second, left, refused, estimate, connection = await tab.run(script)
@@ -388,7 +406,10 @@ async def test_partition_sync_is_a_subscription_for_each_class_with_the_field(
     found = await tab.run(script, str(world.north.pk))
     assert found == [f"u_{world.north.pk}.realm", [str(north.pk)], ["Inspection", "Sample"]]
     made = await tab.run(
-        """() => realm.write(() => `${realm.create("Inspection", { _id: new Realm.BSON.UUID(), title: "x", priority: 1, airfield: "EDDM" })._id}`)"""
+        """() => realm.write(() => {
+          const values = { _id: new Realm.BSON.UUID(), title: "x", priority: 1, airfield: "EDDM" };
+          return `${realm.create("Inspection", values)._id}`;
+        })"""
     )
     await tab.settle()
     inspection = await db(Inspection.objects.get, pk=made)

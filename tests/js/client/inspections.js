@@ -61,10 +61,10 @@ export const many = (calls, count) => until(() => calls.length >= count, `${coun
 export const pause = (milliseconds = 40) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** A user whose server answers log-ins and no websocket. */
-export async function offlineUser(settings = {}) {
-  const body = btoa(JSON.stringify({ sub: "nora", exp: Date.now() / 1000 + 3600 }));
+export async function offlineUser(settings = {}, id = "nora") {
+  const body = btoa(JSON.stringify({ sub: id, exp: Date.now() / 1000 + 3600 }));
   const answer = (url) => {
-    if (url.endsWith("/login")) return { access_token: `h.${body}.s`, refresh_token: "r", user_id: "nora", device_id: "d" };
+    if (url.endsWith("/login")) return { access_token: `h.${body}.s`, refresh_token: "r", user_id: id, device_id: "d" };
     if (url.endsWith("/config")) return settings;
     return { identities: [], data: {} };
   };

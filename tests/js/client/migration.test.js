@@ -2,7 +2,7 @@
 
 import { newPath, pause } from "./inspections.js";
 import { equal, ok, test, throws } from "../harness.js";
-import Realm, { BSON } from "/realm_sync/realm.js";
+import Realm from "/realm_sync/realm.js";
 
 const INSPECTION = { name: "Inspection", primaryKey: "_id", properties: { _id: "int", title: "string", priority: "int", team: "Team", follows: "Inspection" } };
 const TEAM = { name: "Team", primaryKey: "_id", properties: { _id: "string", name: "string?" } };
@@ -211,5 +211,4 @@ test("a realm that is closed before it is migrated leaves the file to the next o
   const config = { path, schema: changed({ due: "date?" }), schemaVersion: 1, onMigration: (_, now) => (now.objects("Inspection")[0].title = "migrated") };
   new Realm(config).close();
   await reopened(config, (realm) => equal(realm.objects("Inspection")[0].title, "migrated"));
-  ok(BSON);
 });

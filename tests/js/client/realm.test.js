@@ -51,9 +51,15 @@ test("integers beyond 2^53 are bigints, floats have 32 bits, dates keep their mi
   equal(found.runways, 7);
   throws(() => realm.write(() => (found.runways = 1.5)), "Expected 'runways' to be an integer, got a decimal number");
   throws(() => realm.write(() => (found.runways = 2n ** 63n)), "Expected 'runways' to be a 64-bit integer");
-  const exact = BSON.EJSON ? found.built : found.built;
+  // As a server would write it, which is where microseconds come from.
+  const table = realm._store.tables.get("Airfield");
+  const wire = () => [...table.objects.values()][0].built;
+  realm.write(() => realm._file.writer.update(table, found._objectKey(), { built: "1962-05-01T12:00:00.250123Z" }));
+  const exact = found.built;
+  realm.write(() => (found.built = new Date(exact)));
+  equal(wire(), "1962-05-01T12:00:00.250000Z");
   realm.write(() => (found.built = exact));
-  equal(found.built, exact);
+  equal([wire(), realm.objects("Airfield").filtered("built == $0", exact).length], ["1962-05-01T12:00:00.250123Z", 1]);
   realm.close();
 });
 
@@ -79,7 +85,7 @@ test("a value of another type is refused in Realm's words", async () => {
 
 test("defaults, functions among them, once per object; unknown keys are ignored", async () => {
   let asked = 0;
-  const schema = [{ name: "Note", primaryKey: "_id", properties: { _id: { type: "objectId", default: () => (asked++, new ObjectId()) }, text: { type: "string", default: "-" }, at: { type: "int?".slice(0, 3), optional: true } } }];
+  const schema = [{ name: "Note", primaryKey: "_id", properties: { _id: { type: "objectId", default: () => (asked++, new ObjectId()) }, text: { type: "string", default: "-" }, at: { type: "int", optional: true } } }];
   const realm = await opened({ schema });
   const note = realm.write(() => realm.create("Note", { unknown: 1 }));
   equal([asked, note.text, note.at, note.unknown], [1, "-", null, undefined]);
@@ -331,7 +337,7 @@ test("what is written before the file is read stays, on top of what it holds", a
 
 test("a class that the file does not know yet is kept, whenever it is first used", async () => {
   const path = newPath();
-  const first = await Realm.open({ path, schema: [TEAM, Inspection].slice(0, 0).concat({ name: "Line", properties: { text: "string" } }) });
+  const first = await Realm.open({ path, schema: [{ name: "Line", properties: { text: "string" } }] });
   await first.writesFlushed();
   first.close();
   const schema = [{ name: "Line", properties: { text: "string" } }, { name: "Page", primaryKey: "_id", properties: { _id: "int" } }];
