@@ -150,6 +150,8 @@ export class Store {
   #logged = 0; // the newest record of the log that is in memory
   /** @type {({changeset: Changeset} | {set: StoredSet} | {schema: StoredClass[], schemaVersion: number | null})[]} */
   #unflushed = [];
+  /** @type {StoredSet[]} those of #unflushed */
+  #newSets = [];
   /** @type {Promise<any>} */
   #turn = Promise.resolve();
   /** @type {Promise<void> | null} */
@@ -352,11 +354,14 @@ export class Store {
       },
       (numbers, file) => {
         this.#unflushed.splice(0, items.length);
+        /** @type {Set<Changeset>} */
+        const local = new Set();
         items.forEach((item, at) => {
-          if ("set" in item) item.set.version = numbers[at];
+          if ("set" in item) Object.assign(/** @type {StoredSet} */ (this.#newSets.shift()), { version: numbers[at] });
           else if ("changeset" in item && this.synced) item.changeset.clientVersion = numbers[at];
-          else if ("changeset" in item) this.#merge(this.#changesOf(item.changeset), (changeset) => changeset === item.changeset);
+          else if ("changeset" in item) local.add(item.changeset);
         });
+        if (local.size) this.#merge([...local].flatMap((changeset) => this.#changesOf(changeset)), (changeset) => local.has(changeset));
         this.#logged = file.logged;
       },
     );
@@ -527,8 +532,7 @@ export class Store {
 
   /** @returns {StoredSet[]} every set that is not superseded, oldest first */
   get sets() {
-    const made = this.#unflushed.flatMap((item) => ("set" in item ? [item.set] : []));
-    return [...this.file.sets, ...made];
+    return [...this.file.sets, ...this.#newSets];
   }
 
   /** The newest set; version 0, empty and complete, in a new file. */
@@ -539,6 +543,7 @@ export class Store {
   /** A new newest set, to be sent after the changesets that exist now. @param {any[]} subscriptions @returns {StoredSet} */
   addSet(subscriptions) {
     const set = { version: this.newestSet().version + 1, state: /** @type {const} */ ("pending"), error: null, after: 0, subscriptions };
+    this.#newSets.push(set);
     this.#enqueue({ set });
     return set;
   }
@@ -652,9 +657,12 @@ export class Store {
     const dropped = new Set(this.pending.filter(done));
     if (dropped.size) {
       this.pending = this.pending.filter((changeset) => !dropped.has(changeset));
-      for (const { instructions } of dropped) {
-        for (const { class: name, _id: key } of instructions) {
-          const steps = this.#steps.get(name);
+      /** @type {Map<string, Set<any>>} */
+      const concerned = new Map(); // each object once, however many of them touched it
+      for (const { instructions } of dropped) for (const { class: name, _id: key } of instructions) note(concerned, name, key);
+      for (const [name, keys] of concerned) {
+        const steps = this.#steps.get(name);
+        for (const key of keys) {
           const left = (steps?.get(key) ?? []).filter(({ changeset }) => !dropped.has(changeset));
           left.length ? steps?.set(key, left) : steps?.delete(key);
           note(touched, name, key);
