@@ -16,6 +16,7 @@ export function airfieldsOf(realm, country) {
 
 export class Airfields {
   #results = null;
+  #byName = null;
   #active = -1;
   #keys = [];
   #chosen = null;
@@ -49,12 +50,12 @@ export class Airfields {
 
   #fillCountries() {
     const { countries } = config;
-    const total = Object.values(countries).reduce((sum, count) => sum + count, 0);
+    this.total = Object.values(countries).reduce((sum, count) => sum + count, 0);
     const names = Object.keys(countries).map((code) => [countryName(code), code]).sort(([a], [b]) => a.localeCompare(b));
     const group = document.createElement("optgroup");
     group.label = "One country";
     group.append(...names.map(([name, code]) => new Option(`${name} (${number.format(countries[code])})`, code)));
-    this.parts.country.append(new Option(`The whole world (${number.format(total)})`, EVERYWHERE), group);
+    this.parts.country.append(new Option(`The whole world (${number.format(this.total)})`, EVERYWHERE), group);
     this.parts.country.value = this.country;
   }
 
@@ -70,8 +71,8 @@ export class Airfields {
   listen() {
     this.#results?.removeAllListeners();
     this.#results = airfieldsOf(this.pane.realm, this.country);
+    this.#byName = this.#results.sorted("name");
     this.#results.addListener(() => this.#changed());
-    this.#changed();
   }
 
   #changed() {
@@ -91,15 +92,15 @@ export class Airfields {
     const { input, count, speed } = this.parts;
     const words = input.value.trim();
     const began = performance.now();
-    let found = words ? this.#results.filtered(SEARCH, words) : this.#results;
-    if (!words) found = found.sorted("name");
+    const found = words ? this.#results.filtered(SEARCH, words) : this.#byName;
     const total = found.length;
     const rows = (words ? ranked(found, words) : found).slice(0, SHOWN);
     const took = performance.now() - began;
     const all = this.#points.length;
+    const there = this.country === EVERYWHERE ? this.total : config.countries[this.country];
     const isLoading = !all && this.pane.isAsking;
-    setText(count, isLoading ? "Downloading…" : words ? `${number.format(total)} of ${number.format(all)} airfields` : `${number.format(all)} airfields here`);
-    setText(speed, isLoading ? "" : `query took ${took < 10 ? took.toFixed(1) : Math.round(took)} ms`);
+    setText(count, isLoading ? "Downloading…" : words ? `${number.format(total)} of ${number.format(all)} airfields` : `${all < there ? `${number.format(all)} of ` : ""}${number.format(there)} airfields here`);
+    setText(speed, isLoading || !words ? "" : `query took ${took < 10 ? took.toFixed(1) : Math.round(took)} ms`);
     const lit = words ? new Set(found.map(({ _id }) => _id)) : null;
     this.plot.set({ lit });
     this.#list(rows, words);
@@ -152,7 +153,7 @@ export class Airfields {
     } else if (event.key === "Enter") {
       event.preventDefault();
       const key = this.#keys[this.#active];
-      if (key) this.choose(key).querySelector("button")?.focus();
+      if (key) this.choose(key).querySelector(".primary")?.focus();
     } else if (event.key === "Escape" && this.parts.input.value) {
       event.preventDefault();
       this.parts.input.value = "";

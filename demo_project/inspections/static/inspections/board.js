@@ -175,7 +175,7 @@ export class Pane {
     for (const { primaryKey, property, reason } of error.writes) {
       const key = String(primaryKey);
       const title = this.inspection(key)?.title;
-      toast(reason, { kind: "refused", title: `The server refused ${this.person.name}'s ${property ?? "change"}${title ? ` of “${title}”` : ""}:`, seconds: 14 });
+      toast(reason.replace(`${property}: `, ""), { kind: "refused", title: `The server refused ${this.person.name}'s ${property ?? "change"}${title ? ` of “${title}”` : ""}:`, seconds: 14 });
       this.cards.get(key)?.flash("refused");
     }
   }

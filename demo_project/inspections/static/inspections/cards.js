@@ -76,6 +76,7 @@ export class Card {
 
   /** A short light on the card: "touched" by others, "refused" by the server. */
   flash(kind) {
+    if (kind === "touched" && this.element.classList.contains("refused")) return;
     this.element.classList.remove("touched", "refused");
     void this.element.offsetWidth; // the animation starts anew
     this.element.classList.add(kind);

@@ -14,6 +14,7 @@ export class Plot {
   /** `picked(key)` when an airfield is clicked. */
   constructor(figure, picked) {
     this.canvas = figure.querySelector("canvas");
+    this.figure = figure;
     this.caption = figure.querySelector("figcaption");
     this.observer = new ResizeObserver(() => this.redraw());
     this.observer.observe(this.canvas);
@@ -62,6 +63,8 @@ export class Plot {
       north = Math.max(north, latitude);
     }
     this.box = { width: Math.max(width, 0.6), south: Math.min(south, north - 0.4), north };
+    const shape = (this.box.width * shrinkage(this.box)) / (north - this.box.south);
+    this.figure.style.aspectRatio = String(Math.min(Math.max(shape, 0.9), 1.9));
   }
 
   redraw() {
@@ -77,7 +80,7 @@ export class Plot {
   #projection(width, height) {
     const { box, west } = this;
     const middle = (box.south + box.north) / 2;
-    const shrink = box.width > 300 ? 1 : Math.cos((middle * Math.PI) / 180);
+    const shrink = shrinkage(box);
     const pad = 14;
     const scale = Math.min((width - 2 * pad) / (box.width * shrink), (height - 2 * pad) / (box.north - box.south));
     const left = (width - box.width * shrink * scale) / 2;
@@ -200,4 +203,9 @@ export class Plot {
     this.canvas.classList.toggle("pointing", point !== null);
     this.redraw();
   }
+}
+
+/** How much narrower than on the equator a degree of longitude is drawn. */
+function shrinkage({ width, south, north }) {
+  return width > 300 ? 1 : Math.cos((((south + north) / 2) * Math.PI) / 180);
 }
