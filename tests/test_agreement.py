@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 from django.db import connections
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from playwright.async_api import Browser
 
@@ -267,37 +267,23 @@ def argument_on_the_wire(value: Any) -> tuple[str, Any] | None:
     return kind, encode(kind, value)
 
 
-def asked_of_javascript(images: list[dict[str, Any]], asked: list[tuple[str, list[Any]]]) -> dict[str, Any]:
-    return {
-        "classes": [msgspec.to_builtins(cls) for cls in (SAMPLE, TEAM)],
-        "images": images,
-        "asked": [(text, [argument_on_the_wire(value) for value in arguments]) for text, arguments in asked],
-    }
-
-
 def read_json(value: Any) -> Any:
     """A wire value out of a page, where JSON writes a large double as an integer that it is not."""
     return float(value) if type(value) is int and abs(value) > 2**53 else value
 
 
-def answers_of_python(images: list[dict[str, Any]], asked: list[tuple[str, list[Any]]]) -> list[dict[str, Any]]:
-    answers = []
-    for text, arguments in asked:
-        query = bind(parse(text, arguments), SAMPLE, SCHEMA)
-        matches, never = (compile_predicate(each, SAMPLE, SCHEMA) for each in (query.predicate, not_(query.predicate)))
-        found = [image for image in images if matches(image)]
-        ordered = apply_clauses(found, query.clauses, SAMPLE, SCHEMA)
-        answers.append(
-            {
-                "text": to_text(query),
-                "again": to_text(query),
-                "implied": equality_keys(query.predicate),
-                "keys": [image["_id"] for image in found],
-                "others": [image["_id"] for image in images if never(image)],
-                "ordered": [image["_id"] for image in ordered],
-            }
-        )
-    return answers
+def answer_of_python(images: list[dict[str, Any]], text: str, arguments: list[Any]) -> dict[str, Any]:
+    query = bind(parse(text, arguments), SAMPLE, SCHEMA)
+    matches, never = (compile_predicate(each, SAMPLE, SCHEMA) for each in (query.predicate, not_(query.predicate)))
+    found = [image for image in images if matches(image)]
+    return {
+        "text": to_text(query),
+        "again": to_text(query),
+        "implied": equality_keys(query.predicate),
+        "keys": [image["_id"] for image in found],
+        "others": [image["_id"] for image in images if never(image)],
+        "ordered": [image["_id"] for image in apply_clauses(found, query.clauses, SAMPLE, SCHEMA)],
+    }
 
 
 def selected_by_django(alias: str, node: Node) -> set[str]:
@@ -393,34 +379,36 @@ def test_text_keeps_the_meaning_and_keys_are_implied(rows: list[Any], query: Any
 
 
 async def test_javascript_selects_the_rows_that_python_selects(chromium: Browser) -> None:
+    """One page, which has many rows, and is asked one query after the other."""
     loop = asyncio.get_running_loop()
-    queries_with_clauses = st.tuples(queries(server=False), clauses()).map(
-        lambda two: (f"{two[0][0]} {two[1]}", two[0][1])
-    )
+    rows: list[dict[str, Any]] = []
 
-    @NORMAL
-    @given(
-        rows=ROWS,
-        nan=st.tuples(REAL_NAN, st.none() | REAL_NAN),
-        asked=st.lists(queries_with_clauses, min_size=5, max_size=10),
-    )
-    def property(rows: list[Any], nan: Any, asked: list[tuple[str, list[Any]]]) -> None:
-        rows = keyed(rows)
-        rows[0] |= {"a_double": nan[0], "maybe_double": nan[1], "a_float": single(nan[0])}
-        images = [image_of(row) for row in rows]
-        question = page.evaluate(
-            "async (question) => (await import('/tests/js/agreement.js')).answers(question)",
-            asked_of_javascript(images, asked),
-        )
-        answers = asyncio.run_coroutine_threadsafe(question, loop).result()
-        for answer in answers:
-            answer["implied"] = {name: frozenset(map(read_json, values)) for name, values in answer["implied"]}
-        for given_, expected, answer in zip(asked, answers_of_python(images, asked), answers, strict=True):
-            assert answer == expected, given_
+    def ask(script: str, argument: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(page.evaluate(script, argument), loop).result()
 
+    @settings(NORMAL, max_examples=15, phases=[Phase.generate])
+    @given(drawn=ROWS, nan=st.tuples(REAL_NAN, st.none() | REAL_NAN))
+    def draw_rows(drawn: list[Any], nan: Any) -> None:
+        rows.extend(drawn)
+        rows[-1] |= {"a_double": nan[0], "maybe_double": nan[1], "a_float": single(nan[0])}
+
+    @settings(NORMAL, max_examples=1000)
+    @given(query=queries(server=False), order=clauses())
+    def property(query: tuple[str, list[Any]], order: str) -> None:
+        text, arguments = f"{query[0]} {order}", query[1]
+        answer = ask("(question) => window.answer(question)", [text, list(map(argument_on_the_wire, arguments))])
+        answer["implied"] = {name: frozenset(map(read_json, values)) for name, values in answer["implied"]}
+        assert answer == answer_of_python(images, text, arguments)
+
+    draw_rows()
+    images = [image_of(row) for row in keyed(rows)]
     with static_server() as origin:
         page = await chromium.new_page()
         await page.goto(origin)
+        await page.evaluate(
+            "async (world) => { window.answer = (await import('/tests/js/agreement.js')).answering(world); }",
+            {"classes": [msgspec.to_builtins(cls) for cls in (SAMPLE, TEAM)], "images": images},
+        )
         await asyncio.to_thread(property)  # the page belongs to this loop, which answers meanwhile
 
 

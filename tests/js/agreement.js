@@ -9,22 +9,23 @@ import { Schema } from "/realm_sync/core/schema.js";
 import { toText } from "/realm_sync/core/text.js";
 import { decode } from "/realm_sync/core/values.js";
 
-/** For each of `asked`: its text, what it implies, and the keys that it, its complement and its clauses select.
- * `classes` are those of the wire, the first is queried; arguments are [type, wire value] or null. */
-export function answers({ classes, images, asked }) {
+/** A function that says of a query its text, what it implies, and the keys that it, its complement and its clauses
+ * select. `classes` are those of the wire, the first is queried; arguments are [type, wire value] or null. */
+export function answering({ classes, images }) {
   const schema = Schema.fromWire(classes);
+  const cls = schema.get(classes[0].name);
   const keys = (found) => found.map((image) => image._id);
-  return asked.map(([text, args]) => {
+  return ([text, args]) => {
     const values = args.map((arg) => (arg === null ? null : arg[0] === "int" ? BigInt(arg[1]) : decode(...arg)));
-    const query = bind(parse(text, values), schema.get(classes[0].name), schema);
+    const query = bind(parse(text, values), cls, schema);
     const found = images.filter(compilePredicate(query.predicate));
     return {
       text: toText(query),
-      again: toText(bind(parse(toText(query)), schema.get(classes[0].name), schema)),
+      again: toText(bind(parse(toText(query)), cls, schema)),
       implied: [...equalityKeys(query.predicate)].map(([name, values]) => [name, [...values]]),
       keys: keys(found),
       others: keys(images.filter(compilePredicate(not(query.predicate)))),
       ordered: keys(applyClauses(found, query.clauses)),
     };
-  });
+  };
 }
