@@ -67,6 +67,11 @@ export class Airfields {
     this.listen();
   }
 
+  takeAll() {
+    this.parts.country.value = EVERYWHERE;
+    this.#subscribe(EVERYWHERE);
+  }
+
   /** After the realm is open, and when another country is chosen. */
   listen() {
     this.#results?.removeAllListeners();

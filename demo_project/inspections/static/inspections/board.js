@@ -41,12 +41,13 @@ export class Pane {
     const find = (selector) => this.element.querySelector(selector);
     this.parts = {
       light: find(".light"), words: find(".light .words"), offline: find(".switch"), progress: find(".progress"), bar: find(".progress span"), asked: find(".asked"),
-      filters: find(".filters"), columns: find(".columns"), statuses: find(".statuses"), views: find(".views"), team: find(".who .team"), board: find(".board"),
+      filters: find(".filters"), columns: find(".columns"), statuses: find(".statuses"), views: find(".views"), team: find(".who .team"), missing: find(".missing"),
     };
     paint(find(".bar .avatar"), person);
     setText(find(".who .name"), person.name);
     setText(this.parts.team, person.team ? `team ${person.team}` : "sees all teams");
     find(".leave").addEventListener("click", left);
+    this.parts.missing.querySelector("button").addEventListener("click", () => this.airfields.takeAll());
     this.#makeColumns();
     this.#makeFilters();
     this.#makeKeys();
@@ -502,7 +503,13 @@ export class Pane {
     }
     if (!this.cards.has(this.#current)) this.#lead(this.#order[0] ?? null);
     const places = new Set();
-    for (const { airfield } of this.#results ?? []) if (airfield) places.add(airfield._id);
+    let missing = 0; // a link to what was not downloaded reads as null
+    for (const { airfield } of this.#results ?? []) {
+      if (airfield) places.add(airfield._id);
+      else missing += 1;
+    }
+    this.parts.missing.hidden = !missing || this.isAsking;
+    if (missing) setText(this.parts.missing.firstElementChild, missing === 1 ? "One of these is at an airfield that is not on this device." : `${missing} of these are at airfields that are not on this device.`);
     this.airfields.inspectionsAt(places);
   }
 
