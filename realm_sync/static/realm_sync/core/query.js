@@ -9,7 +9,7 @@
 
 import { QueryError } from "./errors.js";
 import { LITERALS, LONE_SURROGATE, excerpt, fromJs, narrow, readLiteral, toBytes } from "./literals.js";
-import { FALSE, TRUE, constant, joined, not } from "./nodes.js";
+import { FALSE, STRING_OPERATORS, TRUE, constant, joined, not } from "./nodes.js";
 
 /** @typedef {import('./nodes.js').Node} Node */
 /** @typedef {import('./nodes.js').Operand} Operand */
@@ -94,8 +94,8 @@ for (const word of ["ANY", "SOME", "ALL", "NONE"]) KEYWORDS.set(word, "QUANTIFIE
 const TWO_CASES = /^(NOT|IN|FIRST|LAST|SIZE|TRUE|FALSE|QUANTIFIER)$/;
 
 /** Words that mean something elsewhere and may still name a property. */
-const NAMES = ["NAME", "BEGINSWITH", "ENDSWITH", "CONTAINS", "LIKE", "BETWEEN", "SORT", "DISTINCT", "LIMIT", "ASCENDING"];
-NAMES.push("DESCENDING", "IN", "TEXT", "BINARY", "FIRST", "LAST", "SIZE");
+const NAMES = "NAME BETWEEN SORT DISTINCT LIMIT ASCENDING DESCENDING IN TEXT BINARY FIRST LAST SIZE".split(" ");
+NAMES.push(...STRING_OPERATORS);
 
 /** Tokens on demand: an error of the parser comes before those of the text after it. */
 class Lexer {
@@ -189,10 +189,11 @@ class Lexer {
 const SPELLINGS = { "=": "==", "<>": "!=", "=<": "<=", "=>": ">=" };
 /** @type {Record<string, string>} */
 const ESCAPED = { "\\ ": " ", "\\n": "\n", "\\r": "\r", "\\t": "\t" };
-const STRING_TOKENS = ["BEGINSWITH", "ENDSWITH", "CONTAINS", "LIKE"];
 
-/** Recursive descent; the Lexer has bounded the depth. Whatever a rule finds wrong beyond syntax it finds after a look at
- * the next token, as Python's parser does. */
+const BEGINNINGS = "NAME ARGUMENT QUANTIFIER SUBQUERY OBJ BINARY FIRST LAST SIZE AT_WORD NOT ( {".split(" ");
+BEGINNINGS.push("TRUEPREDICATE", "FALSEPREDICATE", "GEOBOX", "GEOCIRCLE", "GEOPOLYGON", ...LITERALS);
+
+/** Recursive descent; the Lexer has bounded the depth. */
 class Parser {
   /** Whether the last `sum` was a value, without operators and parentheses. */
   #plain = false;
@@ -235,6 +236,11 @@ class Parser {
     throw this.lexer.error(type === "$END" ? "end of query" : `'${excerpt(text, 40)}'`, position);
   }
 
+  /** Before what is wrong beyond syntax: nothing that begins an operand may follow one. */
+  settle() {
+    if (BEGINNINGS.includes(this.type)) this.unexpected();
+  }
+
   /** A list of what `rule` reads, with commas. @template T @param {() => T} rule */
   several(rule) {
     const items = [rule()];
@@ -265,15 +271,13 @@ class Parser {
     if (this.accept("FALSEPREDICATE")) return FALSE;
     const left = this.sum(true);
     if (isNode(left) || (mixed && this.type === ")")) return left;
-    const plain = this.#plain && [...STRING_TOKENS, "TEXT", "BETWEEN", "GEOWITHIN"];
-    const { type, text, position } = this.expect("EQUALITY", "IN", "RELATION", ...(plain || []));
-    const foldable = type === "EQUALITY" || type === "IN" || STRING_TOKENS.includes(type);
-    const fold = foldable && this.accept("FOLD") !== null;
+    const ofValues = this.#plain ? [...STRING_OPERATORS, "TEXT", "BETWEEN", "GEOWITHIN"] : [];
+    const { type, text, position } = this.expect("EQUALITY", "IN", "RELATION", ...ofValues);
+    const fold = ["EQUALITY", "IN", ...STRING_OPERATORS].includes(type) && this.accept("FOLD") !== null;
     let right;
     if (type === "BETWEEN") right = this.values(this.quantifier());
     else if (type === "GEOWITHIN") right = this.geo();
-    else if (plain && plain.includes(type)) right = this.value();
-    else right = this.sum(false);
+    else right = ofValues.includes(type) ? this.value() : this.sum(false);
     return { kind: "Comparison", operator: SPELLINGS[text] ?? text.toUpperCase(), left, right, fold, position };
   }
 
@@ -339,7 +343,7 @@ class Parser {
 
   /** @param {Token} token */
   step({ text, position }) {
-    this.lexer.peek();
+    this.settle();
     if (/^\$K\d+$/.test(text)) {
       throw new QueryError(`Key-path arguments (${text}) are not supported: write the path.`, "", position);
     }
@@ -369,7 +373,7 @@ class Parser {
     this.expect(")");
     this.expect(".");
     const word = this.expect("AT_WORD");
-    this.lexer.peek();
+    this.settle();
     if (!variable.text.startsWith("$")) {
       throw new QueryError(`The subquery variable '${variable.text}' must start with '$'`, "", variable.position);
     }
@@ -393,7 +397,7 @@ class Parser {
     const token = this.expect("OBJ", "BINARY", ...LITERALS);
     if (token.type === "OBJ") return this.obj(token);
     if (token.type === "BINARY") return this.binary(token);
-    this.lexer.peek();
+    this.settle();
     return readLiteral(token.type, token.text, token.position);
   }
 
@@ -402,7 +406,7 @@ class Parser {
     this.expect("(");
     const content = this.expect("STRING", "BASE64");
     this.expect(")");
-    this.lexer.peek();
+    this.settle();
     const { value } = readLiteral(content.type, content.text, content.position);
     return constant("data", typeof value === "string" ? toBytes(value) : value, null, token.position);
   }
@@ -468,7 +472,7 @@ class Parser {
     else {
       const { text, position } = this.expect("INTEGER");
       this.expect(")");
-      this.lexer.peek();
+      this.settle();
       const count = BigInt(text.slice(0, 20));
       if (count < 0 || count >= 2n ** 63n) throw new QueryError("LIMIT takes a natural number.", "", position);
       return { kind: "Limit", count: narrow(count) };
