@@ -35,7 +35,6 @@ def board(request: HttpRequest) -> HttpResponse:
         "countries": dict(counts),
         # A link to an airfield that was not downloaded reads as null, and so every device takes these along.
         "places": sorted(" ".join(AIRFIELDS.values()).split()),
-        "admin": reverse("admin:index"),
         "serviceWorker": reverse("service-worker"),
     }
     context = {"config": config, "airfields": sum(config["countries"].values()), "scripts": scripts()}

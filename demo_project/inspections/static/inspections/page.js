@@ -1,7 +1,6 @@
 // What the modules of the page share: its configuration, templates, messages, and the little that it remembers.
 
 export const config = JSON.parse(document.getElementById("board-config").textContent);
-config.place = new Set(config.places);
 
 /** A copy of what a template holds. */
 export function copyOf(id) {
