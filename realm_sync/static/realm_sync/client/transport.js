@@ -304,7 +304,7 @@ export class Transport {
   async #react({ action, error, retryAfter }) {
     const code = error?.code ?? "ConnectionClosed";
     const message = error?.message ?? "The connection was lost.";
-    log(action === "retry" ? "info" : "warn", `Session of '${this.#store.path}' ended (${action}): ${code}: ${message}`);
+    log(action === "retry" || action === "done" ? "info" : "warn", `Session of '${this.#store.path}' ended (${action}): ${code}: ${message}`);
     if (action === "stop") this.#fail(new SyncError(code, message, true), true);
     else if (action === "retry") {
       this.#nonFatal(new SyncError(code, message, false), true);
