@@ -141,8 +141,9 @@ export class SubscriptionSet extends BaseSet {
 
   /** Resolves when this set is complete or superseded; rejects with the server's reason if it is refused.
    * @returns {Promise<void>} */
-  waitForSynchronization() {
+  async waitForSynchronization() {
     const { _realm, _stored } = /** @type {any} */ (this);
+    _realm._open();
     return _realm._transport.waitForSet(_stored);
   }
 }
