@@ -5,7 +5,7 @@
 // Several commits may be told as one. Callbacks run in a task of their own, and before the next local write begins; what
 // they throw is an uncaught error of the page. Realm's own `change` listeners are called by the realm.
 
-import { AssertionError } from "../core/errors.js";
+import { AssertionError } from "../core/errors.js"
 
 /** @typedef {import('./tables.js').Table} Table */
 /** @typedef {import('./rebase.js').Image} Image */
@@ -216,7 +216,7 @@ export class Notifier {
   #isDue = false;
   #channel = new MessageChannel(); // a task without the delay that timers have
 
-  /** @param {import('./store.js').Store} store */
+  /** @param {{tables: Map<string, Table>}} store */
   constructor(store) {
     this.#store = store;
     this.#channel.port1.onmessage = () => this.deliver();

@@ -3,9 +3,9 @@
 // An object holds no data: every access reads the present value, every assignment needs a write transaction; the realm
 // does both. A link is assigned an object, or the key of one: unlike in Realm its target need not be in the file.
 
-import { encode } from "../core/values.js";
-import { canonical } from "../core/schema.js";
-import { AssertionError, IllegalConstructorError, realmError } from "../core/errors.js";
+import { encode } from "../core/values.js"
+import { canonical } from "../core/schema.js"
+import { AssertionError, IllegalConstructorError, realmError } from "../core/errors.js"
 
 /** @typedef {{realm: any, table: import('./tables.js').Table, cls: import('../core/schema.js').ClassSchema, key: any}} Identity */
 
@@ -92,7 +92,7 @@ export class RealmObject {
   }
 
   /** `callback(object, {deleted, changedProperties})`: soon, with nothing, and then whenever the object changes.
-   * @param {(object: any, changes: import('./listeners.js').ObjectChanges) => void} callback @param {string | string[]} [keyPaths] */
+   * @param {(object: any, changes: {deleted: boolean, changedProperties: string[]}) => void} callback @param {string | string[]} [keyPaths] */
   addListener(callback, keyPaths) {
     identify(this).realm._listenToObject(this, identify(this), callback, keyPaths);
   }

@@ -3,17 +3,17 @@
 // A Results is a query, not a list: every access sees the present state. What a query means is the core's; here is when
 // it is evaluated: once per state of its class, from an index where one of its conditions has one.
 
-import { Decimal128 } from "../core/bson.js";
-import { Decimal } from "../core/decimal.js";
-import { AssertionError, IllegalConstructorError, realmError, TypeAssertionError } from "../core/errors.js";
-import { equalityKeys } from "../core/lowering.js";
-import { and, TRUE } from "../core/nodes.js";
-import { applyClauses, compilePredicate } from "../core/predicate.js";
-import { compare } from "../core/operators.js";
-import { parse } from "../core/query.js";
-import { toText } from "../core/text.js";
-import { decode } from "../core/values.js";
-import { identityOf } from "./objects.js";
+import { Decimal128 } from "../core/bson.js"
+import { Decimal } from "../core/decimal.js"
+import { AssertionError, IllegalConstructorError, realmError, TypeAssertionError } from "../core/errors.js"
+import { equalityKeys } from "../core/lowering.js"
+import { and, TRUE } from "../core/nodes.js"
+import { applyClauses, compilePredicate } from "../core/predicate.js"
+import { compare } from "../core/operators.js"
+import { parse } from "../core/query.js"
+import { toText } from "../core/text.js"
+import { decode } from "../core/values.js"
+import { identityOf } from "./objects.js"
 
 /** @typedef {import('./rebase.js').Image} Image */
 
@@ -309,7 +309,7 @@ export class Results {
   }
 
   /** `callback(collection, changes)`: soon, with nothing, and then whenever the collection or an object in it changes.
-   * @param {(collection: any, changes: import('./listeners.js').CollectionChanges) => void} callback
+   * @param {(collection: any, changes: Record<"insertions" | "deletions" | "newModifications" | "oldModifications", number[]>) => void} callback
    * @param {string | string[]} [keyPaths] which changes of objects are told: `"name"`, `"owner.name"`, `"*"`; `[]`: none */
   addListener(callback, keyPaths) {
     /** @type {any} */ (this)._realm._listenToResults(this, callback, keyPaths);
