@@ -7,7 +7,7 @@ IndexedDB, Web Locks and everything else that browsers give to secure origins on
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +25,10 @@ PAGE = (
 class _Handler(SimpleHTTPRequestHandler):
     extensions_map = SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript", ".json": "application/json"}
 
+    def __init__(self, *args: Any, places: Mapping[str, Path], **kwargs: Any) -> None:
+        self.places = places
+        super().__init__(*args, **kwargs)
+
     def do_GET(self) -> None:
         if self.path.partition("?")[0] == "/":
             self.send_response(200)
@@ -35,9 +39,10 @@ class _Handler(SimpleHTTPRequestHandler):
             super().do_GET()
 
     def translate_path(self, path: str) -> str:
-        for prefix, directory in PLACES.items():
-            if path.startswith(prefix):
-                return super().translate_path("/" + str((directory / path[len(prefix) :]).relative_to(ROOT)))
+        path = path.partition("?")[0]
+        for prefix, directory in self.places.items():
+            if path.startswith(prefix) and ".." not in path:
+                return str(directory / path[len(prefix) :])
         return str(ROOT / "there is no such file")
 
     def end_headers(self) -> None:
@@ -49,9 +54,9 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def static_server() -> Iterator[str]:
-    """Serves until the end of the block; yields the origin."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(ROOT)))
+def static_server(places: Mapping[str, Path] = PLACES) -> Iterator[str]:
+    """Serves until the end of the block, by the beginnings of paths; yields the origin."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, places=places))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -124,20 +124,18 @@ def hashed(name: str) -> str:
     return name.replace(".js", ".0123456789ab.js")
 
 
-@pytest.mark.parametrize("rewrites_imports", [False, True])
-def test_hashed_names(rewrites_imports: bool, settings: Any) -> None:
-    """Where the storage leaves `import "./client/app.js"` as it is, the import map leads to the hashed module."""
+def test_hashed_names(settings: Any) -> None:
+    """The storage leaves `import "./client/app.js"` as it is; the import map leads to the hashed module."""
     from django.contrib.staticfiles.storage import staticfiles_storage
 
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": MANIFEST}}
     settings.STATIC_ROOT = "/nowhere"
     staticfiles_storage.hashed_files = {name: hashed(name) for name in tags.modules()}
-    staticfiles_storage.support_js_module_import_aggregation = rewrites_imports
     written = page()
     app, entry = (f"/static/{hashed(name)}" for name in tags.modules())
     assert written.preloads == [app, entry]
     more = {"/static/realm_sync/client/app.js": app, "/static/realm_sync/realm.js": entry}
-    assert written.import_map == {"realm": entry} | ({} if rewrites_imports else more)
+    assert written.import_map == {"realm": entry} | more
 
 
 def test_modules_are_those_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.exceptions import ImproperlyConfigured
 from django.template import Library
 from django.templatetags.static import static
@@ -75,10 +74,9 @@ def page_base_url() -> str:
 
 
 def _hashed(urls: dict[str, str]) -> dict[str, str]:
-    """For the import map: the plain URL of each module → its hashed one, if the storage hashes names and leaves the
-    imports inside of modules as they are. Without it a browser would mix new modules with old ones from its cache."""
-    if getattr(staticfiles_storage, "support_js_module_import_aggregation", False):
-        return {}
+    """For the import map: the plain URL of each module → its hashed one, if the storage hashes names. The imports
+    inside of modules stay plain (tests/test_static.py says why): without the map a browser would mix new modules with
+    old ones from its cache."""
     plain = {url: url.rpartition("/")[0] + "/" + PurePosixPath(name).name for name, url in urls.items()}
     return {plain[url]: url for url in urls.values() if url != plain[url] and "?" not in url}
 

@@ -1,7 +1,7 @@
 // App, credentials and users: log-in, tokens, and what of them the browser keeps. Decides the HTTP calls and the names
 // of realm files. Who logged in once is known offline and after a reload, in every tab. Knows nothing of realms.
 
-import { AppError, TypeAssertionError } from "../core/errors.js";
+import { AppError, TypeAssertionError } from "../core/errors.js"
 
 export const VERSION = "0.1.0";
 const API = "/api/client/v2.0";

@@ -3,11 +3,11 @@
 // Decides which options there are, which exclude each other and what their defaults are, in Realm's words (reference 3.2,
 // 3.3, 3.4, 6.4); explicit options first, then the settings that the page brought along, then the defaults.
 
-import { UUID, ObjectId } from "../core/bson.js";
-import { AssertionError, TypeAssertionError } from "../core/errors.js";
-import { parseClass, Schema } from "../core/schema.js";
-import { User } from "./app.js";
-import { RealmObject } from "./objects.js";
+import { UUID, ObjectId } from "../core/bson.js"
+import { AssertionError, TypeAssertionError } from "../core/errors.js"
+import { parseClass, Schema } from "../core/schema.js"
+import { User } from "./app.js"
+import { RealmObject } from "./objects.js"
 
 export const OpenRealmBehaviorType = Object.freeze({ DownloadBeforeOpen: "downloadBeforeOpen", OpenImmediately: "openImmediately" });
 export const OpenRealmTimeOutBehavior = Object.freeze({ OpenLocalRealm: "openLocalRealm", ThrowException: "throwException" });

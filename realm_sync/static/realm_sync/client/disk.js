@@ -3,7 +3,7 @@
 // Three stores: `file` has one record of bookkeeping, `log` JSON texts of changes by a rising number, `changeset` the
 // local writes that the server has not acknowledged, by client version. Knows nothing of what is in them; store.js does.
 
-import { realmError } from "../core/errors.js";
+import { realmError } from "../core/errors.js"
 
 const STORES = ["file", "log", "changeset"];
 const FORMAT = 1;

@@ -1,6 +1,6 @@
 // no Python twin: the logging of the standard library does this there. Logging: what the SDK says of itself, by level.
 
-import { AssertionError } from "../core/errors.js";
+import { AssertionError } from "../core/errors.js"
 
 const LEVELS = ["all", "trace", "debug", "detail", "info", "warn", "error", "fatal", "off"];
 export const NumericLogLevel = Object.freeze({ All: 0, Trace: 1, Debug: 2, Detail: 3, Info: 4, Warn: 5, Error: 6, Fatal: 7, Off: 8 });

@@ -5,9 +5,9 @@
 // better, and give objects other keys: meanwhile they are found by the ones they had. Synced realms never come here: their
 // classes only grow.
 
-import { ObjectId } from "../core/bson.js";
-import { realmError } from "../core/errors.js";
-import { HIDDEN_KEY, typeText } from "../core/schema.js";
+import { ObjectId } from "../core/bson.js"
+import { realmError } from "../core/errors.js"
+import { HIDDEN_KEY, typeText } from "../core/schema.js"
 
 /** @type {Record<string, any>} */
 const DEFAULTS = {

@@ -4,14 +4,14 @@
 // soon as nothing is pending (Realm's stop policy after-upload), and a realm opened meanwhile takes it over. Also keeps
 // the list of files that there are, because `Realm.exists` cannot wait for an answer of IndexedDB.
 
-import { realmError } from "../core/errors.js";
-import { Disk, MemoryDisk } from "./disk.js";
-import { Notifier } from "./listeners.js";
-import { migrate } from "./migration.js";
-import { Store } from "./store.js";
-import { SyncSession } from "./syncSession.js";
-import { Tabs } from "./tabs.js";
-import { Transport } from "./transport.js";
+import { realmError } from "../core/errors.js"
+import { Disk, MemoryDisk } from "./disk.js"
+import { Notifier } from "./listeners.js"
+import { migrate } from "./migration.js"
+import { Store } from "./store.js"
+import { SyncSession } from "./syncSession.js"
+import { Tabs } from "./tabs.js"
+import { Transport } from "./transport.js"
 
 /** @typedef {import('./configuration.js').Configuration} Configuration */
 

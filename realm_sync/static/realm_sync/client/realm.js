@@ -4,23 +4,23 @@
 // R11. Reads and writes never wait for the network or the disk. Two Realms of one file in a page share everything but
 // their listeners; those of other tabs share what is durable.
 
-import { bind } from "../core/binding.js";
-import * as BSON from "../core/bson.js";
+import { bind } from "../core/binding.js"
+import * as BSON from "../core/bson.js"
 import {
   AssertionError, ClientResetError, CompensatingWriteError, IllegalConstructorError, PropertySchemaParseError, realmError, SchemaParseError, SyncError, TimeoutError,
   TypeAssertionError,
-} from "../core/errors.js";
-import { canonical, HIDDEN_KEY, parseClass, Schema } from "../core/schema.js";
-import { decode, encode, EXPECTED } from "../core/values.js";
-import { App, Credentials, ProviderType, User, UserState } from "./app.js";
-import { ClientResetMode, DEFAULT_BEHAVIOR, mustBeFunction, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, readConfiguration } from "./configuration.js";
-import { CollectionObserver, deliver, ObjectObserver, resolveKeyPaths } from "./listeners.js";
-import { NumericLogLevel, setLogger, setLogLevel } from "./logging.js";
-import { encodeKey, identityOf, INVALID, prototypeFor, RealmObject, wrap } from "./objects.js";
-import { deleteFile, known, OpenFile, release, share } from "./openFiles.js";
-import { Results } from "./results.js";
-import { MutableSubscriptionSet, Subscription, SubscriptionSet } from "./subscriptions.js";
-import { callWithProgress, ConnectionState, limited, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "./syncSession.js";
+} from "../core/errors.js"
+import { canonical, HIDDEN_KEY, parseClass, Schema } from "../core/schema.js"
+import { decode, encode, EXPECTED } from "../core/values.js"
+import { App, Credentials, ProviderType, User, UserState } from "./app.js"
+import { ClientResetMode, DEFAULT_BEHAVIOR, mustBeFunction, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, readConfiguration } from "./configuration.js"
+import { CollectionObserver, deliver, ObjectObserver, resolveKeyPaths } from "./listeners.js"
+import { NumericLogLevel, setLogger, setLogLevel } from "./logging.js"
+import { encodeKey, identityOf, INVALID, prototypeFor, RealmObject, wrap } from "./objects.js"
+import { deleteFile, known, OpenFile, release, share } from "./openFiles.js"
+import { Results } from "./results.js"
+import { MutableSubscriptionSet, Subscription, SubscriptionSet } from "./subscriptions.js"
+import { callWithProgress, ConnectionState, limited, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "./syncSession.js"
 
 /** @typedef {import('./tables.js').Table} Table */
 /** @typedef {import('./configuration.js').RealmConfiguration} RealmConfiguration */

@@ -9,9 +9,9 @@
 // then; `changeset`, what is pending, by client version; `file`, one record with everything else. The tabs of a page
 // share them: whoever commits tells the others, who read what is new. Knows no network, no user and no lock.
 
-import { realmError } from "../core/errors.js";
-import { Fold, replay } from "./rebase.js";
-import { addClasses, Table } from "./tables.js";
+import { realmError } from "../core/errors.js"
+import { Fold, replay } from "./rebase.js"
+import { addClasses, Table } from "./tables.js"
 
 /** @typedef {import('./rebase.js').Image} Image */
 /** @typedef {import('./rebase.js').Instruction} Instruction */

@@ -3,11 +3,11 @@
 // A set is a snapshot of one version; `update` makes the next one. Offline it is stored and sent later. Decides what a set
 // contains (reference 4.2); when it is sent is the session's, what it selects the server's.
 
-import { ObjectId } from "../core/bson.js";
-import { AssertionError, TypeAssertionError } from "../core/errors.js";
-import { checkSubscribable } from "../core/subscribable.js";
-import { toText } from "../core/text.js";
-import { decode, encode } from "../core/values.js";
+import { ObjectId } from "../core/bson.js"
+import { AssertionError, TypeAssertionError } from "../core/errors.js"
+import { checkSubscribable } from "../core/subscribable.js"
+import { toText } from "../core/text.js"
+import { decode, encode } from "../core/values.js"
 
 /** @typedef {import('../core/messages.js').SubscriptionItem} Item */
 /** @typedef {import('./store.js').StoredSet} StoredSet */

@@ -1,7 +1,7 @@
 // Sync session: what an app sees and steers of a file's synchronization. The work is transport.js's.
 
-import { AssertionError, TimeoutError } from "../core/errors.js";
-import { deliver } from "./listeners.js";
+import { AssertionError, TimeoutError } from "../core/errors.js"
+import { deliver } from "./listeners.js"
 
 export const ConnectionState = Object.freeze({ Disconnected: "disconnected", Connecting: "connecting", Connected: "connected" });
 export const SessionState = Object.freeze({ Invalid: "invalid", Active: "active", Inactive: "inactive" });

@@ -3,8 +3,8 @@
 // An object is its image, wire values by wire name, and is never changed: a write puts another image in its place. So a
 // listener knows a changed object by identity, and a copy of the map is a snapshot. Knows no storage; store.js fills it.
 
-import { realmError } from "../core/errors.js";
-import { typeText } from "../core/schema.js";
+import { realmError } from "../core/errors.js"
+import { typeText } from "../core/schema.js"
 
 /** @typedef {import('./rebase.js').Image} Image */
 /** @typedef {{name: string, keyName: string, properties: Record<string, any>, readOnly?: boolean}} StoredClass

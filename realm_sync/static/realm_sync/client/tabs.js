@@ -5,7 +5,7 @@
 // tabs say travels over a BroadcastChannel and is a hint: what counts is read from the storage they share. Without Web
 // Locks (a page that is not a secure context) only one tab may have the realm open, and a second one is told so.
 
-import { realmError } from "../core/errors.js";
+import { realmError } from "../core/errors.js"
 
 const ANSWER_MILLISECONDS = 300;
 

@@ -5,12 +5,12 @@
 // out client resets, and completes what others wait for. Has no sync rules of its own. Of the tabs that have the realm
 // open only the leader connects; the others learn through the store what became of their writes, and hear the rest.
 
-import { ClientSession } from "../core/clientSession.js";
-import { ClientResetError, CompensatingWriteError, ProtocolError, realmError, SyncError } from "../core/errors.js";
-import { decodeFromServer, encode, SUBPROTOCOL } from "../core/messages.js";
-import { decode } from "../core/values.js";
-import { VERSION } from "./app.js";
-import { log } from "./logging.js";
+import { ClientSession } from "../core/clientSession.js"
+import { ClientResetError, CompensatingWriteError, ProtocolError, realmError, SyncError } from "../core/errors.js"
+import { decodeFromServer, encode, SUBPROTOCOL } from "../core/messages.js"
+import { decode } from "../core/values.js"
+import { VERSION } from "./app.js"
+import { log } from "./logging.js"
 
 /** @typedef {"disconnected" | "connecting" | "connected"} ConnectionState */
 /** @typedef {{direction: "download" | "upload", estimate: number, transferred: number, transferable: number}} Progress */

@@ -6,11 +6,11 @@
  * of ours: a link may be compared with a plain value of the target's key type. Knows no text and no images.
  */
 
-import { Decimal, MAX_EXPONENT } from "./decimal.js";
-import { QueryError } from "./errors.js";
-import { excerpt, fromBytes, narrow, readNumber, toBytes } from "./literals.js";
-import { STRING_OPERATORS, constant, joined, not, paths, typeOf } from "./nodes.js";
-import { indexText, toText } from "./text.js";
+import { Decimal, MAX_EXPONENT } from "./decimal.js"
+import { QueryError } from "./errors.js"
+import { excerpt, fromBytes, narrow, readNumber, toBytes } from "./literals.js"
+import { STRING_OPERATORS, constant, joined, not, paths, typeOf } from "./nodes.js"
+import { indexText, toText } from "./text.js"
 
 /** @typedef {import('./nodes.js').Node} Node */
 /** @typedef {import('./nodes.js').Operand} Operand */

@@ -5,8 +5,8 @@
  * extended JSON, relaxed. Knows nothing of properties or schemas: see values.js.
  */
 
-import { Decimal } from "./decimal.js";
-import { TypeAssertionError } from "./errors.js";
+import { Decimal } from "./decimal.js"
+import { TypeAssertionError } from "./errors.js"
 
 /** @typedef {ArrayBuffer | ArrayBufferView} Bytes */
 

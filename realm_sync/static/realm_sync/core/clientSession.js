@@ -14,7 +14,7 @@
  * (parts are stored, and applied with the last).
  */
 
-import { ProtocolError } from "./errors.js";
+import { ProtocolError } from "./errors.js"
 
 /** Instructions in one upload, about; a single larger changeset travels alone. */
 export const UPLOAD_BYTES = 128 * 1024;

@@ -6,7 +6,7 @@
  * -6176 to 6144. Knows no properties and no queries.
  */
 
-import { TypeAssertionError } from "./errors.js";
+import { TypeAssertionError } from "./errors.js"
 
 /** The exponent of the first figure of the largest decimal128s. */
 export const MAX_EXPONENT = 6144;

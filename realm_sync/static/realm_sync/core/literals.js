@@ -6,11 +6,11 @@
  * with text.js about which strings are plain. Knows neither the rest of the tree nor classes.
  */
 
-import { fromBase64, isBytes, toBase64 } from "./bson.js";
-import { Decimal } from "./decimal.js";
-import { QueryError } from "./errors.js";
-import { constant } from "./nodes.js";
-import { SAFE_INTEGER, encode } from "./values.js";
+import { fromBase64, isBytes, toBase64 } from "./bson.js"
+import { Decimal } from "./decimal.js"
+import { QueryError } from "./errors.js"
+import { constant } from "./nodes.js"
+import { SAFE_INTEGER, encode } from "./values.js"
 
 /** @typedef {import('./nodes.js').Constant} Constant */
 /** @typedef {[type: string, value: any]} Typed */

@@ -5,8 +5,8 @@
  * Knows nothing of what the operators select.
  */
 
-import { toBase64 } from "./bson.js";
-import { STRING_OPERATORS, joined, not, typeOf } from "./nodes.js";
+import { toBase64 } from "./bson.js"
+import { STRING_OPERATORS, joined, not, typeOf } from "./nodes.js"
 
 /** @typedef {import('./nodes.js').Node} Node */
 /** @typedef {import('./nodes.js').Operand} Operand */

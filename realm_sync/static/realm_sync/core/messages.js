@@ -6,7 +6,7 @@
  * rows of a download are not looked at: they are many, and values.js is strict where they are used.
  */
 
-import { ProtocolError, describe } from "./errors.js";
+import { ProtocolError, describe } from "./errors.js"
 
 /** The websocket subprotocol of this encoding. */
 export const SUBPROTOCOL = "realm-sync.v1";

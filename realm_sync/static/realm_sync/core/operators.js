@@ -6,7 +6,7 @@
  * strings: wire text where that sorts right, data as a string of one character per byte. Knows no nodes and no images.
  */
 
-import { Decimal } from "./decimal.js";
+import { Decimal } from "./decimal.js"
 
 /** Where the order of UTF-16 may not be that of code points. */
 export const HIGH = /[\ud800-\uffff]/;

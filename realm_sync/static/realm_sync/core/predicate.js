@@ -7,12 +7,12 @@
  * be wrong (order of large integers, decimals, data, NaN) is a value decoded. Takes bound nodes only.
  */
 
-import { toBase64 } from "./bson.js";
-import { Decimal } from "./decimal.js";
-import { toBytes } from "./literals.js";
-import { lower, wire } from "./lowering.js";
-import { typeOf } from "./nodes.js";
-import { HIGH, OPERATORS, arithmetic, compare, equal, fold, foldBytes, isNaNValue, likePattern } from "./operators.js";
+import { toBase64 } from "./bson.js"
+import { Decimal } from "./decimal.js"
+import { toBytes } from "./literals.js"
+import { lower, wire } from "./lowering.js"
+import { typeOf } from "./nodes.js"
+import { HIGH, OPERATORS, arithmetic, compare, equal, fold, foldBytes, isNaNValue, likePattern } from "./operators.js"
 
 /** @typedef {import('./nodes.js').Node} Node */
 /** @typedef {import('./nodes.js').Operand} Operand */

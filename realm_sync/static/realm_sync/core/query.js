@@ -7,9 +7,9 @@
  * with, is for binding.js.
  */
 
-import { QueryError } from "./errors.js";
-import { LITERALS, LONE_SURROGATE, excerpt, fromJs, narrow, readLiteral, toBytes } from "./literals.js";
-import { FALSE, STRING_OPERATORS, TRUE, constant, joined, not } from "./nodes.js";
+import { QueryError } from "./errors.js"
+import { LITERALS, LONE_SURROGATE, excerpt, fromJs, narrow, readLiteral, toBytes } from "./literals.js"
+import { FALSE, STRING_OPERATORS, TRUE, constant, joined, not } from "./nodes.js"
 
 /** @typedef {import('./nodes.js').Node} Node */
 /** @typedef {import('./nodes.js').Operand} Operand */

@@ -6,8 +6,8 @@
  * counters, embedded and asymmetric classes are parsed, and then refused in one place each: `unsupported` below.
  */
 
-import { AssertionError, ObjectSchemaParseError, PropertySchemaParseError, TypeAssertionError } from "./errors.js";
-import { EXPECTED, SCALARS, decode, encode } from "./values.js";
+import { AssertionError, ObjectSchemaParseError, PropertySchemaParseError, TypeAssertionError } from "./errors.js"
+import { EXPECTED, SCALARS, decode, encode } from "./values.js"
 
 /** The wire name of every primary key of a synced class. */
 export const PRIMARY_KEY = "_id";

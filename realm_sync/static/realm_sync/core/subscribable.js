@@ -6,10 +6,10 @@
  * decides again. Knows no class and no user.
  */
 
-import { QueryError } from "./errors.js";
-import { lower } from "./lowering.js";
-import { comparisons, paths, typeOf } from "./nodes.js";
-import { toText } from "./text.js";
+import { QueryError } from "./errors.js"
+import { lower } from "./lowering.js"
+import { comparisons, paths, typeOf } from "./nodes.js"
+import { toText } from "./text.js"
 
 /** Throws a QueryError, with the reason, for a bound query that a subscription cannot keep live.
  * @param {import('./nodes.js').Query} query */

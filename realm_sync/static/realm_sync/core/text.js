@@ -6,9 +6,9 @@
  * parsed and on bound trees alike. Knows no classes.
  */
 
-import { toBase64 } from "./bson.js";
-import { Decimal } from "./decimal.js";
-import { isPlain, toBytes } from "./literals.js";
+import { toBase64 } from "./bson.js"
+import { Decimal } from "./decimal.js"
+import { isPlain, toBytes } from "./literals.js"
 
 /** @typedef {import('./nodes.js').Constant} Constant */
 /** @typedef {import('./nodes.js').Path} Path */

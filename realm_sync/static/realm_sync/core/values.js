@@ -17,8 +17,8 @@
  * as the Date was not changed. Null is JSON null for every type; whether it may be is the property's business: schema.js.
  */
 
-import { DASHED, Decimal128, ObjectId, UUID, fromBase64, isBytes, toBase64 } from "./bson.js";
-import { TypeAssertionError } from "./errors.js";
+import { DASHED, Decimal128, ObjectId, UUID, fromBase64, isBytes, toBase64 } from "./bson.js"
+import { TypeAssertionError } from "./errors.js"
 
 /** Integers up to this magnitude are JSON numbers. */
 export const SAFE_INTEGER = 2 ** 53;
