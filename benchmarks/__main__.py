@@ -17,9 +17,9 @@ from rich.table import Table
 
 from .setting import DATABASES, Figure, Setting, open_setting
 
-NAMES = ("saving", "matching", "bootstrap", "uploads", "deliveries", "latency")
-WITHOUT_DATABASE = ("matching",)
-"""Measured once."""
+NAMES = ("saving", "matching", "bootstrap", "uploads", "deliveries", "latency", "browser")
+WITHOUT_DATABASE = ("matching", "browser")
+"""Measured once, on the first database."""
 PACKAGES = ("Django", "channels", "daphne", "msgspec", "psycopg", "websockets")
 COLUMNS = ("measured", "database", "result", "baseline", "baseline's result", "ratio", "target")
 
