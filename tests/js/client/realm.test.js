@@ -94,6 +94,17 @@ test("defaults, functions among them, once per object; unknown keys are ignored"
   realm.close();
 });
 
+test("a default is a value like any other", async () => {
+  const made = new Date(86_400_000);
+  const schema = [{ name: "Note", properties: { at: { type: "date", default: () => made }, by: { type: "objectId", default: new ObjectId("0123456789abcdef01234567") }, bad: { type: "int", optional: true, default: "5" } } }];
+  const realm = await opened({ schema });
+  const note = realm.write(() => realm.create("Note", { bad: null }));
+  equal([note.at, note.by.toHexString(), note.bad], [made, "0123456789abcdef01234567", null]);
+  equal(realm.objects("Note").filtered("at == $0", made).length, 1);
+  throws(() => realm.write(() => realm.create("Note", {})), "Expected 'bad' to be a number or bigint, got a string");
+  realm.close();
+});
+
 test("a class without primary key always makes a new object, and shows no key", async () => {
   const path = newPath();
   const schema = [{ name: "Line", properties: { text: "string" } }];

@@ -48,7 +48,6 @@ export function collectionChanges(old, next, keyName, isModified) {
     }
   }
   for (let at = head; at < old.length - tail; at += 1) if (!keptBefore.has(at)) changes.deletions.push(at);
-  changes.oldModifications.sort((a, b) => a - b);
   return changes;
 }
 
@@ -251,7 +250,7 @@ export class Notifier {
       if (table.touched?.size) touched.set(table.name, table.touched);
       table.touched = new Map();
     }
-    for (const observer of [...this.#observers]) if (this.#observers.has(observer)) observer.look(touched);
+    for (const observer of [...this.#observers]) if (this.#observers.has(observer)) deliver(() => observer.look(touched));
   }
 
   close() {
