@@ -87,6 +87,17 @@ export class Disk {
     if (typeof indexedDB !== "undefined") await answer(indexedDB.deleteDatabase(name));
   }
 
+  /** @param {string} from @param {string} to */
+  static async copy(from, to) {
+    const [source, target] = [await Disk.open(from), await Disk.open(to)];
+    const all = await source.transact((transaction) => Promise.all(STORES.map((store) => transaction.above(store))), { mode: "readonly" });
+    await target.transact(async (transaction) => {
+      STORES.forEach((store, at) => all[at].forEach(([key, value]) => transaction.put(store, key, value)));
+    });
+    source.close();
+    target.close();
+  }
+
   /** Runs `work` in one transaction over all stores: all of it happens, durably once this resolves, or nothing.
    * @template T @param {(transaction: IndexedTransaction) => Promise<T>} work
    * @param {{mode?: IDBTransactionMode, durability?: "strict" | "relaxed"}} [options] @returns {Promise<T>} */

@@ -3,7 +3,7 @@
 // An object holds no data: every access reads the present value, every assignment needs a write transaction; the realm
 // does both. A link is assigned an object, or the key of one: unlike in Realm its target need not be in the file.
 
-import { encode } from "../core/values.js"
+import { decode, encode } from "../core/values.js"
 import { canonical } from "../core/schema.js"
 import { AssertionError, IllegalConstructorError, realmError } from "../core/errors.js"
 
@@ -104,6 +104,16 @@ export class RealmObject {
 
   removeAllListeners() {
     identify(this).realm._stopListening(this);
+  }
+
+  /** The key that a link holds, even if its target is not in this file and the link reads as null; not in Realm.
+   * @param {string} name of the link @returns {any} */
+  linkedKey(name) {
+    const { realm, table, key, cls } = identify(this);
+    const property = cls.properties[name];
+    if (property?.type !== "object") throw new AssertionError(`'${cls.name}#${name}' is not a link`);
+    const target = realm._classOf(property.objectType);
+    return decode(target.wire[target.keyName].type, table.objects.get(key)?.[property.mapTo] ?? null);
   }
 
   /** Tells objects of one class and file apart. */

@@ -4,9 +4,9 @@
 // soon as nothing is pending (Realm's stop policy after-upload), and a realm opened meanwhile takes it over. Also keeps
 // the list of files that there are, because `Realm.exists` cannot wait for an answer of IndexedDB.
 
-import { realmError } from "../core/errors.js"
+import { AssertionError, realmError } from "../core/errors.js"
 import { Disk, MemoryDisk } from "./disk.js"
-import { Notifier } from "./listeners.js"
+import { deliver, Notifier } from "./listeners.js"
 import { migrate } from "./migration.js"
 import { Store } from "./store.js"
 import { SyncSession } from "./syncSession.js"
@@ -79,6 +79,7 @@ export class OpenFile {
   /** @param {Configuration} config */
   async #load(config) {
     await ending.get(this.path);
+    await carryOutReset(this.path);
     if (config.inMemory) {
       await this.store.load(new MemoryDisk());
     } else {
@@ -96,7 +97,7 @@ export class OpenFile {
   changed() {
     this.notifier.changed();
     this.transport?.wake();
-    for (const realm of this.realms) realm._advanced();
+    for (const realm of this.realms) deliver(() => realm._advanced());
   }
 
   /** The browser could not store something: what was written is in memory only, for now. @param {any} error */
@@ -170,6 +171,39 @@ export function deleteFile(path) {
   known.set(path, null);
   return until(path, Promise.resolve(file ? end(file) : ending.get(path)).then(() => Disk.delete(path)));
 }
+
+/** A client reset is left to the app: the next opening, or `initiateClientReset`, puts the file aside and begins anew.
+ * @param {string} path @param {string} directory of the app @returns {string} where what was not synced can be read then */
+export function scheduleReset(path, directory) {
+  const at = new Date().toISOString().replace(/\D/g, "");
+  const random = Math.random().toString(36).slice(2, 8).toUpperCase();
+  const backup = `${directory}/recovered-realms/recovered_realm-${at.slice(0, 8)}-${at.slice(8, 14)}-${random}`;
+  known.set(`reset:${path}`, backup);
+  known.set(path, null); // the next opening makes a new one
+  return backup;
+}
+
+/** @param {string} path */
+async function carryOutReset(path) {
+  const backup = known.get(`reset:${path}`);
+  if (backup === null) return;
+  await Disk.copy(path, backup);
+  known.set(backup, "0");
+  await Disk.delete(path);
+  known.set(`reset:${path}`, null);
+}
+
+/** The same now; the realm must be closed. @param {string} path @returns {Promise<void>} */
+export function resetFile(path) {
+  if (open.get(path)?.realms.size || known.get(`reset:${path}`) === null) {
+    throw new AssertionError(`Realm was not configured correctly. Client Reset could not be run for Realm at: ${path}`);
+  }
+  const file = open.get(path);
+  return until(path, Promise.resolve(file ? end(file) : ending.get(path)).then(() => carryOutReset(path)));
+}
+
+/** The sessions of the files that are open. @returns {SyncSession[]} */
+export const sessions = () => [...open.values()].flatMap((file) => file.session ?? []);
 
 /** Who opens the file meanwhile waits. @param {string} path @param {Promise<void>} done */
 function until(path, done) {

@@ -17,7 +17,7 @@ import { ClientResetMode, DEFAULT_BEHAVIOR, mustBeFunction, OpenRealmBehaviorTyp
 import { CollectionObserver, deliver, ObjectObserver, resolveKeyPaths } from "./listeners.js"
 import { NumericLogLevel, setLogger, setLogLevel } from "./logging.js"
 import { encodeKey, identityOf, INVALID, prototypeFor, RealmObject, wrap } from "./objects.js"
-import { deleteFile, known, OpenFile, release, share } from "./openFiles.js"
+import { deleteFile, known, resetFile, scheduleReset, sessions, OpenFile, release, share } from "./openFiles.js"
 import { Results } from "./results.js"
 import { MutableSubscriptionSet, Subscription, SubscriptionSet } from "./subscriptions.js"
 import { callWithProgress, ConnectionState, limited, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "./syncSession.js"
@@ -346,7 +346,7 @@ export class Realm {
     // The notifier tells of others' commits: this realm's own listeners before those of its objects.
     if (this.#observers.has(this)) return;
     this.#seen = this.#version;
-    this.#observe(this, () => {}, { look: () => deliver(() => this.#lookAround()) });
+    this.#observe(this, () => {}, { look: () => this.#lookAround() });
   }
 
   /** @param {string} event @param {Function} callback */
@@ -650,18 +650,19 @@ export class Realm {
 
   /** What a client reset calls: `before` right before the new content replaces the old, `after` right after.
    * @param {any} reset */
-  #resets({ onBefore, onAfter, onFallback, onManual }) {
+  #resets({ onBefore, onAfter, onManual }) {
     return {
       before: () => {
         const before = this.#frozen(this._store.freeze());
-        onBefore?.(before);
+        deliver(() => onBefore?.(before));
         return before;
       },
-      after: (/** @type {Realm} */ before) => onAfter?.(before, this),
-      fallback: onFallback,
+      after: (/** @type {Realm} */ before) => deliver(() => onAfter?.(before, this)),
       manual: (/** @type {ClientResetError} */ error) => {
-        if (onManual) onManual(this._file.session, error.config.path);
-        else this._file.session?._failed(error);
+        const { session } = this._file;
+        const path = (error.config.path = scheduleReset(this.path, /** @type {SyncSession} */ (session).user.app.directory));
+        if (onManual) deliver(() => onManual(session, path));
+        else session?._failed(error);
       },
     };
   }
@@ -811,9 +812,15 @@ const Sync = {
   downloadBeforeOpenBehavior: DEFAULT_BEHAVIOR,
   setLogLevel: (/** @type {App} */ _, /** @type {string} */ level) => setLogLevel(level),
   setLogger: (/** @type {App} */ _, /** @type {any} */ callback) => setLogger(callback),
-  /** After a manual client reset: what was not uploaded is given up, and the next opening begins anew.
-   * @param {App} _ @param {string} path */
-  initiateClientReset: (_, path) => deleteFile(path),
+  /** After a manual client reset, once the realm is closed: puts the file aside, where `error.config` opens it, so that
+   * the next opening begins anew. @param {App} _ @param {string} path @returns {Promise<void>} */
+  initiateClientReset: (_, path) => resetFile(path),
+  /** @param {User} user @returns {SyncSession[]} */
+  getAllSyncSessions: (user) => sessions().filter((session) => session.user.id === user.id),
+  /** Of partition-based realms. @param {User} user @param {any} partitionValue @returns {SyncSession | null} */
+  getSyncSession: (user, partitionValue) => sessions().find((session) => session._path === user.app.realmPath(user.id, undefined, partitionValue)) ?? null,
+  /** @param {App} app */
+  reconnect: (app) => sessions().forEach((session) => session.user.app.id === app.id && session.reconnect()),
 };
 
 const STATICS = {

@@ -60,6 +60,16 @@ export class SyncSession {
     return this.#transport.connectionState;
   }
 
+  get _path() {
+    return this.#transport.path;
+  }
+
+  /** How many transactions of this realm the server has not acknowledged, known offline as well; not in Realm.
+   * @returns {number} */
+  get pendingTransactions() {
+    return this.#transport.pendingTransactions;
+  }
+
   isConnected() {
     return this.connectionState === "connected" && this.state === "active";
   }

@@ -26,7 +26,7 @@ export class Transport {
   onError = (/** @type {SyncError} */ error) => console.warn(`realm_sync: ${error.message}`);
   onProgress = (/** @type {Progress} */ _progress) => {};
   onConnection = (/** @type {ConnectionState} */ _now, /** @type {ConnectionState} */ _before) => {};
-  /** Hooks of client resets, for the realm. @type {{before: () => any, after: (before: any, isDiscarded: boolean) => void, manual: (error: ClientResetError) => void}} */
+  /** Client resets, told to the realm. @type {{before: () => any, after: (before: any, isDiscarded: boolean) => void, manual: (error: ClientResetError) => void}} */
   resets = { before: () => null, after: () => {}, manual: () => {} };
   /** The classes that the app declares, as `bind` sends them; null: it takes the server's. @type {any} */
   schema = null;
@@ -95,6 +95,14 @@ export class Transport {
 
   get user() {
     return this.#sync.user;
+  }
+
+  get path() {
+    return this.#store.path;
+  }
+
+  get pendingTransactions() {
+    return this.#store.pending.length;
   }
 
   #name = Math.random().toString(36).slice(2); // of this tab
