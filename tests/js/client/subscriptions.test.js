@@ -219,6 +219,20 @@ test("the check is the newest set's, whether or not it was read yet; before that
   again.close();
 });
 
+test("mode modified uploads what differs, mode all what is given", async () => {
+  const realm = await offline();
+  realm.add("a", { title: "A", priority: 1 });
+  const written = (mode, values) => {
+    const before = realm._store.pending.length;
+    realm.write(() => realm.create("Inspection", { _id: "a", ...values }, mode));
+    return realm._store.pending.slice(before).flatMap(({ instructions }) => instructions.map((each) => each.values));
+  };
+  equal(written("modified", { title: "A", priority: 1 }), []);
+  equal(written("modified", { title: "A", priority: 2 }), [{ priority: 2 }]);
+  equal(written("all", { title: "A", priority: 2 }), [{ title: "A", priority: 2 }]);
+  realm.close();
+});
+
 test("waits end with the realm", async () => {
   const realm = await offline();
   const subs = realm.subscriptions;
