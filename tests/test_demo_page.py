@@ -167,7 +167,7 @@ async def test_the_page_starts_without_a_network(demo: Server, profile: BrowserC
         await expect(sol.locator(".light")).to_contain_text("1 change waits")
         # And once more: what was written is still there, and still waits.
         await page.reload()
-        await expect(sol.locator(".light")).to_contain_text("changes wait")
+        await expect(sol.locator(".light")).to_contain_text("1 change waits")
         await page.goto(f"{demo.url}/about/")
         await expect(page.locator("h1")).to_have_text("Airfield inspections")
         await page.goto(demo.url)

@@ -23,7 +23,6 @@ export class Pane {
   #results = null;
   #written = 0; // transactions of this page
   #sent = 0; // of those, how many the server has
-  #inherited = false; // something that was written before this page was opened waits
   #unsent = new Map(); // key → the transaction that touched it last
   #mine = new Set(); // keys written here, of which listeners have not told yet
   #download = 1;
@@ -88,7 +87,8 @@ export class Pane {
       this.#showProgress();
     });
     if (memory.get(`offline:${this.person.name}`, false)) session.pause();
-    this.#inherit();
+    session.addProgressNotification("upload", "reportIndefinitely", (_estimate) => this.#showLight());
+    if (this.pending) this.#awaitUpload();
     this.realm.objects("Team").addListener((teams) => this.#showTeams(teams));
     this.#listen();
     this.airfields.listen();
@@ -142,29 +142,12 @@ export class Pane {
     } catch {
       return;
     }
-    this.#inherited = false;
     this.#sent = Math.max(this.#sent, upto);
     for (const [key, transaction] of this.#unsent) {
       if (transaction > this.#sent) continue;
       this.#unsent.delete(key);
       if (this.cards.has(key)) this.cards.get(key).unsent = false;
     }
-    this.#showLight();
-  }
-
-  /** Whether an earlier visit left something to upload: how much, the session does not say. */
-  async #inherit() {
-    const timer = setTimeout(() => {
-      this.#inherited = true;
-      this.#showLight();
-    }, 300);
-    try {
-      await this.realm.syncSession.uploadAllLocalChanges();
-      this.#inherited = false;
-    } catch {
-      return; // paused: coming back asks again
-    }
-    clearTimeout(timer);
     this.#showLight();
   }
 
@@ -188,7 +171,7 @@ export class Pane {
   }
 
   get pending() {
-    return this.#written - this.#sent;
+    return this.realm.syncSession.pendingTransactions;
   }
 
   get isAsking() {
@@ -206,7 +189,7 @@ export class Pane {
 
   #connectionChanged() {
     if (this.#isClosed) return;
-    if (!this.isOffline && (this.pending || this.#inherited)) this.#awaitUpload();
+    if (!this.isOffline && this.pending) this.#awaitUpload();
     if (!this.isOffline && this.#asking === "interrupted") this.#ask();
     this.#showLight();
     this.#showAsked();
@@ -216,7 +199,7 @@ export class Pane {
     if (this.#isClosed || !this.realm) return;
     const { light, words, offline } = this.parts;
     const { connectionState } = this.realm.syncSession;
-    const waiting = this.pending ? `${number.format(this.pending)} ${this.pending === 1 ? "change waits" : "changes wait"}` : this.#inherited ? "changes wait" : "";
+    const waiting = this.pending ? `${number.format(this.pending)} ${this.pending === 1 ? "change waits" : "changes wait"}` : "";
     let [state, text] = ["connecting", "connecting"];
     if (this.isOffline) [state, text] = ["offline", "offline"];
     else if (!navigator.onLine) [state, text] = ["offline", "no network"];
