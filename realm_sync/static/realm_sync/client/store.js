@@ -265,7 +265,7 @@ export class Store {
 
   /** Ends it. What is not durable yet becomes so first. */
   async close() {
-    if (this.#disk) await this.writesFlushed().catch(() => {});
+    if (this.isLoaded) await this.writesFlushed().catch(() => {});
     await this.#exclusive(async () => {
       this.isClosed = true;
       this.#disk?.close();

@@ -22,6 +22,9 @@ export class Table {
   touched = null;
   /** @type {Map<string, Map<any, Set<any>>>} */
   #indexes = new Map();
+  /** Where a key stands among the objects; made when it is first asked. @type {Map<any, number> | null} */
+  #places = null;
+  #nextPlace = 0;
 
   /** @param {StoredClass} cls @param {Map<any, Image>} [objects] */
   constructor(cls, objects = new Map()) {
@@ -43,6 +46,7 @@ export class Table {
     if (old && sameImage(old, image)) return; // the server repeats our own words: nothing to tell anybody
     if (this.#indexes.size) this.#reindex(key, old, image);
     this.objects.set(key, image);
+    if (!old) this.#places?.set(key, this.#nextPlace++);
     this.revision += 1;
     this.#touch(key, old);
   }
@@ -53,6 +57,7 @@ export class Table {
     if (!old) return;
     if (this.#indexes.size) this.#reindex(key, old, undefined);
     this.objects.delete(key);
+    this.#places?.delete(key);
     this.revision += 1;
     this.#touch(key, old);
   }
@@ -77,23 +82,34 @@ export class Table {
     }
     this.objects = objects;
     this.#indexes.clear();
+    this.#places = null;
     this.revision += 1;
   }
 
   /** The objects whose property has one of these wire values, from an index; undefined if the property has none: only
    * keys, links and `indexed` properties do. An index is made at its first use and kept up to date from then on.
+   * In the order of the objects, as a scan gives them.
    * @param {string} name @param {Iterable<any>} values @returns {Image[] | undefined} */
   lookUp(name, values) {
-    const images = [];
-    if (name === this.keyName) {
-      for (const key of values) images.push(this.objects.get(key));
-    } else {
+    let keys = [...values];
+    if (name !== this.keyName) {
       const property = this.cls.properties[name];
       if (!property?.indexed && property?.type !== "object") return undefined;
       const index = this.#indexes.get(name) ?? this.#makeIndex(name);
-      for (const value of values) for (const key of index.get(value) ?? []) images.push(this.objects.get(key));
+      keys = keys.flatMap((value) => [...(index.get(value) ?? [])]);
+    } else keys = keys.filter((key) => this.objects.has(key));
+    if (keys.length > 1) {
+      const places = this.#places ?? this.#makePlaces();
+      const placeOf = (/** @type {any} */ key) => /** @type {number} */ (places.get(key));
+      keys.sort((a, b) => placeOf(a) - placeOf(b)); // nearly sorted already: what never moved stands in order
     }
-    return /** @type {Image[]} */ (images.filter(Boolean));
+    return keys.map((key) => /** @type {Image} */ (this.objects.get(key)));
+  }
+
+  #makePlaces() {
+    this.#places = new Map();
+    for (const key of this.objects.keys()) this.#places.set(key, this.#nextPlace++);
+    return this.#places;
   }
 
   /** @param {string} name */

@@ -215,6 +215,7 @@ export class Transport {
 
   /** @param {Wait["kind"]} kind @param {any} target @returns {Promise<void>} */
   #wait(kind, target) {
+    if (this.#stopping) return Promise.reject(realmError(INACTIVE));
     return new Promise((resolve, reject) => {
       this.#waits.push({ kind, target, resolve, reject });
       if (this.#failed) this.#failWaits(this.#failed);
