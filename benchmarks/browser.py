@@ -11,6 +11,7 @@ import shutil
 import statistics
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,8 +100,8 @@ class _Browser:
         self, context: BrowserContext, url: str, rows: str, libraries: dict[str, str], count: int, setting: Setting
     ) -> None:
         self.context, self.url, self.rows, self.libraries, self.count = context, url, rows, libraries, count
-        self.database, self.repetitions = setting.name, setting.repetitions
-        self.pouchdb_rows = count // 10  # it takes ten times as long for each as the others
+        self.database, self.repetitions, self.pause = setting.name, setting.repetitions, setting.size(10, 0)
+        self.pouchdb_rows = count // 20  # each takes ten times as long as the others'
 
     def baselines(self, dexie: str, plain: str, pouchdb: str | None = None) -> dict[str, str]:
         """What each baseline that there is does, by its name in browser.js."""
@@ -142,6 +143,7 @@ class _Browser:
             target = None
 
     def opening(self) -> Iterator[Figure]:
+        time.sleep(self.pause)  # Chromium still tidies up what the baselines have written
         value = self.several("openRealm", path="0", count=self.count) / 1000
         target: float | None = 0.4
         times = self.count // self.pouchdb_rows
@@ -159,10 +161,10 @@ class _Browser:
         expected = {"selected": selected, "rare": rare}
         with self.page() as page:
             _call(page, "openRealm", path="0", count=self.count)
-            ours = _call(page, "queryRealm", times=10, **expected)
+            ours = _call(page, "queryRealm", times=20, **expected)
         baselines = self.baselines("Dexie", "")
         theirs = {
-            name: self.fresh("queryBaseline", kind=kind, name=f"{kind}0", times=2, **expected)
+            name: self.fresh("queryBaseline", kind=kind, name=f"{kind}0", times=3, **expected)
             for kind, name in baselines.items()
         }
         first = next(iter(theirs))
