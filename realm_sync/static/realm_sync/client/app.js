@@ -7,6 +7,10 @@ export const VERSION = "0.1.0";
 const API = "/api/client/v2.0";
 const SLACK = 5000; // ms before its end at which a token counts as expired
 
+/** @typedef {{provider: string, state: string, accessToken: string | null, refreshToken: string | null, deviceId?: string,
+ *   identities: {id: string, provider_type: string}[], profile: Record<string, any>}} UserRecord */
+/** @typedef {{_id: string, name: string, disabled: boolean, key?: string}} ApiKey */
+
 export const UserState = { LoggedIn: "LoggedIn", LoggedOut: "LoggedOut", Removed: "Removed" };
 export const ProviderType = {
   AnonUser: "anon-user",
@@ -19,8 +23,11 @@ export const ProviderType = {
 
 /** How to log in; see the factories. */
 export class Credentials {
+  /** @param {string} provider @param {Record<string, any>} payload */
   constructor(provider, payload, reuse = false) {
-    Object.assign(this, { provider, payload, reuse });
+    this.provider = provider;
+    this.payload = payload;
+    this.reuse = reuse;
   }
 
   /** `reuse`: this browser's anonymous user if it has one, without asking the server. */
@@ -28,21 +35,25 @@ export class Credentials {
     return new Credentials(ProviderType.AnonUser, {}, reuse);
   }
 
-  /** `emailPassword(email, password)` or `emailPassword({ email, password })`. */
+  /** `emailPassword(email, password)` or `emailPassword({ email, password })`.
+   * @param {string | {email: string, password: string}} email @param {string} [password] */
   static emailPassword(email, password) {
     if (email instanceof Object) ({ email, password } = email);
     const payload = { username: expect("email", "a string", email), password: expect("password", "a string", password) };
     return new Credentials(ProviderType.LocalUserPass, payload);
   }
 
+  /** @param {string} key */
   static apiKey(key) {
     return new Credentials(ProviderType.ApiKey, { key: expect("key", "a string", key) });
   }
 
+  /** @param {string} token */
   static jwt(token) {
     return new Credentials(ProviderType.CustomToken, { token: expect("token", "a string", token) });
   }
 
+  /** @param {Record<string, any>} payload */
   static function(payload) {
     return new Credentials(ProviderType.CustomFunction, expect("payload", "an object", payload));
   }
@@ -54,13 +65,16 @@ export class Credentials {
 }
 
 class Listenable {
+  /** @type {Set<() => void>} */
   #callbacks = new Set();
 
+  /** @param {() => void} callback */
   addListener(callback) {
     if (this.#callbacks.has(callback)) throw new Error("Remove callback before adding it again");
     this.#callbacks.add(expect("callback", "a function", callback));
   }
 
+  /** @param {() => void} callback */
   removeListener(callback) {
     this.#callbacks.delete(callback);
   }
@@ -69,7 +83,7 @@ class Listenable {
     this.#callbacks.clear();
   }
 
-  /** Calls all, whatever one of them throws. */
+  /** Calls all, whatever one of them throws. @param {Listenable} listenable */
   static tell(listenable) {
     for (const callback of [...listenable.#callbacks]) {
       try {
@@ -84,8 +98,10 @@ class Listenable {
 /** Somebody who logged in; one object per id. Listeners: the state, the tokens or the profile changed, in any tab. */
 export class User extends Listenable {
   #accounts;
+  /** @type {Promise<string> | null} */
   #refreshing = null;
 
+  /** @param {Accounts} accounts @param {string} id */
   constructor(accounts, id) {
     super();
     this.#accounts = accounts;
@@ -93,7 +109,7 @@ export class User extends Listenable {
   }
 
   get #record() {
-    return this.#accounts.records.get(this.id);
+    return /** @type {UserRecord} */ (this.#accounts.records.get(this.id));
   }
 
   get app() {
@@ -129,13 +145,13 @@ export class User extends Listenable {
     return this.#record.refreshToken;
   }
 
-  /** `name`, `email`, `firstName` … as of the log-in. */
+  /** `name`, `email`, `firstName` … as of the log-in. @returns {Record<string, any>} */
   get profile() {
-    const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+    const camel = (/** @type {string} */ name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
     return Object.fromEntries(Object.entries(this.#record.profile).map(([name, value]) => [camel(name), value]));
   }
 
-  /** The `user_data` claim of the access token. */
+  /** The `user_data` claim of the access token. @returns {Record<string, any>} */
   get customData() {
     return claims(this.accessToken)?.user_data ?? {};
   }
@@ -145,7 +161,8 @@ export class User extends Listenable {
     return this.customData;
   }
 
-  /** Forgets the tokens, then tells the server: if that rejects, the user is logged out all the same. */
+  /** Forgets the tokens, then tells the server: if that rejects, the user is logged out all the same.
+   * @returns {Promise<void>} */
   logOut() {
     const anonymous = this.providerType === ProviderType.AnonUser;
     return this.#accounts.forget(this.id, anonymous ? UserState.Removed : UserState.LoggedOut);
@@ -153,14 +170,21 @@ export class User extends Listenable {
 
   /** Keys are `{_id, name, disabled}`, and from `create` with the `key` itself. */
   get apiKeys() {
+    /** @param {string} method @param {string} [path] @param {object} [body] */
     const call = async (method, path = "", body) => this.#authorized(method, `/auth/api_keys${path}`, body);
-    const at = (id) => `/${encodeURIComponent(id)}`;
+    const at = (/** @type {string} */ id) => `/${encodeURIComponent(id)}`;
     return {
+      /** @param {string} name @returns {Promise<ApiKey>} */
       create: (name) => call("POST", "", { name }),
+      /** @param {string} id @returns {Promise<ApiKey>} */
       fetch: (id) => call("GET", at(id)),
+      /** @returns {Promise<ApiKey[]>} */
       fetchAll: () => call("GET"),
+      /** @param {string} id @returns {Promise<void>} */
       delete: (id) => call("DELETE", at(id)),
+      /** @param {string} id @returns {Promise<void>} */
       enable: (id) => call("PUT", `${at(id)}/enable`),
+      /** @param {string} id @returns {Promise<void>} */
       disable: (id) => call("PUT", `${at(id)}/disable`),
     };
   }
@@ -178,6 +202,7 @@ export class User extends Listenable {
     return this.#refreshing;
   }
 
+  /** @returns {Promise<string>} */
   async #refresh() {
     const token = this.refreshToken;
     if (!token) throw loggedOut();
@@ -185,22 +210,25 @@ export class User extends Listenable {
     try {
       const accessToken = accessTokenOf(await this.#authorized("POST", "/auth/session"));
       this.#accounts.change(() => this.refreshToken === token && this.#accounts.set(this.id, { accessToken }));
-    } catch (error) {
+    } catch (refused) {
+      const error = /** @type {AppError} */ (refused);
       if (error.status !== 401 && error.status !== 403) throw error;
       const text = `Unable to refresh the user access token: ${error.message}`;
       if (!this.isLoggedIn) throw new AppError(text, "AuthError", error.status);
     }
     if (!this.isLoggedIn) throw loggedOut();
-    return this.accessToken;
+    return /** @type {string} */ (this.accessToken);
   }
 
-  /** A request by refresh token; logs out if that is no longer good. */
+  /** A request by refresh token; logs out if that is no longer good.
+   * @param {string} method @param {string} route @param {object} [body] */
   async #authorized(method, route, body) {
     const token = this.refreshToken;
     if (!token) throw loggedOut();
     try {
       return await this.#accounts.request(method, route, { token, body });
-    } catch (error) {
+    } catch (refused) {
+      const error = /** @type {AppError} */ (refused);
       // For the API keys 403 has other reasons.
       if (error.status === 401 || (error.status === 403 && route === "/auth/session")) {
         this.#accounts.change(() => this.refreshToken === token && this.#accounts.wipe(this.id, UserState.LoggedOut));
@@ -213,18 +241,22 @@ export class User extends Listenable {
     return new Proxy({}, { get: (_, name) => (typeof name === "string" ? () => this.callFunction(name) : undefined) });
   }
 
+  /** @param {string} name @returns {Promise<never>} */
   async callFunction(name) {
     throw notOffered(`functions (${name})`);
   }
 
+  /** @returns {Promise<never>} */
   async linkCredentials() {
     throw notOffered("linkCredentials");
   }
 
+  /** @returns {never} */
   push() {
     throw notOffered("push");
   }
 
+  /** @returns {never} */
   mongoClient() {
     throw notOffered("mongoClient");
   }
@@ -235,15 +267,22 @@ export class User extends Listenable {
  * is synchronous; a change begins with what is stored, for other tabs write too.
  */
 class Accounts {
+  /** @type {Map<string, UserRecord>} */
   records = new Map();
+  /** @type {Map<string, User>} */
   users = new Map();
+  /** @type {string | null} */
   current = null;
+  /** @type {any} */
   settings = null;
   #fetch;
+  /** @type {Storage | null} */
   #storage = null;
   #key;
+  /** @type {string | null | undefined} */
   #raw;
 
+  /** @param {App} app @param {typeof fetch} fetch @param {boolean} persistent */
   constructor(app, fetch, persistent) {
     this.app = app;
     this.#fetch = fetch;
@@ -262,7 +301,8 @@ class Accounts {
     return [...this.users.values()].filter((user) => user.state !== UserState.Removed);
   }
 
-  /** Reads what is stored, stores what `edit` makes of it (by `set` and `wipe`), and tells the listeners. */
+  /** Reads what is stored, stores what `edit` makes of it (by `set` and `wipe`), and tells the listeners.
+   * @param {() => void} [edit] */
   change(edit) {
     const [before, summary] = [new Map(this.records), this.#summary];
     this.#read();
@@ -270,22 +310,25 @@ class Accounts {
       edit();
       this.#write();
     }
-    for (const [id, record] of before) if (this.records.get(id) !== record) Listenable.tell(this.users.get(id));
+    for (const [id, record] of before) if (this.records.get(id) !== record) Listenable.tell(/** @type {User} */ (this.users.get(id)));
     if (this.#summary !== summary) Listenable.tell(this.app);
   }
 
+  /** @param {string} id @param {Partial<UserRecord>} values */
   set(id, values) {
-    this.records.set(id, { ...this.records.get(id), ...values });
+    this.records.set(id, /** @type {UserRecord} */ ({ ...this.records.get(id), ...values }));
     if (!this.users.has(id)) this.users.set(id, new User(this, id));
   }
 
+  /** @param {string} id @param {string} state */
   wipe(id, state) {
     this.set(id, { state, accessToken: null, refreshToken: null });
   }
 
+  /** @param {string} id @param {string} state */
   async forget(id, state) {
     this.change();
-    const { refreshToken: token, state: old } = this.records.get(id);
+    const { refreshToken: token, state: old } = /** @type {UserRecord} */ (this.records.get(id));
     if (token || (state === UserState.Removed && state !== old)) this.change(() => this.wipe(id, state));
     if (token) await this.request("DELETE", "/auth/session", { token });
   }
@@ -299,14 +342,15 @@ class Accounts {
     const raw = this.#storage?.getItem(this.#key);
     if (!this.#storage || raw === this.#raw) return;
     this.#raw = raw;
+    /** @type {any} */
     let stored = {};
     try {
-      stored = JSON.parse(raw) ?? {};
+      stored = JSON.parse(/** @type {string} */ (raw)) ?? {};
     } catch (error) {
-      console.warn(`realm_sync: the users in localStorage '${this.#key}' cannot be read: ${error.message}`);
+      console.warn(`realm_sync: the users in localStorage '${this.#key}' cannot be read: ${/** @type {Error} */ (error).message}`);
     }
     ({ current: this.current = null, settings: this.settings = null } = stored);
-    const records = new Map(stored.records);
+    const records = /** @type {Map<string, UserRecord>} */ (new Map(stored.records));
     for (const [id, record] of records) {
       if (JSON.stringify(record) !== JSON.stringify(this.records.get(id))) this.set(id, record);
       if (record.state === UserState.LoggedIn && !(claims(record.accessToken) && record.refreshToken)) {
@@ -328,14 +372,18 @@ class Accounts {
     }
   }
 
+  /** @param {any} error */
   #forgetful(error) {
     this.#storage = null;
     console.warn(`realm_sync: localStorage does not work, so users are known until the page ends: ${error.message}`);
   }
 
-  /** `route` is below the API's root. → the JSON of the answer, `{}` if it has none. Rejects with AppError. */
+  /** `route` is below the API's root. → the JSON of the answer, `{}` if it has none. Rejects with AppError.
+   * @param {string} method @param {string} route @param {{body?: object, token?: string, cookies?: boolean}} [options]
+   * @returns {Promise<any>} */
   async request(method, route, { body, token, cookies } = {}) {
     const url = this.app.baseUrl + API + route;
+    /** @type {Record<string, string>} */
     const headers = { Accept: "application/json" };
     if (body) headers["Content-Type"] = "application/json";
     if (token) headers.Authorization = `Bearer ${token}`;
@@ -347,7 +395,7 @@ class Accounts {
       text = await response.text();
       if (response.ok) return text ? JSON.parse(text) : {};
     } catch (error) {
-      throw new AppError(`request to ${url} failed, reason: ${error.message}`, "CustomError");
+      throw new AppError(`request to ${url} failed, reason: ${/** @type {Error} */ (error).message}`, "CustomError");
     }
     const { status } = response;
     try {
@@ -360,11 +408,17 @@ class Accounts {
   }
 }
 
+/** @type {Map<string, App>} */
 const apps = new Map();
 
 /** One app on one server. Listeners: somebody logged in or out, or another user is current, in any tab. */
 export class App extends Listenable {
-  #accounts;
+  static Credentials = Credentials;
+  /** Made by realm.js. @type {{setLogLevel: (app: App, level: string) => void, setLogger: (app: App, callback: (level: any, message?: string) => void) => void,
+   *   initiateClientReset: (app: App, path: string) => any, openLocalRealmBehavior: object, downloadBeforeOpenBehavior: object}} */
+  static Sync;
+  /** @type {Accounts} */
+  #accounts = /** @type {any} */ (null);
   #page;
 
   /**
@@ -378,24 +432,28 @@ export class App extends Listenable {
     const page = pageConfiguration();
     if (typeof config === "string") config = { id: config };
     const { fetch, metadata, multiplexSessions = true } = expect("config", "an object", config);
+    /** @type {string} */
     this.id = expect("id", "a string", config.id ?? page?.appId);
     this.baseUrl = absolute(config.baseUrl ?? page?.baseUrl ?? "");
     this.baseFilePath = config.baseFilePath ?? "";
     this.multiplexSessions = multiplexSessions;
     this.#page = page?.appId === this.id && absolute(page.baseUrl) === this.baseUrl ? page : null;
+    /** @type {number} */
     this.timeout = expect("timeout", "a number", config.timeout ?? 0) || this.#page?.timeouts?.request || 60_000;
     const key = JSON.stringify([this.id, this.baseUrl, this.baseFilePath]);
-    if (apps.has(key)) return apps.get(key);
+    const known = apps.get(key);
+    if (known) return known;
     apps.set(key, this);
-    const persistent = !/inMemory|noMetadata/.test(metadata?.mode);
+    const persistent = !/inMemory|noMetadata/.test(`${metadata?.mode}`);
     this.#accounts = new Accounts(this, fetch ?? ((...args) => globalThis.fetch(...args)), persistent);
   }
 
+  /** @param {string} id */
   static get(id) {
     return new App(id);
   }
 
-  /** What the operator decided for clients, or null: told by the page, else by the server at the last log-in. */
+  /** What the operator decided for clients, or null: told by the page, else by the server at the last log-in. @returns {any} */
   get settings() {
     return this.#page ?? this.#accounts.settings;
   }
@@ -448,9 +506,10 @@ export class App extends Listenable {
       accounts.set(id, { provider, state, accessToken, refreshToken, deviceId, identities, profile: data });
       Object.assign(accounts, { current: id, settings });
     });
-    return accounts.users.get(id);
+    return /** @type {User} */ (accounts.users.get(id));
   }
 
+  /** @param {User} user */
   switchUser(user) {
     this.#accounts.change();
     if (!this.allUsers[user.id]) throw new AppError("User does not exist", "ClientUserNotFound");
@@ -458,7 +517,7 @@ export class App extends Listenable {
     this.#accounts.change(() => (this.#accounts.current = user.id));
   }
 
-  /** Logs out and forgets the user. Realm files stay. */
+  /** Logs out and forgets the user. Realm files stay. @param {User} user */
   async removeUser({ id }) {
     const found = this.#accounts.users.get(id);
     const problem = found ? "User has already been removed" : "No user has been found";
@@ -466,6 +525,7 @@ export class App extends Listenable {
     await this.#accounts.forget(id, UserState.Removed);
   }
 
+  /** @param {User} user @returns {Promise<never>} */
   async deleteUser(user) {
     if (!user.isLoggedIn) throw new AppError("User must be logged in to be deleted.", "ClientUserNotLoggedIn");
     throw notOffered("deleteUser");
@@ -475,7 +535,7 @@ export class App extends Listenable {
   get emailPasswordAuth() {
     const route = `${this.#route}/auth/providers/local-userpass/register`;
     return {
-      registerUser: async (body) => void (await this.#accounts.request("POST", route, { body })),
+      registerUser: async (/** @type {{email: string, password: string}} */ body) => void (await this.#accounts.request("POST", route, { body })),
     };
   }
 
@@ -505,7 +565,7 @@ export class App extends Listenable {
 /** What `{% realm_sync_config %}` wrote into this page, or null. */
 export function pageConfiguration() {
   const element = globalThis.document?.getElementById("realm-sync-config");
-  return element ? JSON.parse(element.textContent) : null;
+  return element ? JSON.parse(`${element.textContent}`) : null;
 }
 
 /** Encoded as one name in a directory. @param {string} text */
@@ -516,18 +576,20 @@ export function pathComponent(text) {
   return encodeURIComponent(text).replace(/[!~*'()]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
+/** @param {any} value */
 function partitionName(value) {
   if (value === undefined) return "flx_sync_default";
   if (value === null) return "null";
   if (typeof value === "string") return `s_${value}`;
   const number = typeof value === "bigint" ? Number(value) : value;
   if (Number.isInteger(number)) return `${number === (number | 0) ? "i" : "l"}_${value}`;
-  const letter = { ObjectId: "o", UUID: "u" }[value._bsontype];
+  const letter = /** @type {Record<string, string>} */ ({ ObjectId: "o", UUID: "u" })[value._bsontype];
   if (letter) return `${letter}_${value}`;
   const accepted = "Only int, string UUID and ObjectId types are currently supported.";
   throw new Error(`Unsupported partition key value: ${value}. ${accepted}`);
 }
 
+/** @param {string} url */
 function absolute(url) {
   try {
     const { protocol, origin, pathname } = new URL(url, location.origin);
@@ -538,21 +600,22 @@ function absolute(url) {
   throw new Error(`Expected 'baseUrl' to be an http or https URL, got '${url}'`);
 }
 
-/** `value`, if it is `type`: "a string" … */
+/** `value`, if it is `type`: "a string" … @param {string} target @param {string} type @param {any} value */
 function expect(target, type, value) {
   if (typeof value === type.split(" ").pop() && value !== null) return value;
   throw new TypeAssertionError(type, value, target);
 }
 
+/** @param {{access_token: string}} answer */
 function accessTokenOf({ access_token: token }) {
   if (claims(token)) return token;
   throw new AppError("Could not log in user: received malformed JWT", "BadToken");
 }
 
-/** What a JWT says, unverified; null if it is none. */
+/** What a JWT says, unverified; null if it is none. @param {string | null} token */
 function claims(token) {
   try {
-    const binary = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+    const binary = atob(`${token}`.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
     return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (char) => char.charCodeAt(0))));
   } catch {
     return null;
@@ -563,6 +626,7 @@ function loggedOut() {
   return new AppError("User is no longer valid or is logged out", "ClientUserNotLoggedIn", 401);
 }
 
+/** @param {string} what */
 function notOffered(what) {
   return new Error(`The server does not offer this yet: ${what}.`);
 }
