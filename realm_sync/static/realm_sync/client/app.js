@@ -161,8 +161,7 @@ export class User extends Listenable {
     return this.customData;
   }
 
-  /** Forgets the tokens, then tells the server: if that rejects, the user is logged out all the same.
-   * @returns {Promise<void>} */
+  /** Forgets the tokens, then tells the server: if that rejects, the user is logged out all the same. */
   logOut() {
     const anonymous = this.providerType === ProviderType.AnonUser;
     return this.#accounts.forget(this.id, anonymous ? UserState.Removed : UserState.LoggedOut);
@@ -189,20 +188,19 @@ export class User extends Listenable {
     };
   }
 
-  /** The access token, refreshed first if it has expired. @returns {Promise<string>} */
+  /** The access token, refreshed first if it has expired. */
   async freshAccessToken() {
     this.#accounts.change(); // another tab may have refreshed it
     const expires = claims(this.accessToken)?.exp ?? Infinity;
     return this.accessToken && expires * 1000 - SLACK > Date.now() ? this.accessToken : this.refreshAccessToken();
   }
 
-  /** A new access token. Refused with 401 or 403, the user is logged out. @returns {Promise<string>} */
+  /** A new access token. Refused with 401 or 403, the user is logged out. */
   refreshAccessToken() {
     this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
     return this.#refreshing;
   }
 
-  /** @returns {Promise<string>} */
   async #refresh() {
     const token = this.refreshToken;
     if (!token) throw loggedOut();
@@ -426,7 +424,7 @@ export class App extends Listenable {
    * equal id, baseUrl and baseFilePath is the first one.
    * @param {string | {id?: string, baseUrl?: string, timeout?: number, baseFilePath?: string, fetch?: typeof fetch,
    *   multiplexSessions?: boolean, metadata?: {mode: string}}} [config] `timeout`: ms for an HTTP request
-   */
+ */
   constructor(config = {}) {
     super();
     const page = pageConfiguration();
@@ -469,7 +467,7 @@ export class App extends Listenable {
     return Object.fromEntries(this.#accounts.known.map((user) => [user.id, user]));
   }
 
-  /** The user, who becomes current; or AppError. @param {Credentials} credentials @returns {Promise<User>} */
+  /** The user, who becomes current; or AppError. @param {Credentials} credentials */
   async logIn(credentials) {
     if (!(credentials instanceof Credentials)) expect("credentials", "an instance of Credentials", credentials);
     const { provider, payload, reuse } = credentials;
@@ -550,7 +548,7 @@ export class App extends Listenable {
   /**
    * A synced realm's name. No `path`: by its partition; relative: beside that, under this name; absolute: as it is.
    * @param {string} userId @param {string} [path] @param {any} [partitionValue] undefined: flexible
-   */
+ */
   realmPath(userId, path, partitionValue) {
     if (path?.startsWith("/")) return path;
     const name = path?.replace(/\.realm$/, "") ?? partitionName(partitionValue);

@@ -19,13 +19,8 @@ export const ClientResetMode = Object.freeze({
 });
 
 /** @typedef {{type: "downloadBeforeOpen" | "openImmediately", timeOut?: number | null, timeOutBehavior?: "openLocalRealm" | "throwException"}} OpenBehavior */
-/** @typedef {{update: (subscriptions: any, realm: any) => void, rerunOnOpen?: boolean}} InitialSubscriptions */
-/** @typedef {{user: User, flexible?: true, partitionValue?: any, initialSubscriptions?: InitialSubscriptions,
- *   newRealmFileBehavior?: OpenBehavior, existingRealmFileBehavior?: OpenBehavior, clientReset?: any,
- *   onError?: (session: any, error: any) => void, cancelWaitsOnNonFatalError?: boolean, [other: string]: any}} SyncConfiguration */
-/** @typedef {{path?: string, schema?: any[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean,
- *   deleteRealmIfMigrationNeeded?: boolean, onMigration?: (oldRealm: any, newRealm: any) => void, sync?: SyncConfiguration,
- *   [other: string]: any}} RealmConfiguration */
+/** As realm.js has them, unchecked. @typedef {{user: User, newRealmFileBehavior?: OpenBehavior, existingRealmFileBehavior?: OpenBehavior, [other: string]: any}} SyncConfiguration */
+/** @typedef {{path?: string, schema?: any[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean, sync?: SyncConfiguration, [other: string]: any}} RealmConfiguration */
 
 /** @type {OpenBehavior} */
 export const DEFAULT_BEHAVIOR = Object.freeze({ type: "downloadBeforeOpen", timeOut: 30_000, timeOutBehavior: "throwException" });
@@ -58,7 +53,8 @@ export function readConfiguration(given = {}) {
   }
   if (sync) checkSync(sync);
   const classes = schema && new Schema(schema.map((each) => parseClass(each, { synced: Boolean(sync), base: RealmObject }))).check();
-  return { ...config, sync, schemaVersion: schema ? (schemaVersion ?? 0) : null, classes, path: filePath(config) };
+  const options = /** @type {{schema?: any[], inMemory?: boolean, readOnly?: boolean, _store?: any, _isAwaited?: boolean, _ran?: boolean}} */ (config);
+  return { ...options, sync, schemaVersion: schema ? (schemaVersion ?? 0) : null, classes, path: filePath(config) };
 }
 
 /** @typedef {ReturnType<typeof readConfiguration>} Configuration */

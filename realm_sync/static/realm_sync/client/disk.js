@@ -65,7 +65,7 @@ export class Disk {
   }
 
   /** Opens the database, which is made if need be. Without storage in this browser, what it gives is a MemoryDisk.
-   * @param {string} name @returns {Promise<Disk | MemoryDisk>} */
+   * @param {string} name */
   static async open(name) {
     try {
       const request = indexedDB.open(name, FORMAT);
@@ -92,7 +92,7 @@ export class Disk {
     const [source, target] = [await Disk.open(from), await Disk.open(to)];
     const all = await source.transact((transaction) => Promise.all(STORES.map((store) => transaction.above(store))), { mode: "readonly" });
     await target.transact(async (transaction) => {
-      STORES.forEach((store, at) => all[at].forEach(([key, value]) => transaction.put(store, key, value)));
+      STORES.forEach((store, at) => all[at].forEach((/** @type {[number, any]} */ [key, value]) => transaction.put(store, key, value)));
     });
     source.close();
     target.close();
@@ -141,7 +141,7 @@ export class MemoryDisk {
     return /** @type {Map<number, any>} */ (this.#stores.get(store));
   }
 
-  /** @template T @param {(transaction: any) => Promise<T>} work @returns {Promise<T>} */
+  /** @template T @param {(transaction: any) => Promise<T>} work */
   transact(work) {
     return work({
       get: async (/** @type {string} */ store, /** @type {number} */ key) => this.#records(store).get(key),

@@ -17,8 +17,7 @@ import { AssertionError } from "../core/errors.js"
 const DEPTH = 4; // links that a collection's listeners follow
 
 /** What makes `next` of `old`, two lists of images. A member that moved is a deletion and an insertion.
- * @param {Image[]} old @param {Image[]} next @param {string} keyName @param {(old: Image, next: Image) => boolean} isModified
- * @returns {CollectionChanges} */
+ * @param {Image[]} old @param {Image[]} next @param {string} keyName @param {(old: Image, next: Image) => boolean} isModified */
 export function collectionChanges(old, next, keyName, isModified) {
   // Most commits touch little of a large collection: only what lies between the equal ends needs the full comparison.
   const shorter = Math.min(old.length, next.length);
@@ -51,7 +50,7 @@ export function collectionChanges(old, next, keyName, isModified) {
   return changes;
 }
 
-/** Which of `places` belong to a longest rising subsequence: those did not move. @param {number[]} places @returns {boolean[]} */
+/** Which of `places` belong to a longest rising subsequence: those did not move. @param {number[]} places */
 function longestRising(places) {
   const ends = []; // of the best subsequence of each length, the position of its last member
   const previous = places.map(() => -1);

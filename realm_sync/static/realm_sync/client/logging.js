@@ -11,7 +11,7 @@ const CATEGORIES = [
   "Realm.Sync.Server", "Realm.App", "Realm.SDK",
 ];
 
-let threshold = NumericLogLevel.Warn;
+let threshold = /** @type {number} */ (NumericLogLevel.Warn);
 /** @type {((entry: any, message?: string) => void) | null} */
 let logger = null;
 

@@ -18,7 +18,8 @@ export const identityOf = (value) => (value === null || value === undefined ? un
 /** @param {any} object @returns {Identity} */
 const identify = (object) => object[IDENTITY];
 
-/** One object of a realm; a class of an app extends it. Each access makes a new one: compare keys. */
+/** One object of a realm; a class of an app extends it. Each access makes a new one: compare keys.
+ * @template [T=any] */
 export class RealmObject {
   /** The properties are defined for each realm by `prototypeFor`. @type {any} */
   static schema;
@@ -92,7 +93,7 @@ export class RealmObject {
   }
 
   /** `callback(object, {deleted, changedProperties})`: soon, with nothing, and then whenever the object changes.
-   * @param {(object: any, changes: {deleted: boolean, changedProperties: string[]}) => void} callback @param {string | string[]} [keyPaths] */
+   * @param {(object: this & T, changes: {deleted: boolean, changedProperties: string[]}) => void} callback @param {string | string[]} [keyPaths] */
   addListener(callback, keyPaths) {
     identify(this).realm._listenToObject(this, identify(this), callback, keyPaths);
   }

@@ -24,7 +24,7 @@ const ending = new Map();
 export const known = {
   /** @type {Map<string, string>} */
   memory: new Map(),
-  /** The schema version of a file, null if there is no such file. @param {string} path @returns {string | null} */
+  /** The schema version of a file, null if there is no such file. @param {string} path */
   get(path) {
     try {
       return localStorage.getItem(`realm-sync:file:${path}`) ?? this.memory.get(path) ?? null;
@@ -108,7 +108,7 @@ export class OpenFile {
 }
 
 /** The open file of a configuration, opened if need be; `release` it. Throws if it is open in another way.
- * @param {Configuration} config @param {any} realm @returns {OpenFile} */
+ * @param {Configuration} config @param {any} realm */
 export function share(config, realm) {
   let file = open.get(config.path);
   if (file) {
@@ -193,7 +193,7 @@ async function carryOutReset(path) {
   known.set(`reset:${path}`, null);
 }
 
-/** The same now; the realm must be closed. @param {string} path @returns {Promise<void>} */
+/** The same now; the realm must be closed. @param {string} path */
 export function resetFile(path) {
   if (open.get(path)?.realms.size || known.get(`reset:${path}`) === null) {
     throw new AssertionError(`Realm was not configured correctly. Client Reset could not be run for Realm at: ${path}`);
@@ -202,7 +202,7 @@ export function resetFile(path) {
   return until(path, Promise.resolve(file ? end(file) : ending.get(path)).then(() => carryOutReset(path)));
 }
 
-/** The sessions of the files that are open. @returns {SyncSession[]} */
+/** The sessions of the files that are open. */
 export const sessions = () => [...open.values()].flatMap((file) => file.session ?? []);
 
 /** Who opens the file meanwhile waits. @param {string} path @param {Promise<void>} done */

@@ -23,10 +23,19 @@ import { MutableSubscriptionSet, Subscription, SubscriptionSet } from "./subscri
 import { callWithProgress, ConnectionState, limited, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "./syncSession.js"
 
 /** @typedef {import('./tables.js').Table} Table */
-/** @typedef {import('./configuration.js').RealmConfiguration} RealmConfiguration */
+/** @typedef {import('./configuration.js').OpenBehavior} OpenBehavior */
+/** @typedef {{mode: "discardUnsyncedChanges" | "recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "manual", onBefore?: (before: Realm) => void,
+ *   onAfter?: (before: Realm, after: Realm) => void, onManual?: (session: SyncSession, path: string) => void, onFallback?: Function}} ClientReset */
+/** @typedef {{user: User, flexible?: true, partitionValue?: string | number | BSON.ObjectId | BSON.UUID | null,
+ *   initialSubscriptions?: {update: (subscriptions: MutableSubscriptionSet, realm: Realm) => void, rerunOnOpen?: boolean},
+ *   newRealmFileBehavior?: OpenBehavior, existingRealmFileBehavior?: OpenBehavior, clientReset?: ClientReset,
+ *   onError?: (session: SyncSession, error: SyncError) => void, cancelWaitsOnNonFatalError?: boolean}} SyncConfiguration */
+/** @typedef {{name: string, primaryKey?: string, properties: Record<string, any>}} ObjectSchema */
+/** @typedef {{path?: string, schema?: (ObjectSchema | (new (...args: any[]) => RealmObject))[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean,
+ *   deleteRealmIfMigrationNeeded?: boolean, onMigration?: (oldRealm: Realm, newRealm: Realm) => void, sync?: SyncConfiguration}} RealmConfiguration */
 /** @typedef {import('./configuration.js').Configuration} Configuration */
 /** @typedef {import('../core/schema.js').ClassSchema} ClassSchema */
-/** @typedef {string | (new (...args: any[]) => any)} ObjectType a class of the schema, or its name */
+/** A class of the schema, or its name. @template [T=any] @typedef {string | (new (...args: any[]) => T)} ObjectType */
 
 export const UpdateMode = Object.freeze({ Never: "never", Modified: "modified", All: "all" });
 export const WaitForSync = Object.freeze({ FirstTime: "first-time", Always: "always", Never: "never" });
@@ -88,8 +97,7 @@ export class Realm {
   }
 
   /** Opens by the table of R11: by default when everything subscribed to is here, at most after 30 s. Never throws itself:
-   * what is wrong with the configuration is a rejection as well. @param {string | RealmConfiguration} [config]
-   * @returns {ProgressRealmPromise} */
+   * what is wrong with the configuration is a rejection as well. @param {string | RealmConfiguration} [config] */
   static open(config) {
     return new ProgressRealmPromise(config);
   }
@@ -100,12 +108,12 @@ export class Realm {
   }
 
   /** Deletes the realm in this browser; other tabs' realms of it are closed. Resolves when it is gone, which opening it
-   * anew waits for by itself. @param {string | RealmConfiguration} [config] @returns {Promise<void>} */
+   * anew waits for by itself. @param {string | RealmConfiguration} [config] */
   static deleteFile(config) {
     return deleteFile(readConfiguration(config).path);
   }
 
-  /** -1 if there is no such file. @param {string} path @returns {number} */
+  /** -1 if there is no such file. @param {string} path */
   static schemaVersion(path) {
     return Number(known.get(readConfiguration(path).path) ?? -1);
   }
@@ -181,13 +189,13 @@ export class Realm {
     return new SubscriptionSet(this, this._store.newestSet());
   }
 
-  /** Resolves when what the file held when it was opened is here; only `new Realm` is usable before. @returns {Promise<void>} */
+  /** Resolves when what the file held when it was opened is here; only `new Realm` is usable before. */
   whenLoaded() {
     return this._file.loaded;
   }
 
   /** Resolves when everything written so far is durable in this browser; rejects if it could not be stored, and is tried
-   * again. `sync.onError` hears of that, too (without sync, the console). @returns {Promise<void>} */
+   * again. `sync.onError` hears of that, too (without sync, the console). */
   writesFlushed() {
     return this._store.writesFlushed();
   }
@@ -195,7 +203,7 @@ export class Realm {
   // --- transactions -------------------------------------------------------------------------------------------------
 
   /** A write transaction: what `callback` does happens as a whole, at once; if it throws, nothing of it happened.
-   * @template T @param {() => T} callback @returns {T} */
+   * @template T @param {() => T} callback */
   write(callback) {
     this.beginTransaction();
     let result;
@@ -244,12 +252,13 @@ export class Realm {
 
   // --- objects ------------------------------------------------------------------------------------------------------
 
-  /** Live results of all objects of a class. @param {ObjectType} type @returns {any} */
+  /** Live results of all objects of a class. @template [T=any] @param {ObjectType<T>} type @returns {Results<T & RealmObject>} */
   objects(type) {
     return new Results(this, this.#tableOf(type));
   }
 
-  /** The object with this key, or null. @param {ObjectType} type @param {any} key @returns {any} */
+  /** The object with this key, or null. @template [T=any] @param {ObjectType<T>} type @param {any} key
+   * @returns {(T & RealmObject) | null} */
   objectForPrimaryKey(type, key) {
     const cls = this._classOf(type);
     const table = this.#tableOf(type);
@@ -260,8 +269,8 @@ export class Realm {
   }
 
   /** A new object, or with mode `modified` or `all` the existing one with this key, changed. Links take an object, a plain
-   * object, which is created likewise, or the target's key. @param {ObjectType} type @param {any} [values]
-   * @param {string | boolean} [mode] @returns {any} */
+   * object, which is created likewise, or the target's key. @template [T=any] @param {ObjectType<T>} type @param {Record<string, any>} [values]
+   * @param {"never" | "modified" | "all" | boolean} [mode] @returns {T & RealmObject} */
   create(type, values = {}, mode = UpdateMode.Never) {
     if (typeof mode === "boolean") mode = mode ? UpdateMode.All : UpdateMode.Never;
     if (!(/** @type {string[]} */ (Object.values(UpdateMode)).includes(mode))) {
@@ -278,7 +287,7 @@ export class Realm {
     /** @type {Record<string, any>} */
     const image = {};
     for (const property of properties) {
-      const value = values[property.name];
+      const value = /** @type {any} */ (values)[property.name];
       if (value !== undefined && !(property.name === primaryKey && value === null)) image[property.mapTo] = this.#toWire(property, value, mode);
     }
     if (primaryKey === undefined) image[keyName] = new BSON.ObjectId().wire;
@@ -339,7 +348,8 @@ export class Realm {
   // --- listeners ----------------------------------------------------------------------------------------------------
 
   /** `callback(realm, event, schema?)`: "change" at the end of each local commit and when others have written,
-   * "beforenotify" before listeners are told, "schema" when classes are added. @param {string} event @param {Function} callback */
+   * "beforenotify" before listeners are told, "schema" when classes are added. @param {"change" | "beforenotify" | "schema"} event
+   * @param {(realm: Realm, event: string, schema?: any[]) => void} callback */
   addListener(event, callback) {
     this._open();
     listenersOf(this.#listeners, event).add(mustBeFunction(callback, "callback"));
@@ -471,7 +481,7 @@ export class Realm {
     return this.#config.classes ? this.#config.classes.names() : [...this._store.tables.keys()];
   }
 
-  /** @param {ObjectType} type @returns {ClassSchema} */
+  /** @param {ObjectType} type */
   _classOf(type) {
     return this.#classFor(type).cls;
   }
@@ -498,7 +508,7 @@ export class Realm {
     return entry;
   }
 
-  /** @param {ObjectType} type @returns {Table} */
+  /** @param {ObjectType} type */
   #tableOf(type) {
     const { name } = this._classOf(type);
     return /** @type {Table} */ (this._open().tables.get(name) ?? this._store._tableFor(storedClasses([this._classOf(name)])[0]));
@@ -537,7 +547,7 @@ export class Realm {
     writer.update(table, key, { [property.mapTo]: this.#toWire(property, value, UpdateMode.Never) });
   }
 
-  /** @param {import('../core/schema.js').Property} property @param {any} value @param {string} mode */
+  /** @param {import('../core/schema.js').Property} property @param {any} value @param {"never" | "modified" | "all"} mode */
   #toWire({ type, objectType, optional, name }, value, mode) {
     if (type !== "object") {
       const wire = encode(type, value, name);
@@ -642,7 +652,7 @@ export class Realm {
 
   // --- client reset, migration --------------------------------------------------------------------------------------
 
-  /** A realm of a moment, read-only. @param {import('./store.js').Store} store @returns {Realm} */
+  /** A realm of a moment, read-only. @param {import('./store.js').Store} store */
   #frozen(store) {
     const { schema, schemaVersion } = this.#config;
     return new Realm(/** @type {any} */ ({ path: store.path, schema, ...(schema && { schemaVersion }), _store: store }));
@@ -720,7 +730,7 @@ export class ProgressRealmPromise {
     this.#promise.then(settle, settle);
   }
 
-  /** @param {string | RealmConfiguration} [given] @returns {Promise<Realm>} */
+  /** @param {string | RealmConfiguration} [given] */
   async #open(given) {
     await null; // so that whatever is wrong is a rejection
     const config = readConfiguration(given);
@@ -786,17 +796,18 @@ export class ProgressRealmPromise {
     }
   }
 
-  /** @param {any} [fulfilled] @param {any} [rejected] @returns {Promise<any>} */
+  /** @template [R=Realm] @template [E=never] @param {((realm: Realm) => R | PromiseLike<R>) | null} [fulfilled]
+   * @param {((error: any) => E | PromiseLike<E>) | null} [rejected] */
   then(fulfilled, rejected) {
     return this.#promise.then(fulfilled, rejected);
   }
 
-  /** @param {any} [rejected] @returns {Promise<any>} */
+  /** @template [E=never] @param {((error: any) => E | PromiseLike<E>) | null} [rejected] @returns {Promise<Realm | E>} */
   catch(rejected) {
     return this.#promise.catch(rejected);
   }
 
-  /** @param {any} [callback] @returns {Promise<any>} */
+  /** @param {(() => void) | null} [callback] @returns {Promise<Realm>} */
   finally(callback) {
     return this.#promise.finally(callback);
   }
@@ -813,11 +824,11 @@ const Sync = {
   setLogLevel: (/** @type {App} */ _, /** @type {string} */ level) => setLogLevel(level),
   setLogger: (/** @type {App} */ _, /** @type {any} */ callback) => setLogger(callback),
   /** After a manual client reset, once the realm is closed: puts the file aside, where `error.config` opens it, so that
-   * the next opening begins anew. @param {App} _ @param {string} path @returns {Promise<void>} */
+   * the next opening begins anew. @param {App} _ @param {string} path */
   initiateClientReset: (_, path) => resetFile(path),
-  /** @param {User} user @returns {SyncSession[]} */
+  /** @param {User} user */
   getAllSyncSessions: (user) => sessions().filter((session) => session.user.id === user.id),
-  /** Of partition-based realms. @param {User} user @param {any} partitionValue @returns {SyncSession | null} */
+  /** Of partition-based realms. @param {User} user @param {any} partitionValue */
   getSyncSession: (user, partitionValue) => sessions().find((session) => session._path === user.app.realmPath(user.id, undefined, partitionValue)) ?? null,
   /** @param {App} app */
   reconnect: (app) => sessions().forEach((session) => session.user.app.id === app.id && session.reconnect()),

@@ -64,7 +64,6 @@ export class Fold {
     return this.#placesOf(name, key)?.find((at) => this.#steps[at]?.op === "create") ?? -1;
   }
 
-  /** @returns {Instruction[]} */
   steps() {
     return /** @type {Instruction[]} */ (this.#steps.filter(Boolean));
   }
@@ -72,7 +71,7 @@ export class Fold {
 
 /** The object after `steps`, null if there is none. An update of an absent object does nothing (R8); the values of a
  * create win over an object that is there already.
- * @param {Image | null} image @param {Iterable<Instruction>} steps @param {string} keyName @returns {Image | null} */
+ * @param {Image | null} image @param {Iterable<Instruction>} steps @param {string} keyName */
 export function replay(image, steps, keyName) {
   for (const { op, _id, values } of steps) {
     if (op === "delete") image = null;

@@ -16,6 +16,7 @@ import { decode } from "../core/values.js"
 import { identityOf } from "./objects.js"
 
 /** @typedef {import('./rebase.js').Image} Image */
+/** @typedef {Record<"insertions" | "deletions" | "newModifications" | "oldModifications", number[]>} CollectionChanges */
 
 const NUMERIC = ["int", "float", "double", "decimal128"];
 
@@ -39,7 +40,8 @@ const INDEXED = {
 /** @param {any} name */
 const isIndex = (name) => typeof name === "string" && name.charCodeAt(0) < 58 && /^\d+$/.test(name);
 
-/** Live results. Made by `realm.objects()`; `filtered` and `sorted` narrow and order, and return new ones. */
+/** Live results. Made by `realm.objects()`; `filtered` and `sorted` narrow and order, and return new ones.
+ * @template [T=any] */
 export class Results {
   /** @param {any} realm @param {import('./tables.js').Table} table @param {any} [predicate] bound
    * @param {any[]} [clauses] bound */
@@ -105,7 +107,7 @@ export class Results {
   // --- narrowing ----------------------------------------------------------------------------------------------------
 
   /** The objects that also match `query`, with `$0`, `$1` … for `args`. Throws a QueryError with a caret.
-   * @param {string} query @param {...any} args @returns {Results} */
+   * @param {string} query @param {...any} args @returns {Results<T>} */
   filtered(query, ...args) {
     const { _realm, _table, _predicate, _clauses } = /** @type {any} */ (this);
     if (typeof query !== "string") throw new TypeAssertionError("a string", query, "query");
@@ -121,7 +123,7 @@ export class Results {
 
   /** Ordered: `sorted("due")`, `sorted("due", true)` descending, `sorted([["priority", true], "due"])`. Sorting what is
    * sorted: the newest order is the primary one.
-   * @param {string | boolean | (string | [string, boolean])[]} [by] @param {boolean} [reverse] @returns {Results} */
+   * @param {string | boolean | (string | [string, boolean])[]} [by] @param {boolean} [reverse] @returns {Results<T>} */
   sorted(by, reverse = false) {
     const { _realm, _table, _predicate, _clauses } = /** @type {any} */ (this);
     if (by === undefined || typeof by === "boolean") {
@@ -145,7 +147,7 @@ export class Results {
     return new Results(_realm, _table, _predicate, [..._clauses, ...bound.clauses]);
   }
 
-  /** The same objects in the same order from now on; a deleted one reads as null. @returns {Results} */
+  /** The same objects in the same order from now on; a deleted one reads as null. @returns {Results<T>} */
   snapshot() {
     const { _realm, _table } = /** @type {any} */ (this);
     return new Snapshot(_realm, _table, this._images());
@@ -159,18 +161,19 @@ export class Results {
 
   // --- as an array --------------------------------------------------------------------------------------------------
 
-  /** The members of this moment: what changes the collection on the way does no harm. */
+  /** The members of this moment: what changes the collection on the way does no harm. @returns {Generator<T, void>} */
   *[Symbol.iterator]() {
     const images = this._images();
     const { _table } = /** @type {any} */ (this);
     for (const image of images) yield _table.objects.has(image[_table.keyName]) ? this._object(image) : null;
   }
 
-  /** @param {number} index */
+  /** @param {number} index @returns {T | undefined} */
   at(index) {
     return this._object(this._images().at(index));
   }
 
+  /** @returns {Generator<T, void>} */
   values() {
     return this[Symbol.iterator]();
   }
@@ -179,46 +182,47 @@ export class Results {
     return this._images().keys();
   }
 
+  /** @returns {IterableIterator<[number, T]>} */
   entries() {
     return this._list().entries();
   }
 
-  /** @param {any} callback @param {any} [self] @returns {any[]} */
+  /** @template U @param {(object: T, index: number) => U} callback @param {any} [self] @returns {U[]} */
   map(callback, self) {
     return this._list().map(callback, self);
   }
 
-  /** @param {any} callback @param {any} [self] @returns {any[]} */
+  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] @returns {T[]} */
   filter(callback, self) {
     return this._list().filter(callback, self);
   }
 
-  /** @param {any} callback @param {any} [self] */
+  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
   forEach(callback, self) {
     this._list().forEach(callback, self);
   }
 
-  /** @param {any} callback @param {any} [self] @returns {any} */
+  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] @returns {T | undefined} */
   find(callback, self) {
     return this._list().find(callback, self);
   }
 
-  /** @param {any} callback @param {any} [self] */
+  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
   findIndex(callback, self) {
     return this._list().findIndex(callback, self);
   }
 
-  /** @param {any} callback @param {any} [self] */
+  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
   some(callback, self) {
     return this._list().some(callback, self);
   }
 
-  /** @param {any} callback @param {any} [self] */
+  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
   every(callback, self) {
     return this._list().every(callback, self);
   }
 
-  /** @param {any} callback @param {any} [self] @returns {any[]} */
+  /** @template U @param {(object: T, index: number) => U | readonly U[]} callback @param {any} [self] @returns {U[]} */
   flatMap(callback, self) {
     return this._list().flatMap(callback, self);
   }
@@ -233,7 +237,7 @@ export class Results {
     return this._list().reduceRight(.../** @type {[any]} */ (rest));
   }
 
-  /** @param {number} [start] @param {number} [end] @returns {any[]} */
+  /** @param {number} [start] @param {number} [end] @returns {T[]} */
   slice(start, end) {
     return this._images().slice(start, end).map((image) => this._object(image));
   }
@@ -309,7 +313,7 @@ export class Results {
   }
 
   /** `callback(collection, changes)`: soon, with nothing, and then whenever the collection or an object in it changes.
-   * @param {(collection: any, changes: Record<"insertions" | "deletions" | "newModifications" | "oldModifications", number[]>) => void} callback
+   * @param {(collection: Results<T>, changes: CollectionChanges) => void} callback
    * @param {string | string[]} [keyPaths] which changes of objects are told: `"name"`, `"owner.name"`, `"*"`; `[]`: none */
   addListener(callback, keyPaths) {
     /** @type {any} */ (this)._realm._listenToResults(this, callback, keyPaths);
@@ -325,7 +329,7 @@ export class Results {
   }
 
   /** Subscribes to these objects; resolves to this, when its data is here. With options, it waits only if `behavior` says so.
-   * @param {{name?: string, behavior?: string, timeout?: number, throwOnUpdate?: boolean}} [options] @returns {Promise<Results>} */
+   * @param {{name?: string, behavior?: string, timeout?: number, throwOnUpdate?: boolean}} [options] @returns {Promise<Results<T>>} */
   subscribe(options = { behavior: "first-time" }) {
     return /** @type {any} */ (this)._realm._subscribe(this, options);
   }

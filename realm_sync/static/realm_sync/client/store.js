@@ -172,7 +172,7 @@ export class Store {
   // --- transactions on the disk -------------------------------------------------------------------------------------
 
   /** One at a time in this tab, so that what is read from the disk meets the memory it was read for.
-   * @template T @param {() => Promise<T>} work @returns {Promise<T>} */
+   * @template T @param {() => Promise<T>} work */
   #exclusive(work) {
     const done = this.#turn.then(work);
     this.#turn = done.catch(() => {});
@@ -258,7 +258,7 @@ export class Store {
   }
 
   /** Changes the file's record in one durable transaction. @template T
-   * @param {(file: ReturnType<typeof newFile>) => T} change @returns {Promise<T>} */
+   * @param {(file: ReturnType<typeof newFile>) => T} change */
   #update(change) {
     return this.#exclusive(() => this.#transact(async (_, file) => change(file), () => {}));
   }
@@ -434,8 +434,7 @@ export class Store {
   }
 
   /** One download, or one bootstrap with all its parts, in one transaction (R10): durable first, then visible.
-   * @param {any} download the last part @param {Changes[]} changes of all parts @param {string[]} texts the frames they came in
-   * @returns {Promise<{rejected: Report[], reset: "recover" | "discard" | null}>} */
+   * @param {any} download the last part @param {Changes[]} changes of all parts @param {string[]} texts the frames they came in */
   apply(download, changes, texts) {
     const rows = changes.reduce((sum, { put, patch, erase }) => sum + (put?.length ?? 0) + (patch?.length ?? 0) + (erase?.length ?? 0), 0);
     return this.#exclusive(async () => {
@@ -485,7 +484,7 @@ export class Store {
   }
 
   /** Keeps a report of compensating writes until its correction is here; gives those whose correction is here already.
-   * @param {Report} report @returns {Promise<Report[]>} */
+   * @param {Report} report */
   holdRejected({ clientVersion, writes }) {
     return this.#update((file) => {
       const text = JSON.stringify(writes);
@@ -572,7 +571,7 @@ export class Store {
     for (const cls of this.synced ? (addClasses(known, classes)?.values() ?? []) : classes) this._tableFor(cls).cls = cls;
   }
 
-  /** @param {StoredClass} cls @returns {Table} */
+  /** @param {StoredClass} cls */
   _tableFor(cls) {
     let table = this.tables.get(cls.name);
     if (!table) this.tables.set(cls.name, (table = new Table(cls)));

@@ -78,13 +78,12 @@ class BaseSet {
     for (const item of this._items) yield new Subscription(item);
   }
 
-  /** @param {string} name @returns {Subscription | null} */
+  /** @param {string} name */
   findByName(name) {
     return found(this._items.find((item) => (item.name ?? null) === name));
   }
 
-  /** The first subscription, named or not, with the class and query of `results`. @param {any} results
-   * @returns {Subscription | null} */
+  /** The first subscription, named or not, with the class and query of `results`. @param {any} results */
   findByQuery(results) {
     const query = queryText(results);
     return found(this._items.find((item) => item.class === results.type && item.query === query));
@@ -122,7 +121,7 @@ export class SubscriptionSet extends BaseSet {
 
   /** Calls `callback(subscriptions, realm)` at once with a set to change, and stores the result as the newest set.
    * Resolves when its data is here; rejects if the callback throws, and nothing is changed then.
-   * @param {(subscriptions: MutableSubscriptionSet, realm: any) => void} callback @returns {Promise<void>} */
+   * @param {(subscriptions: MutableSubscriptionSet, realm: any) => void} callback */
   async update(callback) {
     this._updateNow(callback);
     await this.waitForSynchronization();
@@ -161,7 +160,7 @@ export class MutableSubscriptionSet extends BaseSet {
   }
 
   /** Adds the query of `results`, or renews the subscription of that name, or without a name of that query. Sorting is left
-   * out. @param {any} results @param {{name?: string, throwOnUpdate?: boolean}} [options] @returns {Subscription} */
+   * out. @param {any} results @param {{name?: string, throwOnUpdate?: boolean}} [options] */
   add(results, { name, throwOnUpdate = false } = {}) {
     if (name !== undefined && typeof name !== "string") throw new TypeAssertionError("a string", name, "name");
     const query = queryText(results);
@@ -181,18 +180,18 @@ export class MutableSubscriptionSet extends BaseSet {
     return new Subscription(item);
   }
 
-  /** The first subscription, named or not, with this class and query. @param {any} results @returns {boolean} */
+  /** The first subscription, named or not, with this class and query. @param {any} results */
   remove(results) {
     const subscription = this.findByQuery(results);
     return subscription !== null && this.removeSubscription(subscription);
   }
 
-  /** @param {string} name @returns {boolean} */
+  /** @param {string} name */
   removeByName(name) {
     return this._keep((item) => (item.name ?? null) !== name) > 0;
   }
 
-  /** @param {Subscription} subscription @returns {boolean} */
+  /** @param {Subscription} subscription */
   removeSubscription(subscription) {
     const id = subscription.id.toHexString();
     return this._keep((item) => item.id !== id) > 0;
@@ -204,12 +203,10 @@ export class MutableSubscriptionSet extends BaseSet {
     return this._keep((item) => item.class !== objectType);
   }
 
-  /** @returns {number} */
   removeAll() {
     return this._keep(() => false);
   }
 
-  /** @returns {number} */
   removeUnnamed() {
     return this._keep((item) => (item.name ?? null) !== null);
   }

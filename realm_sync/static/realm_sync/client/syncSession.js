@@ -51,7 +51,7 @@ export class SyncSession {
     return { user: this.user, flexible: true };
   }
 
-  /** Inactive: paused, the user is logged out, or a fatal error ended it. @returns {"active" | "inactive"} */
+  /** Inactive: paused, the user is logged out, or a fatal error ended it. */
   get state() {
     return this.#transport.active ? "active" : "inactive";
   }
@@ -64,8 +64,7 @@ export class SyncSession {
     return this.#transport.path;
   }
 
-  /** How many transactions of this realm the server has not acknowledged, known offline as well; not in Realm.
-   * @returns {number} */
+  /** How many transactions of this realm the server has not acknowledged, known offline as well; not in Realm. */
   get pendingTransactions() {
     return this.#transport.pendingTransactions;
   }

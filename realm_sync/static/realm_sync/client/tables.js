@@ -89,7 +89,7 @@ export class Table {
   /** The objects whose property has one of these wire values, from an index; undefined if the property has none: only
    * keys, links and `indexed` properties do. An index is made at its first use and kept up to date from then on.
    * In the order of the objects, as a scan gives them.
-   * @param {string} name @param {Iterable<any>} values @returns {Image[] | undefined} */
+   * @param {string} name @param {Iterable<any>} values */
   lookUp(name, values) {
     let keys = [...values];
     if (name !== this.keyName) {
@@ -148,7 +148,7 @@ export function sameImage(a, b) {
 
 /** `known` with the classes and properties of `added`, or null if there is nothing to add. Like Realm's additive mode, a
  * property never changes its type and nothing is ever removed. @param {Map<string, StoredClass>} known
- * @param {Iterable<StoredClass>} added @returns {Map<string, StoredClass> | null} */
+ * @param {Iterable<StoredClass>} added */
 export function addClasses(known, added) {
   const merged = new Map(known);
   const problems = [];

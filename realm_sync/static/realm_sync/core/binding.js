@@ -234,7 +234,7 @@ class Binder {
   }
 }
 
-/** @param {Pick<Class, "wire" | "properties">} cls @param {string} stored @returns {Property | undefined} */
+/** @param {Pick<Class, "wire" | "properties">} cls @param {string} stored */
 function propertyOf({ wire, properties }, stored) {
   const known = wire ?? properties;
   return Object.hasOwn(known, stored) ? known[stored] : undefined;
@@ -371,7 +371,7 @@ function convertNumber(from, value, type) {
 }
 
 /** A string where it can be one; bytes that are no text may still be the end or the start of a string.
- * @param {Constant} given @param {string} type @returns {Constant} */
+ * @param {Constant} given @param {string} type */
 function stringOperand(given, type) {
   const { value } = given;
   if (typeof value === "string") return type === "data" ? { ...given, type, value: toBytes(value) } : checked(given);

@@ -256,8 +256,7 @@ export class ClientSession {
     return [...effects, { kind: "StorePart", download }];
   }
 
-  /** Upload what may be uploaded, and send the next subscription set when all before it is on its way.
-   * @returns {Effect[]} */
+  /** Upload what may be uploaded, and send the next subscription set when all before it is on its way. */
   #proceed(drained = false) {
     if (this.state !== "bound" || this.#reading) return [];
     /** @type {Effect[]} */

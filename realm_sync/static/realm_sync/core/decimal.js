@@ -34,7 +34,7 @@ export class Decimal {
     return rounded;
   }
 
-  /** The same with every digit, whatever their number. @param {string} text @returns {Decimal} */
+  /** The same with every digit, whatever their number. @param {string} text */
   static exact(text) {
     const finite = FINITE.exec(text);
     if (finite) return scaled(finite[1] === "-", finite[2] + finite[3], Number(finite[4] ?? 0) - finite[3].length);
@@ -66,7 +66,7 @@ export class Decimal {
     return this.exponent + this.figures.length - 1;
   }
 
-  /** -1, 0 or 1; NaN where a side is NaN. @param {Decimal} other @returns {number} */
+  /** -1, 0 or 1; NaN where a side is NaN. @param {Decimal} other */
   compare(other) {
     if (this.special !== null || other.special !== null) {
       const [a, b] = [this.sketch(), other.sketch()];
@@ -109,7 +109,7 @@ export class Decimal {
     return ofInteger(this.negative !== other.negative, quotient, this.exponent - shift - other.exponent - 1);
   }
 
-  /** The nearest decimal128; beyond its range, an infinity. @returns {Decimal} */
+  /** The nearest decimal128; beyond its range, an infinity. */
   rounded() {
     const cut = Math.max(this.figures.length - PRECISION, MIN_EXPONENT - this.exponent);
     if (!this.isFinite || (cut <= 0 && this.adjusted <= MAX_EXPONENT)) return this;

@@ -85,7 +85,7 @@ export function constant(type, value, argument = null, position = null) {
   return { kind: "Constant", type, value, argument, position };
 }
 
-/** The type of a constant, and of what `bind` has typed; "" for the rest. @param {Operand} operand @returns {string} */
+/** The type of a constant, and of what `bind` has typed; "" for the rest. @param {Operand} operand */
 export function typeOf(operand) {
   return "type" in operand ? operand.type : "";
 }

@@ -25,7 +25,7 @@ export function compareText(a, b) {
 }
 
 /** -1, 0 or 1 for two values of comparable types, null excepted; NaN if one is NaN. A double meets a decimal as the
- * decimal with the fewest digits. @param {any} a @param {any} b @returns {number} */
+ * decimal with the fewest digits. @param {any} a @param {any} b */
 export function compare(a, b) {
   if (typeof a === "string") return compareText(a, b);
   if (typeof a === "object" || typeof b === "object") {
@@ -39,7 +39,7 @@ export function isNaNValue(value) {
   return value !== value || (value instanceof Decimal && value.isNaN);
 }
 
-/** @param {any} left @param {any} right @returns {boolean} */
+/** @param {any} left @param {any} right */
 export function equal(left, right) {
   if (left === right) return true;
   if (left === null || right === null) return false;

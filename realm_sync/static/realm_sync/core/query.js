@@ -115,12 +115,12 @@ class Lexer {
     this.isNarrow = !/[\ud800-\udbff]/.test(text);
   }
 
-  /** The next token, which stays the next. @returns {Token} */
+  /** The next token, which stays the next. */
   peek() {
     return (this.#next ??= this.#read());
   }
 
-  /** The next token, which is passed. @returns {Token} */
+  /** The next token, which is passed. */
   next() {
     const token = this.peek();
     this.#next = null;

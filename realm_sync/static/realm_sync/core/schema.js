@@ -84,7 +84,7 @@ export class Schema {
   }
 
   /** The scalar type of a property's wire value: a link's is that of the key it holds.
-   * @param {Property | WireProperty} prop @returns {string} */
+   * @param {Property | WireProperty} prop */
   wireType(prop) {
     if (prop.type !== "object") return prop.type;
     const target = this.#classes.get(prop.objectType ?? "");
@@ -340,7 +340,7 @@ function invalid(problems) {
   return new AssertionError(`Schema validation failed due to the following errors:${lines}`);
 }
 
-/** @param {Property} prop @param {boolean} isKey @returns {WireProperty} */
+/** @param {Property} prop @param {boolean} isKey */
 function wireProperty(prop, isKey) {
   /** @type {WireProperty} */
   const wire = { type: prop.type };
