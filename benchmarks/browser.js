@@ -99,7 +99,7 @@ const receive = (url, most) =>
     const rows = [];
     const socket = new WebSocket(url);
     socket.onmessage = ({ data }) => rows.length < most && rows.push(...JSON.parse(data));
-    socket.onclose = () => resolve(rows);
+    socket.onclose = () => resolve(rows.slice(0, most));
   });
 
 export async function fillBaseline({ kind, name, url, most }) {

@@ -143,7 +143,7 @@ class _Browser:
             target = None
 
     def opening(self) -> Iterator[Figure]:
-        time.sleep(self.pause)  # Chromium still tidies up what the baselines have written
+        time.sleep(self.pause)  # right after the baselines have written so much, openings took two to four times as long
         value = self.several("openRealm", path="0", count=self.count) / 1000
         target: float | None = 0.4
         times = self.count // self.pouchdb_rows
