@@ -19,3 +19,6 @@ export * as BSON from "./core/bson.js"
 export {
   AssertionError, ClientResetError, CompensatingWriteError, PropertySchemaParseError, SchemaParseError, SyncError, TypeAssertionError,
 } from "./core/errors.js"
+
+/** @typedef {Exclude<ConstructorParameters<typeof Realm>[0], string | undefined>} Configuration */
+/** @typedef {NonNullable<Configuration["sync"]>} SyncConfiguration */

@@ -412,8 +412,7 @@ const apps = new Map();
 /** One app on one server. Listeners: somebody logged in or out, or another user is current, in any tab. */
 export class App extends Listenable {
   static Credentials = Credentials;
-  /** Made by realm.js. @type {{setLogLevel: (app: App, level: string) => void, setLogger: (app: App, callback: (level: any, message?: string) => void) => void,
-   *   initiateClientReset: (app: App, path: string) => any, openLocalRealmBehavior: object, downloadBeforeOpenBehavior: object}} */
+  /** Filled in by realm.js. @type {any} */
   static Sync;
   /** @type {Accounts} */
   #accounts = /** @type {any} */ (null);

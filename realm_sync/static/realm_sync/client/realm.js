@@ -834,13 +834,44 @@ const Sync = {
   reconnect: (app) => sessions().forEach((session) => session.user.app.id === app.id && session.reconnect()),
 };
 
-const STATICS = {
-  App: Object.assign(App, { Sync, Credentials }), Credentials, User, BSON, Object: RealmObject, Results, SyncSession, Subscription, SubscriptionSet, MutableSubscriptionSet,
-  ProgressRealmPromise, Types: BSON, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, ClientResetMode, UpdateMode, WaitForSync, SubscriptionSetState, ConnectionState, SessionState,
-  ProgressDirection, ProgressMode, SessionStopPolicy, UserState, ProviderType, NumericLogLevel, setLogLevel, setLogger, SyncError, ClientResetError, CompensatingWriteError,
-  AssertionError, TypeAssertionError, SchemaParseError, PropertySchemaParseError, IllegalConstructorError,
-};
-Object.assign(Realm, STATICS);
+// One by one, so that types see them.
+App.Sync = Sync;
+Realm.App = App;
+Realm.Credentials = Credentials;
+Realm.User = User;
+Realm.BSON = BSON;
+Realm.Object = RealmObject;
+Realm.Results = Results;
+Realm.SyncSession = SyncSession;
+Realm.Subscription = Subscription;
+Realm.SubscriptionSet = SubscriptionSet;
+Realm.MutableSubscriptionSet = MutableSubscriptionSet;
+Realm.ProgressRealmPromise = ProgressRealmPromise;
+Realm.Types = BSON;
+Realm.OpenRealmBehaviorType = OpenRealmBehaviorType;
+Realm.OpenRealmTimeOutBehavior = OpenRealmTimeOutBehavior;
+Realm.ClientResetMode = ClientResetMode;
+Realm.UpdateMode = UpdateMode;
+Realm.WaitForSync = WaitForSync;
+Realm.SubscriptionSetState = SubscriptionSetState;
+Realm.ConnectionState = ConnectionState;
+Realm.SessionState = SessionState;
+Realm.ProgressDirection = ProgressDirection;
+Realm.ProgressMode = ProgressMode;
+Realm.SessionStopPolicy = SessionStopPolicy;
+Realm.UserState = UserState;
+Realm.ProviderType = ProviderType;
+Realm.NumericLogLevel = NumericLogLevel;
+Realm.setLogLevel = setLogLevel;
+Realm.setLogger = setLogger;
+Realm.SyncError = SyncError;
+Realm.ClientResetError = ClientResetError;
+Realm.CompensatingWriteError = CompensatingWriteError;
+Realm.AssertionError = AssertionError;
+Realm.TypeAssertionError = TypeAssertionError;
+Realm.SchemaParseError = SchemaParseError;
+Realm.PropertySchemaParseError = PropertySchemaParseError;
+Realm.IllegalConstructorError = IllegalConstructorError;
 
 /** The classes as the file keeps them. @param {Iterable<ClassSchema>} classes */
 const storedClasses = (classes) => [...classes].map(({ name, keyName, wire }) => ({ name, keyName, properties: wire }));
