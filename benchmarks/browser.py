@@ -143,7 +143,8 @@ class _Browser:
             target = None
 
     def opening(self) -> Iterator[Figure]:
-        time.sleep(self.pause)  # right after the baselines have written so much, openings took two to four times as long
+        # Right after the baselines have written so much, openings took two to four times as long.
+        time.sleep(self.pause)
         value = self.several("openRealm", path="0", count=self.count) / 1000
         target: float | None = 0.4
         times = self.count // self.pouchdb_rows
