@@ -61,6 +61,7 @@ export class Transport {
   #parts = { changes: [], texts: [] };
   #received = 0;
   #uploadBatch = 0;
+  #told = 0; // when progress was
   #woken = false;
   #resume = () => {};
   /** @type {Promise<void>} */
@@ -536,6 +537,9 @@ export class Transport {
     if (download.changes.length) this.#parts.texts.push(text);
     this.#received += text.length;
     const { progress: estimate } = download;
+    // More often than an eye can see, nobody needs to know, least of all the other tabs.
+    if (download.batchState === "more" && performance.now() - this.#told < 50) return;
+    this.#told = performance.now();
     this.#tell({ direction: "download", estimate, transferred: this.#received, transferable: Math.round(this.#received / (estimate || 1)) });
   }
 
