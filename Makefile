@@ -5,7 +5,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 BIN = .venv/bin
 
-.PHONY: demo test chromium soak bench lint clean
+.PHONY: demo test chromium soak bench lint types clean
 
 # The demo, from nothing to a running server: PORT=8001 make demo, DATABASE_URL=postgresql://… make demo
 demo: .venv/installed-demo
@@ -48,6 +48,11 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy realm_sync
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory types; else echo "The browser SDK's types are not checked: make types needs npm."; fi
+
+# Types of the browser SDK: checks them with TypeScript, which npm puts into var/types, and writes realm.d.ts.
+types:
+	$(PYTHON) -m tests.types.declarations
 
 # What tests, builds and the demo (its database too) left behind. The virtual environment stays.
 clean:

@@ -1,0 +1,2769 @@
+// Made by `make types` of the modules beside it, sha256 8f47d0a25cc1e3bbdf5be24093a104ed739abe923eb9f79e75a555eac518d9b0. Not to be edited.
+declare module "realm/core/errors" {
+    /**
+     * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
+     * @param {string} message @param {keyof typeof ERROR_CODES} codeName
+     */
+    export function realmError(message: string, codeName?: keyof typeof ERROR_CODES): Error & {
+        code: number;
+        codeName: "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "InvalidQuery" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "SchemaMismatch" | "InvalidSchemaVersion" | "InvalidArgument" | "PropertyTypeMismatch" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "LimitExceeded" | "NoSuchTable" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "InternalServerError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "UserNotFound" | "UserDisabled" | "AuthError" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppUnknownError" | "AppServerError";
+    };
+    /** How an error names a value's kind: `a string`, `null`, `an instance of Task`. @param {any} value */
+    export function describe(value: any): string;
+    export namespace WIRE_ERRORS {
+        export { protocol as BadSyntax };
+        export { protocol as UnknownMessage };
+        export { protocol as BadMessageOrder };
+        export let LimitExceeded: WireError;
+        export let SlowConsumer: WireError;
+        export let AuthError: WireError;
+        export let UserDisabled: WireError;
+        export let UserMismatch: WireError;
+        export { reset as BadClientFileIdent };
+        export { reset as BadServerVersion };
+        export { reset as BadClientVersion };
+        export { reset as DivergingHistories };
+        export { reset as ClientFileExpired };
+        export { reset as ClientReset };
+        export let SchemaMismatch: WireError;
+        export let BadChangeset: WireError;
+        export let InvalidSubscriptionQuery: WireError;
+        export let InternalServerError: WireError;
+        export let ServerShutdown: WireError;
+        export let ConnectionFailed: WireError;
+        export let ConnectTimeout: WireError;
+        export let CompensatingWrite: WireError;
+        export let AutoClientResetFailed: WireError;
+    }
+    export namespace ERROR_CODES {
+        export let RuntimeError: number;
+        export let OutOfDiskSpace: number;
+        export let IncompatibleSession: number;
+        export let InvalidQuery: number;
+        export let UnsupportedFileFormatVersion: number;
+        export let ObjectAlreadyExists: number;
+        export let FileOperationFailed: number;
+        export let FileNotFound: number;
+        export let SchemaVersionMismatch: number;
+        export let NoSubscriptionForWrite: number;
+        export let OperationAborted: number;
+        export let NotSupported: number;
+        export let WrongTransactionState: number;
+        export let IllegalOperation: number;
+        export let InvalidatedObject: number;
+        export let ReadOnlyDB: number;
+        export let DeleteOnOpenRealm: number;
+        export let MismatchedConfig: number;
+        export let ClosedRealm: number;
+        export let SchemaValidationFailed: number;
+        let SchemaMismatch_1: number;
+        export { SchemaMismatch_1 as SchemaMismatch };
+        export let InvalidSchemaVersion: number;
+        export let InvalidArgument: number;
+        export let PropertyTypeMismatch: number;
+        export let ReadOnlyProperty: number;
+        export let MissingPropertyValue: number;
+        export let ModifyPrimaryKey: number;
+        export let InvalidProperty: number;
+        export let InvalidQueryArg: number;
+        export let KeyNotFound: number;
+        export let OutOfBounds: number;
+        let LimitExceeded_1: number;
+        export { LimitExceeded_1 as LimitExceeded };
+        export let NoSuchTable: number;
+        export let CustomError: number;
+        export let ClientUserNotFound: number;
+        export let ClientUserNotLoggedIn: number;
+        export let BadToken: number;
+        export let MissingAuthReq: number;
+        export let InvalidSession: number;
+        export let InvalidParameter: number;
+        export let MissingParameter: number;
+        export let HTTPError: number;
+        let InternalServerError_1: number;
+        export { InternalServerError_1 as InternalServerError };
+        export let AuthProviderNotFound: number;
+        export let APIKeyNotFound: number;
+        export let APIKeyAlreadyExists: number;
+        export let UserNotFound: number;
+        let UserDisabled_1: number;
+        export { UserDisabled_1 as UserDisabled };
+        let AuthError_1: number;
+        export { AuthError_1 as AuthError };
+        export let BadRequest: number;
+        export let AccountNameInUse: number;
+        export let InvalidPassword: number;
+        export let AppUnknownError: number;
+        export let AppServerError: number;
+    }
+    /** An argument or a state is not what it must be. */
+    export class AssertionError extends Error {
+    }
+    /** A value does not fit its type: `Expected 'name' to be a string, got a number`. */
+    export class TypeAssertionError extends AssertionError {
+        /** @param {string} expected @param {unknown} value @param {string} target */
+        constructor(expected: string, value: unknown, target?: string);
+        expected: string;
+        value: unknown;
+        target: string;
+        code: string;
+    }
+    /** `new` was used on a class whose objects only a realm makes. */
+    export class IllegalConstructorError extends AssertionError {
+        /** @param {string} type */
+        constructor(type: string);
+    }
+    /** What was waited for did not happen in time; it may still happen. */
+    export class TimeoutError extends AssertionError {
+        /** @param {string} message */
+        constructor(message: string);
+    }
+    /** A declaration of a class cannot be understood. */
+    export class SchemaParseError extends AssertionError {
+    }
+    /** What is wrong with a class declaration as a whole. */
+    export class ObjectSchemaParseError extends SchemaParseError {
+        /** @param {string} problem @param {string} [objectName] */
+        constructor(problem: string, objectName?: string);
+        objectName: string | undefined;
+    }
+    /** What is wrong with one property of a class declaration. */
+    export class PropertySchemaParseError extends SchemaParseError {
+        /** @param {string} problem @param {string} objectName @param {string} propertyName */
+        constructor(problem: string, objectName: string, propertyName: string);
+        objectName: string;
+        propertyName: string;
+    }
+    /** RQL that does not parse, or does not fit the class; shows the query with a caret under `position` (code points). */
+    export class QueryError extends Error {
+        /** @param {string} problem @param {string} query @param {number | null} position @param {string} code */
+        constructor(problem: string, query?: string, position?: number | null, code?: string);
+        problem: string;
+        query: string;
+        position: number | null;
+        code: string;
+    }
+    /** The session must end with this wire code; nothing of the offending message is applied. */
+    export class ProtocolError extends Error {
+        /** @param {keyof typeof WIRE_ERRORS} code @param {string} message */
+        constructor(code: keyof typeof WIRE_ERRORS, message: string);
+        code: "SchemaMismatch" | "LimitExceeded" | "InternalServerError" | "UserDisabled" | "AuthError" | "BadSyntax" | "UnknownMessage" | "BadMessageOrder" | "SlowConsumer" | "UserMismatch" | "BadClientFileIdent" | "BadServerVersion" | "BadClientVersion" | "DivergingHistories" | "ClientFileExpired" | "ClientReset" | "BadChangeset" | "InvalidSubscriptionQuery" | "ServerShutdown" | "ConnectionFailed" | "ConnectTimeout" | "CompensatingWrite" | "AutoClientResetFailed";
+        action: Action;
+        remedy: string;
+    }
+    /** The HTTP API refused or did not answer; `status` is the HTTP status, 0 without an answer. */
+    export class AppError extends Error {
+        /** @param {string} message @param {string} codeName @param {number} status */
+        constructor(message: string, codeName?: string, status?: number);
+        codeName: string;
+        code: number;
+        status: number;
+        /** Whether trying again later may help. */
+        get isNetwork(): boolean;
+    }
+    /** The session met an error; `codeName` is the wire code, `isFatal`: it does not recover by itself. */
+    export class SyncError extends Error {
+        /** @param {string} codeName @param {string} message @param {boolean} isFatal */
+        constructor(codeName: string, message: string, isFatal: boolean);
+        category: string;
+        isOk: boolean;
+        logUrl: string;
+        /** @type {Record<string, string>} */
+        userInfo: Record<string, string>;
+        /** @type {string | undefined} */
+        reason: string | undefined;
+        /** @type {number | undefined} */
+        code: number | undefined;
+        codeName: string;
+        isFatal: boolean;
+        remedy: string;
+    }
+    /** A client reset that is left to the app, or failed; `config` opens the file as it was. */
+    export class ClientResetError extends SyncError {
+        /** @param {string} codeName @param {string} message @param {string} path */
+        constructor(codeName: string, message: string, path: string);
+        config: {
+            path: string;
+            readOnly: boolean;
+        };
+    }
+    /**
+     * One write that the server has undone: an object's changes of a transaction, or those of one `property`.
+     * @typedef {{objectName: string, primaryKey: unknown, reason: string, property?: string, codeName: string}} CompensatedWrite
+     */
+    /** The server has undone `writes`; the local objects are corrected already. */
+    export class CompensatingWriteError extends SyncError {
+        /** @param {CompensatedWrite[]} writes */
+        constructor(writes: CompensatedWrite[]);
+        writes: CompensatedWrite[];
+    }
+    /**
+     * What a client does after an `error` message.
+     */
+    export type Action = "retry" | "reauthenticate" | "reset" | "stop";
+    export type WireError = {
+        code: number;
+        action: Action;
+        remedy: string;
+    };
+    /**
+     * One write that the server has undone: an object's changes of a transaction, or those of one `property`.
+     */
+    export type CompensatedWrite = {
+        objectName: string;
+        primaryKey: unknown;
+        reason: string;
+        property?: string;
+        codeName: string;
+    };
+    const protocol: WireError;
+    const reset: WireError;
+    export {};
+}
+declare module "realm/core/decimal" {
+    /** The exponent of the first figure of the largest decimal128s. */
+    export const MAX_EXPONENT: 6144;
+    export class Decimal {
+        /** The decimal128 that a text says, plain or with an exponent; beyond its range a TypeAssertionError.
+         * @param {string} text */
+        static parse(text: string): Decimal;
+        /** The same with every digit, whatever their number. @param {string} text */
+        static exact(text: string): Decimal;
+        /** Exact for integers; of other numbers, the decimal with the fewest digits that reads back as the number.
+         * @param {number | bigint} value */
+        static from(value: number | bigint): Decimal;
+        /** @param {boolean} negative @param {string} figures "" for zero. @param {number} exponent
+         * @param {number | null} special NaN, Infinity or -Infinity, where it is no finite number. */
+        constructor(negative: boolean, figures: string, exponent: number, special?: number | null);
+        negative: boolean;
+        figures: string;
+        exponent: number;
+        special: number | null;
+        get isNaN(): boolean;
+        get isFinite(): boolean;
+        get isInteger(): boolean;
+        /** The exponent of the first figure. */
+        get adjusted(): number;
+        /** -1, 0 or 1; NaN where a side is NaN. @param {Decimal} other */
+        compare(other: Decimal): number;
+        /** @param {Decimal} other */
+        add(other: Decimal): Decimal;
+        /** @param {Decimal} other */
+        subtract(other: Decimal): Decimal;
+        /** @param {Decimal} other */
+        multiply(other: Decimal): Decimal;
+        /** @param {Decimal} other */
+        divide(other: Decimal): Decimal;
+        /** The nearest decimal128; beyond its range, an infinity. */
+        rounded(): Decimal;
+        /** The nearest double. */
+        toNumber(): number;
+        /** Of an integer: its value. */
+        toBigInt(): bigint;
+        /** Plain notation without trailing zeros, as on the wire; zero has no sign. */
+        toString(): string;
+        /** A double of the same sign that is zero, infinite or NaN when the decimal is; otherwise ±1. */
+        sketch(): number;
+        #private;
+    }
+}
+declare module "realm/core/bson" {
+    /** Whether it holds bytes. @param {any} value @returns {value is Bytes} */
+    export function isBytes(value: any): value is Bytes;
+    /** @param {Bytes} value */
+    export function toBase64(value: Bytes): string;
+    /** Throws if the text is not base64. @param {string} text */
+    export function fromBase64(text: string): Uint8Array<ArrayBuffer>;
+    /** @typedef {ArrayBuffer | ArrayBufferView} Bytes */
+    /** The wire text of a UUID. */
+    export const DASHED: RegExp;
+    /** Twelve bytes as MongoDB's: four of seconds since 1970, eight that make it unique. */
+    export class ObjectId extends Text {
+        /** Whether the constructor takes it. @param {any} value */
+        static isValid(value: any): boolean;
+        /** @param {string} hex */
+        static createFromHexString(hex: string): ObjectId;
+        /** The smallest one of that second, to compare with. @param {number} seconds */
+        static createFromTime(seconds: number): ObjectId;
+        /** The bytes of a new one. @param {number} [seconds] */
+        static generate(seconds?: number): Uint8Array<ArrayBuffer>;
+        /** A new one, or the one of 24 hex digits, 12 bytes or another. @param {string | Bytes | ObjectId} [value] */
+        constructor(value?: string | Bytes | ObjectId);
+        get _bsontype(): string;
+        get id(): Uint8Array<ArrayBuffer>;
+        getTimestamp(): Date;
+        toHexString(): string;
+        toJSON(): string;
+        /** @param {any} other Anything the constructor takes. */
+        equals(other: any): boolean;
+    }
+    /** A universally unique identifier, RFC 9562. */
+    export class UUID extends Text {
+        /** Whether the constructor takes it. @param {any} value */
+        static isValid(value: any): boolean;
+        /** @param {string} hex */
+        static createFromHexString(hex: string): UUID;
+        /** The bytes of a new one. */
+        static generate(): Uint8Array<ArrayBuffer>;
+        /** A new one (version 4), or the one of 32 hex digits with or without dashes, 16 bytes or another.
+         * @param {string | Bytes | UUID} [value] */
+        constructor(value?: string | Bytes | UUID);
+        get _bsontype(): string;
+        get id(): Uint8Array<ArrayBuffer>;
+        toHexString(includeDashes?: boolean): string;
+        toJSON(): string;
+        /** @param {any} other Anything the constructor takes. */
+        equals(other: any): boolean;
+    }
+    /** A decimal of up to 34 digits; two of equal value have one text. */
+    export class Decimal128 extends Text {
+        /** @param {string} text */
+        static fromString(text: string): Decimal128;
+        get _bsontype(): string;
+        toJSON(): {
+            $numberDecimal: string;
+        };
+        /** @param {any} other */
+        equals(other: any): boolean;
+    }
+    export namespace EJSON {
+        function parse(text: string): any;
+        function stringify(value: unknown, replacer?: any, space?: string | number): string;
+        /** Plain JSON of a value. @param {any} value @returns {any} */
+        function serialize(value: any): any;
+        /** The value of plain JSON. @param {any} value @returns {any} */
+        function deserialize(value: any): any;
+    }
+    export type Bytes = ArrayBuffer | ArrayBufferView;
+    /** A value that is its text. */
+    class Text {
+        /** @param {string} text */
+        constructor(text: string);
+        get wire(): string;
+        toString(): string;
+        #private;
+    }
+    export {};
+}
+declare module "realm/core/nodes" {
+    /** All of the conditions. @param {...Node} nodes */
+    export function and(...nodes: Node[]): Node;
+    /** Any of the conditions. @param {...Node} nodes */
+    export function or(...nodes: Node[]): Node;
+    /** The exact complement. @param {Node} node @returns {Node} */
+    export function not(node: Node): Node;
+    /** `and` or `or` of a list, which may be long. @param {"And" | "Or"} kind @param {Node[]} nodes @returns {Node} */
+    export function joined(kind: "And" | "Or", nodes: Node[]): Node;
+    /** @param {string} type @param {any} value @param {number | null} argument @param {number | null} position
+     * @returns {Constant} */
+    export function constant(type: string, value: any, argument?: number | null, position?: number | null): Constant;
+    /** The type of a constant, and of what `bind` has typed; "" for the rest. @param {Operand} operand */
+    export function typeOf(operand: Operand): string;
+    /** Every path, from left to right, but for those inside subqueries: they start at other objects.
+     * @param {Node | Operand} item @returns {Iterable<Path>} */
+    export function paths(item: Node | Operand): Iterable<Path>;
+    /** Every comparison, from left to right. @param {Node} node @returns {Iterable<Comparison>} */
+    export function comparisons(node: Node): Iterable<Comparison>;
+    /**
+     * The query tree: what a query says, as plain objects told apart by `kind`, never changed once made.
+     *
+     * Decides which sentences there can be, and keeps them flat: build conditions with `and`, `or` and `not`. A tree is made
+     * and used in this order: query.parse, binding.bind, lowering.lower, predicate.compilePredicate; text.toText writes it at
+     * any stage. What has nodes but no back end yet (key paths, collections, subqueries, full text, geometry) is refused by
+     * `bind`. Knows neither text nor classes.
+     */
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     * @typedef {{kind: "Constant", type: string, value: any, argument: number | null, position: number | null}} Constant
+     * @typedef {{kind: "Index", value: Constant | string}} Index
+     *
+     * `bind` fills in what follows the quantifier: a link has the type of its key, and names its class in `target`;
+     * `counted` says of what `@count` is the size: of a `string`, of `data`, or of a `link` (0 or 1).
+     * @typedef {{kind: "Path", steps: (string | Index)[], quantifier: string, type: string, target: string, counted: string,
+     *   optional: boolean, position: number | null}} Path
+     * @typedef {{kind: "ListValue", items: Constant[], quantifier: string, position: number | null}} ListValue
+     * @typedef {{kind: "Arithmetic", operator: string, left: Operand, right: Operand, type: string}} Arithmetic
+     * @typedef {{kind: "Subquery", path: Path, variable: string, predicate: Node, word: string}} Subquery
+     * @typedef {{kind: "Geometry", shape: string, rings: import('./decimal.js').Decimal[][][], radius: any}} Geometry
+     * @typedef {Constant | Path | ListValue | Arithmetic | Subquery | Geometry} Operand
+     *
+     * @typedef {{kind: "Truth", value: boolean}} Truth
+     * @typedef {{kind: "And", nodes: Node[]}} And
+     * @typedef {{kind: "Or", nodes: Node[]}} Or
+     * @typedef {{kind: "Not", node: Node}} Not
+     * @typedef {{kind: "Comparison", operator: string, left: Operand, right: Operand, fold: boolean,
+     *   position: number | null}} Comparison
+     * @typedef {Truth | And | Or | Not | Comparison} Node
+     *
+     * @typedef {{kind: "Sort", keys: [Path, boolean][]}} Sort Paths, each with whether it ascends.
+     * @typedef {{kind: "Distinct", paths: Path[]}} Distinct
+     * @typedef {{kind: "Limit", count: number | bigint}} Limit
+     * @typedef {Sort | Distinct | Limit} Clause
+     * @typedef {{kind: "Query", predicate: Node, clauses: Clause[], text: string}} Query `text` is the source, for errors.
+     */
+    export const STRING_OPERATORS: string[];
+    /** @type {Truth} */
+    export const TRUE: Truth;
+    /** @type {Truth} */
+    export const FALSE: Truth;
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Constant = {
+        kind: "Constant";
+        type: string;
+        value: any;
+        argument: number | null;
+        position: number | null;
+    };
+    /**
+     * `bind` fills in what follows the quantifier: a link has the type of its key, and names its class in `target`;
+     * `counted` says of what `@count` is the size: of a `string`, of `data`, or of a `link` (0 or 1).
+     */
+    export type Index = {
+        kind: "Index";
+        value: Constant | string;
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Path = {
+        kind: "Path";
+        steps: (string | Index)[];
+        quantifier: string;
+        type: string;
+        target: string;
+        counted: string;
+        optional: boolean;
+        position: number | null;
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type ListValue = {
+        kind: "ListValue";
+        items: Constant[];
+        quantifier: string;
+        position: number | null;
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Arithmetic = {
+        kind: "Arithmetic";
+        operator: string;
+        left: Operand;
+        right: Operand;
+        type: string;
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Subquery = {
+        kind: "Subquery";
+        path: Path;
+        variable: string;
+        predicate: Node;
+        word: string;
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Geometry = {
+        kind: "Geometry";
+        shape: string;
+        rings: import("realm/core/decimal").Decimal[][][];
+        radius: any;
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Operand = Constant | Path | ListValue | Arithmetic | Subquery | Geometry;
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Truth = {
+        kind: "Truth";
+        value: boolean;
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type And = {
+        kind: "And";
+        nodes: Node[];
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Or = {
+        kind: "Or";
+        nodes: Node[];
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Not = {
+        kind: "Not";
+        node: Node;
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Comparison = {
+        kind: "Comparison";
+        operator: string;
+        left: Operand;
+        right: Operand;
+        fold: boolean;
+        position: number | null;
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Node = Truth | And | Or | Not | Comparison;
+    /**
+     * Paths, each with whether it ascends.
+     */
+    export type Sort = {
+        kind: "Sort";
+        keys: [Path, boolean][];
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Distinct = {
+        kind: "Distinct";
+        paths: Path[];
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Limit = {
+        kind: "Limit";
+        count: number | bigint;
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Clause = Sort | Distinct | Limit;
+    /**
+     * `text` is the source, for errors.
+     */
+    export type Query = {
+        kind: "Query";
+        predicate: Node;
+        clauses: Clause[];
+        text: string;
+    };
+}
+declare module "realm/core/values" {
+    /**
+     * The wire value of a JavaScript value of `type`, one of SCALARS; null and undefined are null.
+     * @param {string} type @param {any} value @param {string} [target] What an error names.
+     */
+    export function encode(type: string, value: any, target?: string): any;
+    /**
+     * The JavaScript value of a wire value of `type`. Strict: what `encode` cannot have made is refused, so that one value
+     * has one image.
+     * @param {string} type @param {any} wire @param {string} [target] @returns {any}
+     */
+    export function decode(type: string, wire: any, target?: string): any;
+    /** Integers up to this magnitude are JSON numbers. */
+    export const SAFE_INTEGER: number;
+    /** What an error says was expected of a type. @type {Record<string, string>} */
+    export const EXPECTED: Record<string, string>;
+    /** The scalar type names of Realm, in the order of its documentation. */
+    export const SCALARS: string[];
+}
+declare module "realm/core/literals" {
+    /** The constant that a text says; `token` is the name of its token in query.js.
+     * @param {string} token @param {string} text @param {number | null} position */
+    export function readLiteral(token: string, text: string, position: number | null): import("realm/core/nodes").Constant;
+    /** The constant of a value, or of an element of a list, passed as `$number`.
+     * @param {any} value @param {number} number @param {number} position */
+    export function fromJs(value: any, number: number, position: number): import("realm/core/nodes").Constant;
+    /** The number that a string holds, for strings that are compared with numbers; null if it holds none.
+     * @param {string} text @returns {Typed | null} */
+    export function readNumber(text: string): Typed | null;
+    /** An int in its form: a bigint only beyond ±2^53. @param {bigint} value */
+    export function narrow(value: bigint): number | bigint;
+    /** Whether a string can be written between quotes as it is; others are written in base64. @param {string} value */
+    export function isPlain(value: string): boolean;
+    /** The UTF-8 of a string. @param {string} value */
+    export function toBytes(value: string): Uint8Array<ArrayBuffer>;
+    /** The string of UTF-8, null if it is none. @param {Uint8Array} bytes */
+    export function fromBytes(bytes: Uint8Array): string | null;
+    /** The beginning of what was written, for errors that quote it. @param {string} text @param {number} length */
+    export function excerpt(text: string, length: number): string;
+    /** @typedef {import('./nodes.js').Constant} Constant */
+    /** @typedef {[type: string, value: any]} Typed */
+    /** Matches a surrogate without its other half. */
+    export const LONE_SURROGATE: RegExp;
+    /** The tokens that are literals. */
+    export const LITERALS: string[];
+    export type Constant = import("realm/core/nodes").Constant;
+    export type Typed = [type: string, value: any];
+}
+declare module "realm/core/text" {
+    /** @typedef {import('./nodes.js').Constant} Constant */
+    /** @typedef {import('./nodes.js').Path} Path */
+    /** The canonical text of a query or of a part of one.
+     * @param {import('./nodes.js').Query | import('./nodes.js').Node | import('./nodes.js').Clause | import('./nodes.js').Operand} item
+     * @returns {string} */
+    export function toText(item: import("realm/core/nodes").Query | import("realm/core/nodes").Node | import("realm/core/nodes").Clause | import("realm/core/nodes").Operand): string;
+    /** What stands between the brackets of a path's index. @param {import('./nodes.js').Index} index */
+    export function indexText(index: import("realm/core/nodes").Index): string;
+    export type Constant = import("realm/core/nodes").Constant;
+    export type Path = import("realm/core/nodes").Path;
+}
+declare module "realm/core/binding" {
+    /**
+     * The query for one class. Required before any back end; binding a bound query again changes nothing. Throws a
+     * QueryError, worded as Realm does.
+     * @param {Query} query @param {Class} cls @param {Schema} schema @returns {Query}
+     */
+    export function bind(query: Query, cls: Class, schema: Schema): Query;
+    export type Node = import("realm/core/nodes").Node;
+    export type Operand = import("realm/core/nodes").Operand;
+    export type Constant = import("realm/core/nodes").Constant;
+    export type Comparison = import("realm/core/nodes").Comparison;
+    export type Path = import("realm/core/nodes").Path;
+    export type Query = import("realm/core/nodes").Query;
+    export type Property = {
+        type: string;
+        objectType?: string;
+        optional?: boolean;
+    };
+    /**
+     * `wire`, where given, has the properties by stored name, else `properties`.
+     */
+    export type Class = {
+        name: string;
+        properties: Record<string, Property>;
+        wire?: Record<string, Property>;
+        keyName?: string;
+        aliases?: Record<string, string>;
+    };
+    export type Schema = {
+        get: (name: string) => Class | undefined;
+        has: (name: string) => boolean;
+        wireType: (prop: any) => string;
+    };
+}
+declare module "realm/core/schema" {
+    /**
+     * A class from a Realm object schema or from a class model (`static schema`).
+     * @param {any} declaration
+     * @param {{synced?: boolean, base?: Function}} options `base`: what a class model must extend.
+     * @returns {ClassSchema}
+     */
+    export function parseClass(declaration: any, { synced, base }?: {
+        synced?: boolean;
+        base?: Function;
+    }): ClassSchema;
+    /**
+     * A canonical property from a shorthand or an object form.
+     * @param {string} className @param {string} name @param {any} declaration @param {boolean} isKey
+     * @returns {Property}
+     */
+    export function parseProperty(className: string, name: string, declaration: any, isKey?: boolean): Property;
+    /** What `realm.schema` and `objectSchema()` show of a class. @param {ClassSchema} cls */
+    export function canonical({ name, primaryKey, embedded, asymmetric, properties, ctor }: ClassSchema): {
+        ctor?: Function | undefined;
+        name: string;
+        primaryKey: string | undefined;
+        embedded: boolean;
+        asymmetric: boolean;
+        properties: any;
+    };
+    /** How sentences name a property's type: `int?`, `Team`. @param {Property | WireProperty} prop */
+    export function typeText(prop: Property | WireProperty): string;
+    /** The wire value for a property; an error names `target`. A link takes the key of its target.
+     * @param {Schema} schema @param {string} target @param {Property | WireProperty} prop @param {unknown} value */
+    export function encodeProperty(schema: Schema, target: string, prop: Property | WireProperty, value: unknown): any;
+    /** The JavaScript value of a property's wire value; an error names `target`.
+     * @param {Schema} schema @param {string} target @param {Property | WireProperty} prop @param {unknown} wire */
+    export function decodeProperty(schema: Schema, target: string, prop: Property | WireProperty, wire: unknown): any;
+    /** The wire name of every primary key of a synced class. */
+    export const PRIMARY_KEY: "_id";
+    /** The stored name of the key of a local class without primary key; its values are ObjectIds. */
+    export const HIDDEN_KEY: "_key";
+    export const KEY_TYPES: string[];
+    export const INDEXABLE: string[];
+    /**
+     * @typedef {{name: string, type: string, objectType?: string, property?: string, optional: boolean,
+     *   indexed: boolean | "full-text", mapTo: string, default?: unknown, presentation?: "counter"}} Property
+     * @typedef {{type: string, objectType?: string, optional?: boolean, indexed?: boolean, readOnly?: boolean,
+     *   hasDefault?: boolean, maxLength?: number}} WireProperty
+     * @typedef {{name: string, primaryKey?: string, keyName: string, embedded: boolean, asymmetric: boolean,
+     *   properties: Record<string, Property>, wire: Record<string, WireProperty>, aliases: Record<string, string>,
+     *   readOnly: boolean, declared: boolean, synced: boolean, ctor?: Function}} ClassSchema
+     * @typedef {{name: string, properties: Record<string, WireProperty>, primaryKey?: string, readOnly?: boolean}} WireClass
+     * @typedef {(holds: unknown, problem: string) => void} Must
+     * @typedef {Pick<Property, "type" | "objectType" | "property" | "presentation">
+     *   & {optional: boolean, indexed?: Property["indexed"]}} Parsed
+     */
+    /** The classes by name; iterates over them in order of declaration. */
+    export class Schema {
+        /** The server's classes, of its `bound` message. @param {WireClass[]} list */
+        static fromWire(list: WireClass[]): Schema;
+        /** @param {Iterable<ClassSchema>} classes */
+        constructor(classes?: Iterable<ClassSchema>);
+        /** What `bind` sends: the classes that the app declares, under their wire names. @returns {WireClass[]} */
+        toWire(): WireClass[];
+        /** @param {string} name */
+        get(name: string): ClassSchema | undefined;
+        /** @param {string} name */
+        has(name: string): boolean;
+        names(): string[];
+        /** The scalar type of a property's wire value: a link's is that of the key it holds.
+         * @param {Property | WireProperty} prop */
+        wireType(prop: Property | WireProperty): string;
+        /** Throws one error that lists whatever of the declared classes cannot be; returns the schema. */
+        check(): this;
+        [Symbol.iterator](): MapIterator<ClassSchema>;
+        #private;
+    }
+    export type Property = {
+        name: string;
+        type: string;
+        objectType?: string;
+        property?: string;
+        optional: boolean;
+        indexed: boolean | "full-text";
+        mapTo: string;
+        default?: unknown;
+        presentation?: "counter";
+    };
+    export type WireProperty = {
+        type: string;
+        objectType?: string;
+        optional?: boolean;
+        indexed?: boolean;
+        readOnly?: boolean;
+        hasDefault?: boolean;
+        maxLength?: number;
+    };
+    export type ClassSchema = {
+        name: string;
+        primaryKey?: string;
+        keyName: string;
+        embedded: boolean;
+        asymmetric: boolean;
+        properties: Record<string, Property>;
+        wire: Record<string, WireProperty>;
+        aliases: Record<string, string>;
+        readOnly: boolean;
+        declared: boolean;
+        synced: boolean;
+        ctor?: Function;
+    };
+    export type WireClass = {
+        name: string;
+        properties: Record<string, WireProperty>;
+        primaryKey?: string;
+        readOnly?: boolean;
+    };
+    export type Must = (holds: unknown, problem: string) => void;
+    export type Parsed = Pick<Property, "type" | "objectType" | "property" | "presentation"> & {
+        optional: boolean;
+        indexed?: Property["indexed"];
+    };
+}
+declare module "realm/client/app" {
+    /** What `{% realm_sync_config %}` wrote into this page, or null. */
+    export function pageConfiguration(): any;
+    /** Encoded as one name in a directory. @param {string} text */
+    export function pathComponent(text: string): string;
+    export const VERSION: "0.1.0";
+    export namespace UserState {
+        let LoggedIn: string;
+        let LoggedOut: string;
+        let Removed: string;
+    }
+    export namespace ProviderType {
+        let AnonUser: string;
+        let ApiKey: string;
+        let LocalUserPass: string;
+        let CustomFunction: string;
+        let CustomToken: string;
+        let DjangoSession: string;
+    }
+    /** How to log in; see the factories. */
+    export class Credentials {
+        /** `reuse`: this browser's anonymous user if it has one, without asking the server. */
+        static anonymous(reuse?: boolean): Credentials;
+        /** `emailPassword(email, password)` or `emailPassword({ email, password })`.
+         * @param {string | {email: string, password: string}} email @param {string} [password] */
+        static emailPassword(email: string | {
+            email: string;
+            password: string;
+        }, password?: string): Credentials;
+        /** @param {string} key */
+        static apiKey(key: string): Credentials;
+        /** @param {string} token */
+        static jwt(token: string): Credentials;
+        /** @param {Record<string, any>} payload */
+        static function(payload: Record<string, any>): Credentials;
+        /** Whoever is logged in to this page's Django site, by its session cookie. */
+        static djangoSession(): Credentials;
+        /** @param {string} provider @param {Record<string, any>} payload */
+        constructor(provider: string, payload: Record<string, any>, reuse?: boolean);
+        provider: string;
+        payload: Record<string, any>;
+        reuse: boolean;
+    }
+    /** Somebody who logged in; one object per id. Listeners: the state, the tokens or the profile changed, in any tab. */
+    export class User extends Listenable {
+        /** @param {Accounts} accounts @param {string} id */
+        constructor(accounts: Accounts, id: string);
+        id: string;
+        get app(): App;
+        get state(): string;
+        get isLoggedIn(): boolean;
+        get identities(): {
+            id: string;
+            providerType: string;
+        }[];
+        get providerType(): string;
+        get deviceId(): string | undefined;
+        /** As of the last refresh; null once logged out. */
+        get accessToken(): string | null;
+        get refreshToken(): string | null;
+        /** `name`, `email`, `firstName` … as of the log-in. @returns {Record<string, any>} */
+        get profile(): Record<string, any>;
+        /** The `user_data` claim of the access token. @returns {Record<string, any>} */
+        get customData(): Record<string, any>;
+        refreshCustomData(): Promise<Record<string, any>>;
+        /** Forgets the tokens, then tells the server: if that rejects, the user is logged out all the same. */
+        logOut(): Promise<void>;
+        /** Keys are `{_id, name, disabled}`, and from `create` with the `key` itself. */
+        get apiKeys(): {
+            /** @param {string} name @returns {Promise<ApiKey>} */
+            create: (name: string) => Promise<ApiKey>;
+            /** @param {string} id @returns {Promise<ApiKey>} */
+            fetch: (id: string) => Promise<ApiKey>;
+            /** @returns {Promise<ApiKey[]>} */
+            fetchAll: () => Promise<ApiKey[]>;
+            /** @param {string} id @returns {Promise<void>} */
+            delete: (id: string) => Promise<void>;
+            /** @param {string} id @returns {Promise<void>} */
+            enable: (id: string) => Promise<void>;
+            /** @param {string} id @returns {Promise<void>} */
+            disable: (id: string) => Promise<void>;
+        };
+        /** The access token, refreshed first if it has expired. */
+        freshAccessToken(): Promise<string>;
+        /** A new access token. Refused with 401 or 403, the user is logged out. */
+        refreshAccessToken(): Promise<string>;
+        get functions(): {};
+        /** @param {string} name @returns {Promise<never>} */
+        callFunction(name: string): Promise<never>;
+        /** @returns {Promise<never>} */
+        linkCredentials(): Promise<never>;
+        /** @returns {never} */
+        push(): never;
+        /** @returns {never} */
+        mongoClient(): never;
+        #private;
+    }
+    /** One app on one server. Listeners: somebody logged in or out, or another user is current, in any tab. */
+    export class App extends Listenable {
+        static Credentials: typeof Credentials;
+        /** Filled in by realm.js. @type {any} */
+        static Sync: any;
+        /** @param {string} id */
+        static get(id: string): App;
+        /**
+         * What is left out is as in `{% realm_sync_config %}`; without that, `baseUrl` is the page's origin. A second App of
+         * equal id, baseUrl and baseFilePath is the first one.
+         * @param {string | {id?: string, baseUrl?: string, timeout?: number, baseFilePath?: string, fetch?: typeof fetch,
+         *   multiplexSessions?: boolean, metadata?: {mode: string}}} [config] `timeout`: ms for an HTTP request
+       */
+        constructor(config?: string | {
+            id?: string;
+            baseUrl?: string;
+            timeout?: number;
+            baseFilePath?: string;
+            fetch?: any;
+            multiplexSessions?: boolean;
+            metadata?: {
+                mode: string;
+            };
+        });
+        /** @type {string} */
+        id: string;
+        baseUrl: string;
+        baseFilePath: string;
+        multiplexSessions: any;
+        /** @type {number} */
+        timeout: number;
+        /** What the operator decided for clients, or null: told by the page, else by the server at the last log-in. @returns {any} */
+        get settings(): any;
+        /** Who logged in last and is still logged in, else anybody who is, or null. @returns {User | null} */
+        get currentUser(): User | null;
+        /** @returns {Record<string, User>} */
+        get allUsers(): Record<string, User>;
+        /** The user, who becomes current; or AppError. @param {Credentials} credentials */
+        logIn(credentials: Credentials): Promise<User>;
+        /** @param {User} user */
+        switchUser(user: User): void;
+        /** Logs out and forgets the user. Realm files stay. @param {User} user */
+        removeUser({ id }: User): Promise<void>;
+        /** @param {User} user @returns {Promise<never>} */
+        deleteUser(user: User): Promise<never>;
+        /** `registerUser` does not log in. The server offers nothing else. */
+        get emailPasswordAuth(): {
+            registerUser: (body: {
+                email: string;
+                password: string;
+            }) => Promise<undefined>;
+        };
+        get syncUrl(): string;
+        get directory(): string;
+        /**
+         * A synced realm's name. No `path`: by its partition; relative: beside that, under this name; absolute: as it is.
+         * @param {string} userId @param {string} [path] @param {any} [partitionValue] undefined: flexible
+       */
+        realmPath(userId: string, path?: string, partitionValue?: any): string;
+        #private;
+    }
+    export type UserRecord = {
+        provider: string;
+        state: string;
+        accessToken: string | null;
+        refreshToken: string | null;
+        deviceId?: string;
+        identities: {
+            id: string;
+            provider_type: string;
+        }[];
+        profile: Record<string, any>;
+    };
+    export type ApiKey = {
+        _id: string;
+        name: string;
+        disabled: boolean;
+        key?: string;
+    };
+    class Listenable {
+        /** Calls all, whatever one of them throws. @param {Listenable} listenable */
+        static tell(listenable: Listenable): void;
+        /** @param {() => void} callback */
+        addListener(callback: () => void): void;
+        /** @param {() => void} callback */
+        removeListener(callback: () => void): void;
+        removeAllListeners(): void;
+        #private;
+    }
+    /**
+     * An app's HTTP calls and what it knows of users: a record each, replaced as a whole. In localStorage, for `currentUser`
+     * is synchronous; a change begins with what is stored, for other tabs write too.
+     */
+    class Accounts {
+        /** @param {App} app @param {typeof fetch} fetch @param {boolean} persistent */
+        constructor(app: App, fetch: typeof globalThis.fetch, persistent: boolean);
+        /** @type {Map<string, UserRecord>} */
+        records: Map<string, UserRecord>;
+        /** @type {Map<string, User>} */
+        users: Map<string, User>;
+        /** @type {string | null} */
+        current: string | null;
+        /** @type {any} */
+        settings: any;
+        app: App;
+        get known(): User[];
+        /** Reads what is stored, stores what `edit` makes of it (by `set` and `wipe`), and tells the listeners.
+         * @param {() => void} [edit] */
+        change(edit?: () => void): void;
+        /** @param {string} id @param {Partial<UserRecord>} values */
+        set(id: string, values: Partial<UserRecord>): void;
+        /** @param {string} id @param {string} state */
+        wipe(id: string, state: string): void;
+        /** @param {string} id @param {string} state */
+        forget(id: string, state: string): Promise<void>;
+        /** `route` is below the API's root. → the JSON of the answer, `{}` if it has none. Rejects with AppError.
+         * @param {string} method @param {string} route @param {{body?: object, token?: string, cookies?: boolean}} [options]
+         * @returns {Promise<any>} */
+        request(method: string, route: string, { body, token, cookies }?: {
+            body?: object;
+            token?: string;
+            cookies?: boolean;
+        }): Promise<any>;
+        #private;
+    }
+    export {};
+}
+declare module "realm/client/rebase" {
+    /** The object after `steps`, null if there is none. An update of an absent object does nothing (R8); the values of a
+     * create win over an object that is there already.
+     * @param {Image | null} image @param {Iterable<Instruction>} steps @param {string} keyName */
+    export function replay(image: Image | null, steps: Iterable<Instruction>, keyName: string): Image | null;
+    /** @typedef {Record<string, any>} Image an object's wire values by property, its key included */
+    /** @typedef {{op: "create" | "update" | "delete", class: string, _id: any, values?: Image}} Instruction */
+    /** The instructions of one transaction, in order, folded per object where the meaning stays.
+     *
+     * Updates fold into the create or update before them, and an object that was created and deleted in one transaction
+     * leaves nothing. An update stays apart where folding would let an object link to one that is created only later: the
+     * server applies the steps in order. */
+    export class Fold {
+        /** @param {string} name @param {any} key @param {Image} values without the key */
+        create(name: string, key: any, values: Image): void;
+        /** @param {string} name @param {any} key @param {Image} values @param {[string, any][]} links what `values` link to */
+        update(name: string, key: any, values: Image, links: [string, any][]): void;
+        /** @param {string} name @param {any} key */
+        delete(name: string, key: any): void;
+        steps(): Instruction[];
+        #private;
+    }
+    /**
+     * an object's wire values by property, its key included
+     */
+    export type Image = Record<string, any>;
+    export type Instruction = {
+        op: "create" | "update" | "delete";
+        class: string;
+        _id: any;
+        values?: Image;
+    };
+}
+declare module "realm/client/tables" {
+    /** Whether two images say the same; a missing property is null. @param {Image} a @param {Image} b */
+    export function sameImage(a: Image, b: Image): boolean;
+    /** `known` with the classes and properties of `added`, or null if there is nothing to add. Like Realm's additive mode, a
+     * property never changes its type and nothing is ever removed. @param {Map<string, StoredClass>} known
+     * @param {Iterable<StoredClass>} added */
+    export function addClasses(known: Map<string, StoredClass>, added: Iterable<StoredClass>): Map<string, StoredClass> | null;
+    /** @typedef {import('./rebase.js').Image} Image */
+    /** @typedef {{name: string, keyName: string, properties: Record<string, any>, readOnly?: boolean}} StoredClass
+     *   a class as its file keeps it: properties by wire name */
+    export class Table {
+        /** @param {StoredClass} cls @param {Map<any, Image>} [objects] */
+        constructor(cls: StoredClass, objects?: Map<any, Image>);
+        cls: StoredClass;
+        name: string;
+        keyName: string;
+        /** @type {Map<any, Image>} by the wire value of the key, in the order they came */
+        objects: Map<any, Image>;
+        /** Rises whenever an object comes, goes or changes: what was computed from the table before is stale then. */
+        revision: number;
+        /** @type {Map<any, Image | undefined> | null} What changed since the notifier looked, as it was; null: nobody listens. */
+        touched: Map<any, Image | undefined> | null;
+        /** The links of the class: [wire name, target class]. @returns {[string, string][]} */
+        get links(): [string, string][];
+        /** @param {any} key @param {Image} image */
+        set(key: any, image: Image): void;
+        /** @param {any} key */
+        delete(key: any): void;
+        /** Puts other objects in place of all; what is equal stays the same image. @param {Map<any, Image>} objects */
+        replace(objects: Map<any, Image>): void;
+        /** The objects whose property has one of these wire values, from an index; undefined if the property has none: only
+         * keys, links and `indexed` properties do. An index is made at its first use and kept up to date from then on.
+         * In the order of the objects, as a scan gives them.
+         * @param {string} name @param {Iterable<any>} values */
+        lookUp(name: string, values: Iterable<any>): import("realm/client/rebase").Image[] | undefined;
+        #private;
+    }
+    export type Image = import("realm/client/rebase").Image;
+    /**
+     * a class as its file keeps it: properties by wire name
+     */
+    export type StoredClass = {
+        name: string;
+        keyName: string;
+        properties: Record<string, any>;
+        readOnly?: boolean;
+    };
+}
+declare module "realm/client/objects" {
+    /** The prototype of a class's objects in one realm: that of the app's class, with accessors.
+     * @param {import('../core/schema.js').ClassSchema} cls */
+    export function prototypeFor(cls: import("realm/core/schema").ClassSchema): any;
+    /** @param {any} prototype @param {Identity} identity */
+    export function wrap(prototype: any, identity: Identity): any;
+    /** The wire value of a key that an app gives. @param {import('../core/schema.js').ClassSchema} cls @param {any} key */
+    export function encodeKey(cls: import("realm/core/schema").ClassSchema, key: any): any;
+    export const INVALID: "Accessing object which has been invalidated or deleted";
+    export function identityOf(value: any): Identity | undefined;
+    /** One object of a realm; a class of an app extends it. Each access makes a new one: compare keys.
+     * @template [T=any] */
+    export class RealmObject<T = any> {
+        /** The properties are defined for each realm by `prototypeFor`. @type {any} */
+        static schema: any;
+        /** `new Task(realm, values)` is `realm.create(Task, values)`. @param {any} realm @param {any} values */
+        constructor(realm: any, values: any);
+        /** False once it is deleted or its realm is closed. @returns {boolean} */
+        isValid(): boolean;
+        objectSchema(): {
+            ctor?: Function | undefined;
+            name: string;
+            primaryKey: string | undefined;
+            embedded: boolean;
+            asymmetric: boolean;
+            properties: any;
+        };
+        keys(): string[];
+        /** @returns {[string, any][]} */
+        entries(): [string, any][];
+        /** A plain tree; an object that occurs twice is the same one in it. @param {string} [_] the key JSON.stringify gives
+         * @param {Map<string, any>} [cache] @returns {Record<string, any>} */
+        toJSON(_?: string, cache?: Map<string, any>): Record<string, any>;
+        /** Live results of the objects of `type` whose link `property` leads here. @param {any} type @param {string} property */
+        linkingObjects(type: any, property: string): any;
+        /** How many links lead here, of every class. */
+        linkingObjectsCount(): number;
+        /** @param {string} name */
+        getPropertyType(name: string): string;
+        /** `callback(object, {deleted, changedProperties})`: soon, with nothing, and then whenever the object changes.
+         * @param {(object: this & T, changes: {deleted: boolean, changedProperties: string[]}) => void} callback @param {string | string[]} [keyPaths] */
+        addListener(callback: (object: this & T, changes: {
+            deleted: boolean;
+            changedProperties: string[];
+        }) => void, keyPaths?: string | string[]): void;
+        /** @param {Function} callback */
+        removeListener(callback: Function): void;
+        removeAllListeners(): void;
+        /** The key that a link holds, even if its target is not in this file and the link reads as null; not in Realm.
+         * @param {string} name of the link @returns {any} */
+        linkedKey(name: string): any;
+        /** Tells objects of one class and file apart. */
+        _objectKey(): string;
+    }
+    export type Identity = {
+        realm: any;
+        table: import("realm/client/tables").Table;
+        cls: import("realm/core/schema").ClassSchema;
+        key: any;
+    };
+}
+declare module "realm/client/configuration" {
+    /** A configuration that may be opened: its path, its classes and its options.
+     * @param {string | RealmConfiguration} [given] */
+    export function readConfiguration(given?: string | RealmConfiguration): {
+        sync: SyncConfiguration | undefined;
+        schemaVersion: number | null;
+        classes: Schema | undefined;
+        path: string;
+        schema?: any[];
+        inMemory?: boolean;
+        readOnly?: boolean;
+        _store?: any;
+        _isAwaited?: boolean;
+        _ran?: boolean;
+    };
+    /** @param {any} value @param {string} target */
+    export function mustBeFunction(value: any, target: string): any;
+    export const OpenRealmBehaviorType: Readonly<{
+        DownloadBeforeOpen: "downloadBeforeOpen";
+        OpenImmediately: "openImmediately";
+    }>;
+    export const OpenRealmTimeOutBehavior: Readonly<{
+        OpenLocalRealm: "openLocalRealm";
+        ThrowException: "throwException";
+    }>;
+    export const ClientResetMode: Readonly<{
+        Manual: "manual";
+        DiscardUnsyncedChanges: "discardUnsyncedChanges";
+        RecoverUnsyncedChanges: "recoverUnsyncedChanges";
+        RecoverOrDiscardUnsyncedChanges: "recoverOrDiscardUnsyncedChanges";
+    }>;
+    /** @typedef {{type: "downloadBeforeOpen" | "openImmediately", timeOut?: number | null, timeOutBehavior?: "openLocalRealm" | "throwException"}} OpenBehavior */
+    /** As realm.js has them, unchecked. @typedef {{user: User, newRealmFileBehavior?: OpenBehavior, existingRealmFileBehavior?: OpenBehavior, [other: string]: any}} SyncConfiguration */
+    /** @typedef {{path?: string, schema?: any[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean, sync?: SyncConfiguration, [other: string]: any}} RealmConfiguration */
+    /** @type {OpenBehavior} */
+    export const DEFAULT_BEHAVIOR: OpenBehavior;
+    export type Configuration = ReturnType<typeof readConfiguration>;
+    export type OpenBehavior = {
+        type: "downloadBeforeOpen" | "openImmediately";
+        timeOut?: number | null;
+        timeOutBehavior?: "openLocalRealm" | "throwException";
+    };
+    /**
+     * As realm.js has them, unchecked.
+     */
+    export type SyncConfiguration = {
+        user: User;
+        newRealmFileBehavior?: OpenBehavior;
+        existingRealmFileBehavior?: OpenBehavior;
+        [other: string]: any;
+    };
+    export type RealmConfiguration = {
+        path?: string;
+        schema?: any[];
+        schemaVersion?: number;
+        inMemory?: boolean;
+        readOnly?: boolean;
+        sync?: SyncConfiguration;
+        [other: string]: any;
+    };
+    import { Schema } from "realm/core/schema";
+    import { User } from "realm/client/app";
+}
+declare module "realm/client/listeners" {
+    /** What makes `next` of `old`, two lists of images. A member that moved is a deletion and an insertion.
+     * @param {Image[]} old @param {Image[]} next @param {string} keyName @param {(old: Image, next: Image) => boolean} isModified */
+    export function collectionChanges(old: Image[], next: Image[], keyName: string, isModified: (old: Image, next: Image) => boolean): CollectionChanges;
+    /** @param {() => void} call what an app's callback throws has nobody to be thrown to */
+    export function deliver(call: () => void): void;
+    /** Key paths as lists of wire names; null: everything. Throws in Realm's words if one leads nowhere.
+     * @param {any} realm @param {string} name class @param {string | string[] | undefined} keyPaths
+     * @returns {string[][] | null} */
+    export function resolveKeyPaths(realm: any, name: string, keyPaths: string | string[] | undefined): string[][] | null;
+    /** One listener of a collection. */
+    export class CollectionObserver {
+        /** @param {Map<string, Table>} tables @param {any} results live @param {(collection: any, changes: any) => void} callback
+         * @param {string[][] | null} paths */
+        constructor(tables: Map<string, Table>, results: any, callback: (collection: any, changes: any) => void, paths: string[][] | null);
+        /** @param {Touched} touched */
+        look(touched: Touched): void;
+        #private;
+    }
+    /** One listener of an object. */
+    export class ObjectObserver {
+        /** @param {Table} table @param {any} key @param {(changes: ObjectChanges) => void} tell @param {string[][] | null} paths
+         * @param {[string, string][]} names [wire name, name in JavaScript] of every property */
+        constructor(table: Table, key: any, tell: (changes: ObjectChanges) => void, paths: string[][] | null, names: [string, string][]);
+        look(): void;
+        #private;
+    }
+    /** One per open file: lets the observers look, once per turn of the event loop in which something changed. */
+    export class Notifier {
+        /** @param {{tables: Map<string, Table>}} store */
+        constructor(store: {
+            tables: Map<string, Table>;
+        });
+        changed(): void;
+        /** @param {{look: (touched: Touched) => void}} observer @param {boolean} isFirst it looks before those that are there */
+        add(observer: {
+            look: (touched: Touched) => void;
+        }, isFirst: boolean): void;
+        /** @param {{look: (touched: Touched) => void}} observer */
+        remove(observer: {
+            look: (touched: Touched) => void;
+        }): void;
+        /** What is due is told now. */
+        deliver(): void;
+        close(): void;
+        #private;
+    }
+    export type Table = import("realm/client/tables").Table;
+    export type Image = import("realm/client/rebase").Image;
+    /**
+     * class → key → the object as it was
+     */
+    export type Touched = Map<string, Map<any, Image | undefined>>;
+    /**
+     * `deletions` and `oldModifications` are indices in the previous state, the others in the new one; ascending
+     */
+    export type CollectionChanges = {
+        insertions: number[];
+        deletions: number[];
+        newModifications: number[];
+        oldModifications: number[];
+    };
+    export type ObjectChanges = {
+        deleted: boolean;
+        changedProperties: string[];
+    };
+}
+declare module "realm/client/logging" {
+    /** A category above the session's sets the level; others have nothing to say here. @param {string} level @param {string} [category] */
+    export function setLogLevel(level: string, category?: string): void;
+    /** `callback({category, level, message})`, or, if it takes two arguments, `callback(level, message)`.
+     * @param {(entry: any, message?: string) => void} callback */
+    export function setLogger(callback: (entry: any, message?: string) => void): void;
+    /** @param {"info" | "warn"} level @param {string} message */
+    export function log(level: "info" | "warn", message: string): void;
+    export const NumericLogLevel: Readonly<{
+        All: 0;
+        Trace: 1;
+        Debug: 2;
+        Detail: 3;
+        Info: 4;
+        Warn: 5;
+        Error: 6;
+        Fatal: 7;
+        Off: 8;
+    }>;
+}
+declare module "realm/client/disk" {
+    /** A realm's database in IndexedDB; every tab of the origin may have it open. */
+    export class Disk {
+        /** Opens the database, which is made if need be. Without storage in this browser, what it gives is a MemoryDisk.
+         * @param {string} name */
+        static open(name: string): Promise<Disk | MemoryDisk>;
+        /** @param {string} name */
+        static delete(name: string): Promise<void>;
+        /** @param {string} from @param {string} to */
+        static copy(from: string, to: string): Promise<void>;
+        /** @param {IDBDatabase} database */
+        constructor(database: IDBDatabase);
+        /** Called when another tab deletes the database. */
+        onGone: () => void;
+        /** Runs `work` in one transaction over all stores: all of it happens, durably once this resolves, or nothing.
+         * @template T @param {(transaction: IndexedTransaction) => Promise<T>} work
+         * @param {{mode?: IDBTransactionMode, durability?: "strict" | "relaxed"}} [options] @returns {Promise<T>} */
+        transact<T>(work: (transaction: IndexedTransaction) => Promise<T>, { mode, durability }?: {
+            mode?: IDBTransactionMode;
+            durability?: "strict" | "relaxed";
+        }): Promise<T>;
+        close(): void;
+        #private;
+    }
+    /** The same without storage: for `inMemory` realms and for browsers that give none. One tab only. */
+    export class MemoryDisk {
+        onGone: () => void;
+        /** @template T @param {(transaction: any) => Promise<T>} work */
+        transact<T>(work: (transaction: any) => Promise<T>): Promise<T>;
+        close(): void;
+        #private;
+    }
+    /** What a transaction can do. Reads are awaited; writes need not be: the transaction fails if one of them does. */
+    class IndexedTransaction {
+        /** @param {IDBTransaction} transaction */
+        constructor(transaction: IDBTransaction);
+        /** @param {string} store @param {number} key */
+        get(store: string, key: number): Promise<any>;
+        /** The records above `after`, as [[key, value]]. @param {string} store @param {number} after */
+        above(store: string, after?: number): Promise<[number, any][]>;
+        /** @param {string} store @param {number} key @param {any} value */
+        put(store: string, key: number, value: any): void;
+        /** Deletes the records above `after` up to `upto`. @param {string} store @param {number} after @param {number} upto */
+        delete(store: string, after: number, upto: number): void;
+        #private;
+    }
+    export {};
+}
+declare module "realm/client/migration" {
+    /** Brings the file to the declared classes; throws, and changes nothing, where that needs another `schemaVersion`.
+     * @param {any} file @param {any} config */
+    export function migrate({ store, realms }: any, { classes, schemaVersion, readOnly, deleteRealmIfMigrationNeeded, onMigration }: any): Promise<any>;
+}
+declare module "realm/client/store" {
+    export class Store {
+        /** @param {string} path @param {boolean} synced local writes become pending changesets */
+        constructor(path: string, synced: boolean);
+        path: string;
+        synced: boolean;
+        file: {
+            revision: number;
+            logged: number;
+            base: number;
+            rewritten: number;
+            tail: number;
+            tailCharacters: number;
+            weight: number;
+            clientFile: {
+                ident: number;
+                salt: string;
+            } | null;
+            epoch: string | null;
+            serverVersion: number;
+            clientVersion: number;
+            queryVersion: number;
+            view: number;
+            nextClientVersion: number;
+            reset: "recover" | "discard" | null;
+            maxMessageBytes: number;
+            schemaVersion: number | null;
+            schema: StoredClass[];
+            sets: StoredSet[];
+            rejected: Report[];
+        };
+        /** @type {Map<string, Table>} */
+        tables: Map<string, Table>;
+        /** @type {Changeset[]} in order: those that are durable, then those that are not yet */
+        pending: Changeset[];
+        /** Whether what is durable has been read. Until then the store is empty but for what is written meanwhile. */
+        isLoaded: boolean;
+        isClosed: boolean;
+        isFrozen: boolean;
+        onChange: () => void;
+        onRebuild: () => void;
+        onCommit: () => void;
+        onFailure: (/** @type {any} */ error: any) => void;
+        /** Reads what is durable. Until it resolves the store shows only what was written to it.
+         * @param {import('./disk.js').Disk | import('./disk.js').MemoryDisk} disk */
+        load(disk: import("realm/client/disk").Disk | import("realm/client/disk").MemoryDisk): Promise<void>;
+        /** Another tab has committed: reads what. One reading serves everybody who asks before it begins. @returns {Promise<any>} */
+        catchUp(): Promise<any>;
+        /** Ends it. What is not durable yet becomes so first. */
+        close(): Promise<void>;
+        writer(): Writer;
+        /** For Writer. @param {Changeset} changeset @param {Map<Table, Map<any, Image | null>>} originals */
+        _commit(changeset: Changeset, originals: Map<Table, Map<any, Image | null>>): void;
+        /** Resolves when everything written so far is durable; rejects if the browser could not store it (it is kept in memory
+         * and tried again). */
+        writesFlushed(): Promise<void>;
+        /** What a session needs to know when its connection opens. */
+        fileState(): {
+            clientFile: {
+                ident: number;
+                salt: string;
+            } | null;
+            epoch: string | null;
+            progress: {
+                serverVersion: number;
+                clientVersion: number;
+                queryVersion: number;
+                view: number;
+            };
+            sets: {
+                queryVersion: number;
+                after: number;
+                subscriptions: any[];
+            }[];
+            resetting: boolean;
+        };
+        /** Durable changesets above `after`, up to `upto` if given, of `maxBytes` together but at least one. @param {number} after
+         * @param {number | null} upto @param {number} maxBytes */
+        pendingAbove(after: number, upto: number | null, maxBytes: number): {
+            clientVersion: number;
+            baseVersion: number;
+            timestamp: number;
+            instructions: import("realm/client/rebase").Instruction[];
+        }[];
+        /** The server's answer to `bind`. @param {any} clientFile @param {any} bound */
+        storeBound(clientFile: any, bound: any): Promise<void>;
+        /** The mode of the client reset that this download completes. @param {any} download */
+        resetEndedBy({ queryVersion }: any, file?: {
+            revision: number;
+            logged: number;
+            base: number;
+            rewritten: number;
+            tail: number;
+            tailCharacters: number;
+            weight: number;
+            clientFile: {
+                ident: number;
+                salt: string;
+            } | null;
+            epoch: string | null;
+            serverVersion: number;
+            clientVersion: number;
+            queryVersion: number;
+            view: number;
+            nextClientVersion: number;
+            reset: "recover" | "discard" | null;
+            maxMessageBytes: number;
+            schemaVersion: number | null;
+            schema: StoredClass[];
+            sets: StoredSet[];
+            rejected: Report[];
+        }): "recover" | "discard" | null;
+        /** One download, or one bootstrap with all its parts, in one transaction (R10): durable first, then visible.
+         * @param {any} download the last part @param {Changes[]} changes of all parts @param {string[]} texts the frames they came in */
+        apply(download: any, changes: Changes[], texts: string[]): Promise<{
+            rejected: Report[];
+            reset: "recover" | "discard" | null;
+        }>;
+        /** Keeps a report of compensating writes until its correction is here; gives those whose correction is here already.
+         * @param {Report} report */
+        holdRejected({ clientVersion, writes }: Report): Promise<Report[]>;
+        /** Reports whose correction is applied and that the app has not been told: its tab was closed in between. */
+        dueReports(): Report[];
+        /** The app knows these. The same may come again after a reconnect, so the newest are remembered. @param {Report[]} reports */
+        reportsTold(reports: Report[]): Promise<void>;
+        /** @param {number} version @param {string} message */
+        refuseSet(version: number, message: string): Promise<void>;
+        /** Client reset: the file asks for a new ident and everything anew. What is visible stays until that is here; pending
+         * changesets and the newest subscriptions stay as well. @param {"recover" | "discard"} mode */
+        beginReset(mode: "recover" | "discard"): Promise<void>;
+        /** @returns {StoredSet[]} every set that is not superseded, oldest first */
+        get sets(): StoredSet[];
+        /** The newest set; version 0, empty and complete, in a new file. */
+        newestSet(): StoredSet;
+        /** A new newest set, to be sent after the changesets that exist now. @param {any[]} subscriptions @returns {StoredSet} */
+        addSet(subscriptions: any[]): StoredSet;
+        /** Every pending set that is durable, oldest first. */
+        unsentSets(): {
+            queryVersion: number;
+            after: number;
+            subscriptions: any[];
+        }[];
+        /** Adds classes and properties. Throws if they contradict what is there. @param {StoredClass[]} classes
+         * @param {number | null} [schemaVersion] */
+        addSchema(classes: StoredClass[], schemaVersion?: number | null): void;
+        /** @param {StoredClass} cls */
+        _tableFor(cls: StoredClass): Table;
+        /** For the migration of a local realm: other classes and objects, and what `change` makes of them. Nothing of it is
+         * durable if that throws. @param {StoredClass[]} classes @param {number} schemaVersion
+         * @param {Map<string, Map<any, Image>>} objects @param {() => void} change */
+        replaceLocal(classes: StoredClass[], schemaVersion: number, objects: Map<string, Map<any, Image>>, change: () => void): Promise<void>;
+        /** What the core wants to know of classes. */
+        schema: {
+            get: (name: string) => import("realm/client/tables").StoredClass | undefined;
+            has: (name: string) => boolean;
+            wireType: (property: any) => any;
+        };
+        /** This moment as a store that never changes. */
+        freeze(): Store;
+        #private;
+    }
+    export type Image = import("realm/client/rebase").Image;
+    export type Instruction = import("realm/client/rebase").Instruction;
+    export type StoredClass = import("realm/client/tables").StoredClass;
+    export type Changes = {
+        class: string;
+        put?: Image[];
+        patch?: Image[];
+        erase?: any[];
+    };
+    /**
+     * `clientVersion` is null until it is durable
+     */
+    export type Changeset = {
+        clientVersion: number | null;
+        baseVersion: number;
+        timestamp: number;
+        bytes: number;
+        instructions: Instruction[];
+    };
+    export type StoredSet = {
+        version: number;
+        state: "pending" | "complete" | "error";
+        error: string | null;
+        after: number;
+        subscriptions: any[];
+    };
+    /**
+     * compensating writes
+     */
+    export type Report = {
+        clientVersion: number;
+        writes: any[];
+        told?: boolean;
+    };
+    import { Table } from "realm/client/tables";
+    /** A local write transaction: the tables change at once, the changeset is made at the end. */
+    class Writer {
+        /** @param {Store} store */
+        constructor(store: Store);
+        /** @param {Table} table @param {Image} image */
+        create(table: Table, image: Image): void;
+        /** @param {Table} table @param {any} key @param {Image} values */
+        update(table: Table, key: any, values: Image): void;
+        /** @param {Table} table @param {any} key */
+        delete(table: Table, key: any): void;
+        /** Makes the changeset pending. Throws if it is larger than the server takes; `cancel` then. @param {number} timestamp */
+        finish(timestamp: number): void;
+        /** Undoes everything. */
+        cancel(): void;
+        #private;
+    }
+    export {};
+}
+declare module "realm/core/messages" {
+    /** The text frame of a message. @param {FromClient} message */
+    export function encode(message: FromClient): string;
+    /** The message of a frame. Throws ProtocolError `BadSyntax` or `UnknownMessage`. @param {string} text @returns {FromServer} */
+    export function decodeFromServer(text: string): FromServer;
+    /** The websocket subprotocol of this encoding. */
+    export const SUBPROTOCOL: "realm-sync.v1";
+    export type ClientFile = {
+        ident: number;
+        salt: string;
+    };
+    export type Progress = {
+        serverVersion: number;
+        clientVersion: number;
+        queryVersion: number;
+        view: number;
+    };
+    export type SubscriptionItem = {
+        id: string;
+        class: string;
+        query: string;
+        name?: string | null;
+        createdAt: string;
+        updatedAt: string;
+    };
+    export type Instruction = {
+        op: "create" | "update";
+        class: string;
+        _id: any;
+        values: Record<string, any>;
+    } | {
+        op: "delete";
+        class: string;
+        _id: any;
+    };
+    export type Changeset = {
+        clientVersion: number;
+        baseVersion: number;
+        timestamp: number;
+        instructions: Instruction[];
+    };
+    export type Changes = {
+        class: string;
+        put: Record<string, any>[];
+        patch: Record<string, any>[];
+        erase: any[];
+    };
+    export type RejectedWrite = {
+        class: string;
+        _id: any;
+        property: string | null;
+        code: string;
+        reason: string;
+    };
+    export type Limits = {
+        maxMessageBytes: number;
+        maxSubscriptions: number;
+        maxQueryBytes: number;
+        window: number;
+    };
+    export type WireClass = import("realm/core/schema").WireClass;
+    export type Mark = {
+        type: "mark";
+        requestIdent: number;
+    };
+    export type FromClient = {
+        type: "bind";
+        token: string | null;
+        clientFile: ClientFile | null;
+        epoch: string | null;
+        progress: Progress;
+        schema: WireClass[] | null;
+        userAgent: string;
+    } | {
+        type: "query";
+        queryVersion: number;
+        subscriptions: SubscriptionItem[];
+    } | {
+        type: "upload";
+        changesets: Changeset[];
+        received: number;
+    } | Mark | {
+        type: "unbind";
+    } | {
+        type: "ping";
+        timestamp: number;
+    };
+    export type Ident = {
+        type: "ident";
+        clientFile: ClientFile;
+    };
+    export type Bound = {
+        type: "bound";
+        epoch: string;
+        serverVersion: number;
+        clientVersion: number;
+        queryVersion: number;
+        serverTime: number;
+        schema: WireClass[];
+        limits: Limits;
+    };
+    export type Download = {
+        type: "download";
+        queryVersion: number;
+        batchState: "more" | "last" | "steady";
+        serverVersion: number;
+        clientVersion: number;
+        progress: number;
+        view: number;
+        changes: Changes[];
+    };
+    export type RefusedQuery = {
+        type: "queryError";
+        queryVersion: number;
+        code: string;
+        message: string;
+    };
+    export type Rejected = {
+        type: "rejected";
+        clientVersion: number;
+        writes: RejectedWrite[];
+    };
+    export type ErrorMessage = {
+        type: "error";
+        code: string;
+        message: string;
+        fatal: boolean;
+        action: import("realm/core/errors").Action;
+        retryAfter: number | null;
+    };
+    export type FromServer = Ident | Bound | Download | Mark | RefusedQuery | Rejected | {
+        type: "unbound";
+    } | ErrorMessage | {
+        type: "pong";
+        timestamp: number;
+    };
+    /**
+     * Throws unless the value has the shape; fills in defaults.
+     */
+    export type Check = (value: any, where: string) => void;
+    /**
+     * A field with a default may be left out.
+     */
+    export type Fields = Record<string, Check | [Check, unknown]>;
+}
+declare module "realm/core/clientSession" {
+    /** Instructions in one upload, about; a single larger changeset travels alone. */
+    export const UPLOAD_BYTES: number;
+    /** Uploads on the way that no download has acknowledged yet. */
+    export const UPLOADS_AHEAD: 4;
+    export const PING_MS: 60000;
+    export const PONG_MS: 120000;
+    /** How long an ending session waits for `unbound`. */
+    export const UNBIND_MS: 3000;
+    /**
+     * @typedef {import("./messages.js").Download} Download
+     * @typedef {import("./messages.js").ClientFile} ClientFile
+     * @typedef {import("./messages.js").Changeset} Changeset
+     * @typedef {"new" | "binding" | "bound" | "unbinding" | "closed"} State
+     * @typedef {import("./errors.js").Action | "done"} EndAction
+     */
+    /**
+     * A set that this server may not have: it follows the changesets up to `after`.
+     * @typedef {{queryVersion: number, after: number, subscriptions: import("./messages.js").SubscriptionItem[]}} UnsentSet
+     */
+    /**
+     * What the client file holds when the connection opens. `sets`: every set that is not complete, oldest first.
+     * `resetting`: a client reset is under way: no uploads until the new content has replaced the old.
+     * @typedef {{clientFile: ClientFile | null, epoch: string | null, progress: import("./messages.js").Progress,
+     *   sets: UnsentSet[], resetting: boolean}} FileState
+     */
+    /**
+     * What the driver must do. StoreBound: durably, in one transaction, before what follows (`clientFile`: set if new).
+     * StorePart: keep as long as this session lives, then call `stored()`. ApplyDownload: in one transaction (`withParts`:
+     * with the stored parts before it), then call `applied()`. ReadPending: changesets above `after`, up to `upto` if given,
+     * of `maxBytes` together but at least one, for `pendingRead()`. RefuseSet: store it, tell who waits. HoldRejected: tell
+     * the app once a download with this client version is applied; it may come again. Ended: close the connection, do
+     * `action`, not before `retryAfter` milliseconds.
+     * @typedef {{kind: "Send", message: import("./messages.js").FromClient}
+     *   | {kind: "StoreBound", clientFile: ClientFile | null, bound: import("./messages.js").Bound}
+     *   | {kind: "DropParts"}
+     *   | {kind: "StorePart", download: Download}
+     *   | {kind: "ApplyDownload", download: Download, withParts: boolean}
+     *   | {kind: "ReadPending", after: number, upto: number | null, maxBytes: number}
+     *   | {kind: "RefuseSet", error: import("./messages.js").RefusedQuery}
+     *   | {kind: "HoldRejected", rejected: import("./messages.js").Rejected}
+     *   | {kind: "Marked", ident: number}
+     *   | {kind: "Ended", action: EndAction, error: SessionError | null, retryAfter: number | null}} Effect
+     * @typedef {import("./messages.js").ErrorMessage | ProtocolError} SessionError
+     */
+    /** One connection. Every method returns the effects to perform, in order; none throws for what the server does. */
+    export class ClientSession {
+        /** @param {FileState} file @param {string | null} token @param {import("./schema.js").WireClass[] | null} schema */
+        constructor(file: FileState, token: string | null, schema: import("realm/core/schema").WireClass[] | null, userAgent?: string, { ping, pong }?: {
+            ping?: number | undefined;
+            pong?: number | undefined;
+        });
+        /** @type {State} */
+        state: State;
+        /** @type {import("./messages.js").Limits | null} */
+        limits: import("realm/core/messages").Limits | null;
+        /** Changesets up to this client version are with the server, or on their way to it. */
+        uploaded: number;
+        file: FileState;
+        token: string | null;
+        schema: import("realm/core/schema").WireClass[] | null;
+        userAgent: string;
+        ping: number;
+        pong: number;
+        /** The socket is open. Parts of an earlier session are thrown away, then the file presents itself.
+         * @param {number} now @returns {Effect[]} */
+        opened(now: number): Effect[];
+        /** The effects of one message. A message that the state does not allow ends the session.
+         * @param {import("./messages.js").FromServer} message @param {number} now @returns {Effect[]} */
+        receive(message: import("realm/core/messages").FromServer, now: number): Effect[];
+        /** The server sent a frame that is no message. @param {ProtocolError} error @returns {Effect[]} */
+        undecodable(error: ProtocolError): Effect[];
+        /** There are new changesets in the file. */
+        localCommit(): Effect[];
+        /** There are new subscription sets in the file; those known already are skipped. @param {UnsentSet[]} sets */
+        subscriptionsChanged(sets: UnsentSet[]): Effect[];
+        /** Ask for a mark; sent as soon as the session is bound. `Marked` is the answer.
+         * @param {number} ident @returns {Effect[]} */
+        requestMark(ident: number): Effect[];
+        /** The answer to ReadPending; none: there are no more for now. @param {Changeset[]} changesets @returns {Effect[]} */
+        pendingRead(changesets: Changeset[]): Effect[];
+        /** A part is stored. */
+        stored(): Effect[];
+        /** The download is applied, and the file's progress is what it says. @param {Download} download */
+        applied(download: Download): Effect[];
+        /** Call every second or so. Sends pings; ends a session whose server has fallen silent.
+         * @param {number} now @returns {Effect[]} */
+        tick(now: number): Effect[];
+        /** The client wants to end: say so and wait for `unbound`. @returns {Effect[]} */
+        close(): Effect[];
+        /** The socket is gone. @returns {Effect[]} */
+        lost(): Effect[];
+        #private;
+    }
+    export type Download = import("realm/core/messages").Download;
+    export type ClientFile = import("realm/core/messages").ClientFile;
+    export type Changeset = import("realm/core/messages").Changeset;
+    export type State = "new" | "binding" | "bound" | "unbinding" | "closed";
+    export type EndAction = import("realm/core/errors").Action | "done";
+    /**
+     * A set that this server may not have: it follows the changesets up to `after`.
+     */
+    export type UnsentSet = {
+        queryVersion: number;
+        after: number;
+        subscriptions: import("realm/core/messages").SubscriptionItem[];
+    };
+    /**
+     * What the client file holds when the connection opens. `sets`: every set that is not complete, oldest first.
+     * `resetting`: a client reset is under way: no uploads until the new content has replaced the old.
+     */
+    export type FileState = {
+        clientFile: ClientFile | null;
+        epoch: string | null;
+        progress: import("realm/core/messages").Progress;
+        sets: UnsentSet[];
+        resetting: boolean;
+    };
+    /**
+     * What the driver must do. StoreBound: durably, in one transaction, before what follows (`clientFile`: set if new).
+     * StorePart: keep as long as this session lives, then call `stored()`. ApplyDownload: in one transaction (`withParts`:
+     * with the stored parts before it), then call `applied()`. ReadPending: changesets above `after`, up to `upto` if given,
+     * of `maxBytes` together but at least one, for `pendingRead()`. RefuseSet: store it, tell who waits. HoldRejected: tell
+     * the app once a download with this client version is applied; it may come again. Ended: close the connection, do
+     * `action`, not before `retryAfter` milliseconds.
+     */
+    export type Effect = {
+        kind: "Send";
+        message: import("realm/core/messages").FromClient;
+    } | {
+        kind: "StoreBound";
+        clientFile: ClientFile | null;
+        bound: import("realm/core/messages").Bound;
+    } | {
+        kind: "DropParts";
+    } | {
+        kind: "StorePart";
+        download: Download;
+    } | {
+        kind: "ApplyDownload";
+        download: Download;
+        withParts: boolean;
+    } | {
+        kind: "ReadPending";
+        after: number;
+        upto: number | null;
+        maxBytes: number;
+    } | {
+        kind: "RefuseSet";
+        error: import("realm/core/messages").RefusedQuery;
+    } | {
+        kind: "HoldRejected";
+        rejected: import("realm/core/messages").Rejected;
+    } | {
+        kind: "Marked";
+        ident: number;
+    } | {
+        kind: "Ended";
+        action: EndAction;
+        error: SessionError | null;
+        retryAfter: number | null;
+    };
+    /**
+     * What the driver must do. StoreBound: durably, in one transaction, before what follows (`clientFile`: set if new).
+     * StorePart: keep as long as this session lives, then call `stored()`. ApplyDownload: in one transaction (`withParts`:
+     * with the stored parts before it), then call `applied()`. ReadPending: changesets above `after`, up to `upto` if given,
+     * of `maxBytes` together but at least one, for `pendingRead()`. RefuseSet: store it, tell who waits. HoldRejected: tell
+     * the app once a download with this client version is applied; it may come again. Ended: close the connection, do
+     * `action`, not before `retryAfter` milliseconds.
+     */
+    export type SessionError = import("realm/core/messages").ErrorMessage | ProtocolError;
+    import { ProtocolError } from "realm/core/errors";
+}
+declare module "realm/client/tabs" {
+    export class Tabs {
+        /** @param {string} name of the realm */
+        constructor(name: string);
+        /** This tab talks to the server. */
+        isLeader: boolean;
+        /** Handles messages of one type from other tabs. @param {string} type @param {(message: any) => void} handler */
+        on(type: string, handler: (message: any) => void): void;
+        /** Tells all other tabs. @param {{type: string, [other: string]: any}} message */
+        send(message: {
+            type: string;
+            [other: string]: any;
+        }): void;
+        /** Before the storage is used. Throws without Web Locks where another tab is there already. */
+        join(): Promise<void>;
+        /** Resolves when this tab is the leader; false if it was closed before. @returns {Promise<boolean>} */
+        lead(): Promise<boolean>;
+        close(): void;
+        #private;
+    }
+}
+declare module "realm/client/transport" {
+    export namespace delays {
+        let first: number;
+        let longest: number;
+        let jitter: number;
+    }
+    export class Transport {
+        /** @param {import('./store.js').Store} store @param {import('./tabs.js').Tabs} tabs
+         * @param {import('./configuration.js').SyncConfiguration} sync */
+        constructor(store: import("realm/client/store").Store, tabs: import("realm/client/tabs").Tabs, sync: import("realm/client/configuration").SyncConfiguration);
+        onError: (/** @type {SyncError} */ error: SyncError) => void;
+        onProgress: (/** @type {Progress} */ _progress: Progress) => void;
+        onConnection: (/** @type {ConnectionState} */ _now: ConnectionState, /** @type {ConnectionState} */ _before: ConnectionState) => void;
+        /** Client resets, told to the realm. @type {{before: () => any, after: (before: any, isDiscarded: boolean) => void, manual: (error: ClientResetError) => void}} */
+        resets: {
+            before: () => any;
+            after: (before: any, isDiscarded: boolean) => void;
+            manual: (error: ClientResetError) => void;
+        };
+        /** The classes that the app declares, as `bind` sends them; null: it takes the server's. @type {any} */
+        schema: any;
+        /** @type {ConnectionState} */
+        connectionState: ConnectionState;
+        /** False while paused, after a fatal error, and while the user is logged out. */
+        active: boolean;
+        /** @type {Record<string, Progress>} */
+        progress: Record<string, Progress>;
+        get user(): import("realm/client/app").User;
+        get path(): string;
+        get pendingTransactions(): number;
+        start(): void;
+        /** Ends the session; resolves when its socket is closed. Open waits fail. */
+        stop(): Promise<void>;
+        /** Calls `finished` as soon as nothing is pending, or at once where nobody would upload it. @param {() => void} finished */
+        finish(finished: () => void): void;
+        /** Takes `finish` back. */
+        revive(): void;
+        /** There may be something new in the store, or in what is wanted. */
+        wake(): void;
+        pause(): void;
+        resume(): void;
+        /** Ends the current delay: the next attempt is now. */
+        reconnect(): void;
+        /** Resolves when the server has acknowledged everything committed so far. @returns {Promise<void>} */
+        waitForUpload(): Promise<void>;
+        /** Resolves when the set is complete or superseded; rejects if the server refuses it.
+         * @param {import('./store.js').StoredSet} set @returns {Promise<void>} */
+        waitForSet(set: import("realm/client/store").StoredSet): Promise<void>;
+        /** Resolves when everything that the server had when it got the question is here. @returns {Promise<void>} */
+        waitForDownload(): Promise<void>;
+        #private;
+    }
+    export type ConnectionState = "disconnected" | "connecting" | "connected";
+    export type Progress = {
+        direction: "download" | "upload";
+        estimate: number;
+        transferred: number;
+        transferable: number;
+    };
+    export type Wait = {
+        kind: "upload" | "set" | "download";
+        target: any;
+        resolve: () => void;
+        reject: (error: any) => void;
+    };
+    export type Ended = {
+        kind: "Ended";
+        action: string;
+        error: any;
+        retryAfter?: number | null;
+    };
+    import { SyncError } from "realm/core/errors";
+    import { ClientResetError } from "realm/core/errors";
+}
+declare module "realm/client/syncSession" {
+    /** Calls a progress callback as its number of parameters asks: one gets the estimate, any other two bytes.
+     * @param {Function} callback @param {Progress} progress */
+    export function callWithProgress(callback: Function, { estimate, transferred, transferable }: Progress): void;
+    /** @param {Promise<void>} wait @param {number | undefined} milliseconds @param {string} message @returns {Promise<void>} */
+    export function limited(wait: Promise<void>, milliseconds: number | undefined, message: string): Promise<void>;
+    export const ConnectionState: Readonly<{
+        Disconnected: "disconnected";
+        Connecting: "connecting";
+        Connected: "connected";
+    }>;
+    export const SessionState: Readonly<{
+        Invalid: "invalid";
+        Active: "active";
+        Inactive: "inactive";
+    }>;
+    export const ProgressDirection: Readonly<{
+        Download: "download";
+        Upload: "upload";
+    }>;
+    export const ProgressMode: Readonly<{
+        ReportIndefinitely: "reportIndefinitely";
+        ForCurrentlyOutstandingWork: "forCurrentlyOutstandingWork";
+    }>;
+    export const SessionStopPolicy: Readonly<{
+        AfterUpload: "after-upload";
+        Immediately: "immediately";
+        Never: "never";
+    }>;
+    /** The session of one realm file: one per file and page, shared by its realms. */
+    export class SyncSession {
+        /** @param {import('./transport.js').Transport} transport */
+        constructor(transport: import("realm/client/transport").Transport);
+        /** @type {Set<(session: SyncSession, error: any) => void>} */
+        _errorCallbacks: Set<(session: SyncSession, error: any) => void>;
+        get user(): import("realm").User;
+        get url(): string;
+        get config(): {
+            user: import("realm").User;
+            flexible: boolean;
+        };
+        /** Inactive: paused, the user is logged out, or a fatal error ended it. */
+        get state(): "active" | "inactive";
+        get connectionState(): import("realm/client/transport").ConnectionState;
+        get _path(): string;
+        /** How many transactions of this realm the server has not acknowledged, known offline as well; not in Realm. */
+        get pendingTransactions(): number;
+        isConnected(): boolean;
+        /** Ends the session now, in every tab; waits reject with `Sync session became inactive`. Reading and writing go on. */
+        pause(): void;
+        /** Starts it again; also after a fatal error. */
+        resume(): void;
+        /** Ends the current delay between attempts: the next one is now. */
+        reconnect(): void;
+        /** Resolves when the server has acknowledged everything committed before; rejects with a TimeoutError after
+         * `timeoutMs`, and the upload goes on. @param {number} [timeoutMs] @returns {Promise<void>} */
+        uploadAllLocalChanges(timeoutMs?: number): Promise<void>;
+        /** Resolves when everything that the server had at the call is here. @param {number} [timeoutMs] @returns {Promise<void>} */
+        downloadAllServerChanges(timeoutMs?: number): Promise<void>;
+        /** `callback(estimate)`, or `callback(transferred, transferable)` in bytes if it takes two parameters, on every change; in
+         * mode `forCurrentlyOutstandingWork` until that is done. @param {"download" | "upload"} direction
+         * @param {"reportIndefinitely" | "forCurrentlyOutstandingWork"} mode @param {Function} callback */
+        addProgressNotification(direction: "download" | "upload", mode: "reportIndefinitely" | "forCurrentlyOutstandingWork", callback: Function): void;
+        /** @param {Function} callback */
+        removeProgressNotification(callback: Function): void;
+        /** `callback(newState, oldState)` on each change. @param {(now: string, before: string) => void} callback */
+        addConnectionNotification(callback: (now: string, before: string) => void): void;
+        /** @param {(now: string, before: string) => void} callback */
+        removeConnectionNotification(callback: (now: string, before: string) => void): void;
+        /** For the realms' `onError`; without any, what goes wrong is a warning in the console. @param {any} error */
+        _failed(error: any): void;
+        #private;
+    }
+    export type Progress = import("realm/client/transport").Progress;
+}
+declare module "realm/client/openFiles" {
+    /** The open file of a configuration, opened if need be; `release` it. Throws if it is open in another way.
+     * @param {Configuration} config @param {any} realm */
+    export function share(config: Configuration, realm: any): OpenFile;
+    /** One realm less. The last one ends the session, after its uploads. @param {OpenFile} file @param {any} realm */
+    export function release(file: OpenFile, realm: any): void;
+    /** Ends it now; nothing that was written is lost. @param {OpenFile} file */
+    export function end(file: OpenFile): Promise<void>;
+    /** Deletes the file of a realm that is not open in this page; other tabs' realms of it are closed. What a closed realm had
+     * still to upload is given up. @param {string} path */
+    export function deleteFile(path: string): Promise<void>;
+    /** A client reset is left to the app: the next opening, or `initiateClientReset`, puts the file aside and begins anew.
+     * @param {string} path @param {string} directory of the app @returns {string} where what was not synced can be read then */
+    export function scheduleReset(path: string, directory: string): string;
+    /** The same now; the realm must be closed. @param {string} path */
+    export function resetFile(path: string): Promise<void>;
+    export namespace known {
+        let memory: Map<string, string>;
+        /** The schema version of a file, null if there is no such file. @param {string} path */
+        function get(path: string): string | null;
+        /** @param {string} path @param {string | null} version null: there is none any more */
+        function set(path: string, version: string | null): void;
+    }
+    /** One file. `realms` are those that use it. */
+    export class OpenFile {
+        /** @param {Configuration} config */
+        constructor(config: Configuration);
+        /** @type {Set<any>} */
+        realms: Set<any>;
+        /** The local write transaction that is open, and the realm it belongs to. @type {any} */
+        writer: any;
+        /** @type {Transport | null} */
+        transport: Transport | null;
+        /** @type {SyncSession | null} */
+        session: SyncSession | null;
+        isNew: boolean;
+        config: {
+            sync: import("realm/client/configuration").SyncConfiguration | undefined;
+            schemaVersion: number | null;
+            classes: import("realm/core/schema").Schema | undefined;
+            path: string;
+            schema?: any[];
+            inMemory?: boolean;
+            readOnly?: boolean;
+            _store?: any;
+            _isAwaited?: boolean;
+            _ran?: boolean;
+        };
+        path: string;
+        store: Store;
+        notifier: Notifier;
+        tabs: Tabs;
+        /** Resolves when what is durable is here. @type {Promise<void>} */
+        loaded: Promise<void>;
+        /** The store has changed. */
+        changed(): void;
+        /** The browser could not store something: what was written is in memory only, for now. @param {any} error */
+        failed(error: any): void;
+        #private;
+    }
+    export function sessions(): SyncSession[];
+    export type Configuration = import("realm/client/configuration").Configuration;
+    import { Transport } from "realm/client/transport";
+    import { SyncSession } from "realm/client/syncSession";
+    import { Store } from "realm/client/store";
+    import { Notifier } from "realm/client/listeners";
+    import { Tabs } from "realm/client/tabs";
+}
+declare module "realm/core/lowering" {
+    /** A bound node in the words that a back end must know: Truth, And, Or, Not, and Comparison of scalars (a constant never
+     * stands left of a property, except in string operators), or IN with a list without quantifier. Links are their keys.
+     * @param {Node} node @returns {Node} */
+    export function lower(node: Node): Node;
+    /** The wire value of a constant of a lowered node; of null, null. @param {Constant} constant @returns {any} */
+    export function wire({ type, value }: Constant): any;
+    /** Every property for which the node implies that its wire value is one of these (null: null), by stored name.
+     * @param {Node} node @returns {Map<string, Set<any>>} */
+    export function equalityKeys(node: Node): Map<string, Set<any>>;
+    export type Node = import("realm/core/nodes").Node;
+    export type Operand = import("realm/core/nodes").Operand;
+    export type Constant = import("realm/core/nodes").Constant;
+    export type ListValue = import("realm/core/nodes").ListValue;
+}
+declare module "realm/core/operators" {
+    /** Strings by code point, which is the order of their UTF-8. @param {string} a @param {string} b */
+    export function compareText(a: string, b: string): 0 | 1 | -1;
+    /** -1, 0 or 1 for two values of comparable types, null excepted; NaN if one is NaN. A double meets a decimal as the
+     * decimal with the fewest digits. @param {any} a @param {any} b */
+    export function compare(a: any, b: any): number;
+    /** @param {any} value */
+    export function isNaNValue(value: any): boolean;
+    /** @param {any} left @param {any} right */
+    export function equal(left: any, right: any): boolean;
+    /** What `[c]` compares: ASCII and Latin-1 letters (without × and ÷) in lower case; other alphabets keep their case.
+     * @param {any} value */
+    export function fold(value: any): any;
+    /** What `[c]` compares of data: ASCII letters in lower case. @param {any} value */
+    export function foldBytes(value: any): any;
+    /**
+     * A function that matches a whole value: `?` is one character (of data: one byte), `*` any number, nothing is escaped.
+     *
+     * Finds the pieces between stars from left to right, each as early as possible: that needs no backtracking, so that no
+     * pattern takes more than length of value × length of pattern.
+     * @param {string} pattern @returns {(value: string) => boolean}
+     */
+    export function likePattern(pattern: string): (value: string) => boolean;
+    /** `left operator right` in `type`: int wraps at 64 bits and divides towards zero (by zero: the largest or smallest int),
+     * double follows IEEE, decimal128 rounds to 34 digits. Null if a side is null. Never throws.
+     * @param {string} operator @param {string} type @param {any} left @param {any} right @returns {any} */
+    export function arithmetic(operator: string, type: string, left: any, right: any): any;
+    /** Where the order of UTF-16 may not be that of code points. */
+    export const HIGH: RegExp;
+    /** Every operator between two values; lowering.js leaves no other but IN. A null right side is the beginning, end and
+     * part of everything, null included, and is LIKE null only. @type {Record<string, (left: any, right: any) => boolean>} */
+    export const OPERATORS: Record<string, (left: any, right: any) => boolean>;
+}
+declare module "realm/core/predicate" {
+    /** @typedef {import('./nodes.js').Node} Node */
+    /** @typedef {import('./nodes.js').Operand} Operand */
+    /** @typedef {import('./nodes.js').Path} Path */
+    /** @typedef {Record<string, any>} Image */
+    /** @typedef {(image: Image) => boolean} Predicate */
+    /** @typedef {(image: Image) => any} Getter */
+    /** A function from images to whether the bound `node` selects them. Never throws for images that fit the class.
+     * @param {Node} node */
+    export function compilePredicate(node: Node): Predicate;
+    /** The images sorted, thinned and cut as the bound clauses say, in written order; stable, so that of two adjacent SORTs
+     * the later is the primary one. Ascending: null, then NaN, then values; strings by code point.
+     * @param {Iterable<Image>} images @param {import('./nodes.js').Clause[]} clauses @returns {Image[]} A new array. */
+    export function applyClauses(images: Iterable<Image>, clauses: import("realm/core/nodes").Clause[]): Image[];
+    export type Node = import("realm/core/nodes").Node;
+    export type Operand = import("realm/core/nodes").Operand;
+    export type Path = import("realm/core/nodes").Path;
+    export type Image = Record<string, any>;
+    export type Predicate = (image: Image) => boolean;
+    export type Getter = (image: Image) => any;
+    /**
+     * One key of a SORT for all rows: `sketch` has numbers in the same order, which may be equal where values are not; then
+     * `exact` decides.
+     */
+    export type Column = {
+        sketch: Float64Array;
+        exact: (a: number, b: number) => number;
+    };
+}
+declare module "realm/core/query" {
+    /**
+     * The query a text says, with `$0`, `$1` … replaced by `args`. Throws a QueryError with a caret.
+     * @param {string} text
+     * @param {any[]} args JavaScript and BSON values, arrays and Sets of them, Realm objects.
+     * @param {{trusted?: boolean}} options `trusted` text came out of `toText`: it may be longer, and a little deeper.
+     * @returns {import('./nodes.js').Query}
+     */
+    export function parse(text: string, args?: any[], { trusted }?: {
+        trusted?: boolean;
+    }): import("realm/core/nodes").Query;
+    /** @typedef {import('./nodes.js').Node} Node */
+    /** @typedef {import('./nodes.js').Operand} Operand */
+    /** @typedef {import('./nodes.js').Constant} Constant */
+    /** @typedef {import('./nodes.js').ListValue} ListValue */
+    /** @typedef {import('./nodes.js').Path} Path */
+    /** @typedef {{type: string, text: string, position: number}} Token */
+    /** Longest query text in UTF-8; a longer one is refused with code LimitExceeded. */
+    export const MAX_BYTES: number;
+    /** Deepest nesting of parentheses and NOTs (an arithmetic operator counts as three). */
+    export const MAX_DEPTH: 50;
+    /** The same for text that `toText` made, where conditions were joined and parentheses added. */
+    export const TRUSTED_DEPTH: 60;
+    export type Node = import("realm/core/nodes").Node;
+    export type Operand = import("realm/core/nodes").Operand;
+    export type Constant = import("realm/core/nodes").Constant;
+    export type ListValue = import("realm/core/nodes").ListValue;
+    export type Path = import("realm/core/nodes").Path;
+    export type Token = {
+        type: string;
+        text: string;
+        position: number;
+    };
+}
+declare module "realm/client/results" {
+    /** Live results. Made by `realm.objects()`; `filtered` and `sorted` narrow and order, and return new ones.
+     * @template [T=any] */
+    export class Results<T = any> {
+        [index: number]: T;
+        /** @param {any} realm @param {import('./tables.js').Table} table @param {any} [predicate] bound
+         * @param {any[]} [clauses] bound */
+        constructor(realm: any, table: import("realm/client/tables").Table, predicate?: any, clauses?: any[]);
+        /** The images of the members, in order. Not to be changed. @returns {Image[]} */
+        _images(): Image[];
+        /** @param {Image | undefined} image */
+        _object(image: Image | undefined): any;
+        /** The members of this moment, as an array. @returns {any[]} */
+        _list(): any[];
+        /** The class name. @returns {string} */
+        get type(): string;
+        get optional(): boolean;
+        get length(): number;
+        isValid(): boolean;
+        isEmpty(): boolean;
+        /** The objects that also match `query`, with `$0`, `$1` … for `args`. Throws a QueryError with a caret.
+         * @param {string} query @param {...any} args @returns {Results<T>} */
+        filtered(query: string, ...args: any[]): Results<T>;
+        /** Ordered: `sorted("due")`, `sorted("due", true)` descending, `sorted([["priority", true], "due"])`. Sorting what is
+         * sorted: the newest order is the primary one.
+         * @param {string | boolean | (string | [string, boolean])[]} [by] @param {boolean} [reverse] @returns {Results<T>} */
+        sorted(by?: string | boolean | (string | [string, boolean])[], reverse?: boolean): Results<T>;
+        /** The same objects in the same order from now on; a deleted one reads as null. @returns {Results<T>} */
+        snapshot(): Results<T>;
+        /** The query as canonical RQL. @returns {string} */
+        description(): string;
+        /** @param {number} index @returns {T | undefined} */
+        at(index: number): T | undefined;
+        /** @returns {Generator<T, void>} */
+        values(): Generator<T, void>;
+        keys(): ArrayIterator<number>;
+        /** @returns {IterableIterator<[number, T]>} */
+        entries(): IterableIterator<[number, T]>;
+        /** @template U @param {(object: T, index: number) => U} callback @param {any} [self] @returns {U[]} */
+        map<U>(callback: (object: T, index: number) => U, self?: any): U[];
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] @returns {T[]} */
+        filter(callback: (object: T, index: number) => unknown, self?: any): T[];
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
+        forEach(callback: (object: T, index: number) => unknown, self?: any): void;
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] @returns {T | undefined} */
+        find(callback: (object: T, index: number) => unknown, self?: any): T | undefined;
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
+        findIndex(callback: (object: T, index: number) => unknown, self?: any): number;
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
+        some(callback: (object: T, index: number) => unknown, self?: any): boolean;
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
+        every(callback: (object: T, index: number) => unknown, self?: any): boolean;
+        /** @template U @param {(object: T, index: number) => U | readonly U[]} callback @param {any} [self] @returns {U[]} */
+        flatMap<U>(callback: (object: T, index: number) => U | readonly U[], self?: any): U[];
+        /** @param {[any, any?]} rest @returns {any} */
+        reduce(rest_0: any, rest_1?: any): any;
+        /** @param {[any, any?]} rest @returns {any} */
+        reduceRight(rest_0: any, rest_1?: any): any;
+        /** @param {number} [start] @param {number} [end] @returns {T[]} */
+        slice(start?: number, end?: number): T[];
+        /** @param {...any} others @returns {any[]} */
+        concat(...others: any[]): any[];
+        /** @param {string} [separator] */
+        join(separator?: string): string;
+        /** Where an object is, by which object it is; -1 if it is not here. @param {any} object @param {never} [fromIndex] */
+        indexOf(object: any, fromIndex?: never): number;
+        /** @param {any} object */
+        lastIndexOf(object: any): number;
+        /** @param {any} object */
+        includes(object: any): boolean;
+        /** @param {string} [_] @param {Map<string, any>} [cache] @returns {any[]} */
+        toJSON(_?: string, cache?: Map<string, any>): any[];
+        toString(): string;
+        /** The smallest value, undefined if there is none. @param {string} property */
+        min(property: string): any;
+        /** @param {string} property */
+        max(property: string): any;
+        /** The sum of what is not null; 0 for nothing. @param {string} property */
+        sum(property: string): any;
+        /** The mean of what is not null; undefined if there is nothing. @param {string} property */
+        avg(property: string): number | Decimal128 | undefined;
+        /** Sets the property of every member, in a write transaction. @param {string} property @param {any} value */
+        update(property: string, value: any): void;
+        /** `callback(collection, changes)`: soon, with nothing, and then whenever the collection or an object in it changes.
+         * @param {(collection: Results<T>, changes: CollectionChanges) => void} callback
+         * @param {string | string[]} [keyPaths] which changes of objects are told: `"name"`, `"owner.name"`, `"*"`; `[]`: none */
+        addListener(callback: (collection: Results<T>, changes: CollectionChanges) => void, keyPaths?: string | string[]): void;
+        /** @param {Function} callback */
+        removeListener(callback: Function): void;
+        removeAllListeners(): void;
+        /** Subscribes to these objects; resolves to this, when its data is here. With options, it waits only if `behavior` says so.
+         * @param {{name?: string, behavior?: string, timeout?: number, throwOnUpdate?: boolean}} [options] @returns {Promise<Results<T>>} */
+        subscribe(options?: {
+            name?: string;
+            behavior?: string;
+            timeout?: number;
+            throwOnUpdate?: boolean;
+        }): Promise<Results<T>>;
+        /** Removes the subscription made by `subscribe`; the data goes when the server has been told. */
+        unsubscribe(): void;
+        /** The members of this moment: what changes the collection on the way does no harm. @returns {Generator<T, void>} */
+        [Symbol.iterator](): Generator<T, void>;
+    }
+    export type Image = import("realm/client/rebase").Image;
+    export type CollectionChanges = Record<"insertions" | "deletions" | "newModifications" | "oldModifications", number[]>;
+    import { Decimal128 } from "realm/core/bson";
+}
+declare module "realm/core/subscribable" {
+    /** Throws a QueryError, with the reason, for a bound query that a subscription cannot keep live.
+     * @param {import('./nodes.js').Query} query */
+    export function checkSubscribable(query: import("realm/core/nodes").Query): void;
+}
+declare module "realm/client/subscriptions" {
+    /** @typedef {import('../core/messages.js').SubscriptionItem} Item */
+    /** @typedef {import('./store.js').StoredSet} StoredSet */
+    /** One query of a set. */
+    export class Subscription {
+        /** @param {Item} item */
+        constructor(item: Item);
+        get id(): ObjectId;
+        get name(): string | null;
+        get objectType(): string;
+        /** Canonical RQL with its arguments written out. */
+        get queryString(): string;
+        /** @returns {Date} */
+        get createdAt(): Date;
+        /** @returns {Date} */
+        get updatedAt(): Date;
+        #private;
+    }
+    /** The set as of one version. `realm.subscriptions` is the newest. */
+    export class SubscriptionSet extends BaseSet {
+        /** @param {any} realm @param {StoredSet} stored */
+        constructor(realm: any, stored: StoredSet);
+        /** 0 in a new realm; rises with every update. @returns {number} */
+        get version(): number;
+        /** @returns {"pending" | "complete" | "error" | "superseded"} */
+        get state(): "pending" | "complete" | "error" | "superseded";
+        /** The server's reason, in state `error`. */
+        get error(): string | null;
+        /** Calls `callback(subscriptions, realm)` at once with a set to change, and stores the result as the newest set.
+         * Resolves when its data is here; rejects if the callback throws, and nothing is changed then.
+         * @param {(subscriptions: MutableSubscriptionSet, realm: any) => void} callback */
+        update(callback: (subscriptions: MutableSubscriptionSet, realm: any) => void): Promise<void>;
+        /** @param {Function} callback */
+        _updateNow(callback: Function): void;
+        /** Resolves when this set is complete or superseded; rejects with the server's reason if it is refused.
+         * @returns {Promise<void>} */
+        waitForSynchronization(): Promise<void>;
+    }
+    /** The set while `update` runs. */
+    export class MutableSubscriptionSet extends BaseSet {
+        /** Adds the query of `results`, or renews the subscription of that name, or without a name of that query. Sorting is left
+         * out. @param {any} results @param {{name?: string, throwOnUpdate?: boolean}} [options] */
+        add(results: any, { name, throwOnUpdate }?: {
+            name?: string;
+            throwOnUpdate?: boolean;
+        }): Subscription;
+        /** The first subscription, named or not, with this class and query. @param {any} results */
+        remove(results: any): boolean;
+        /** @param {string} name */
+        removeByName(name: string): boolean;
+        /** @param {Subscription} subscription */
+        removeSubscription(subscription: Subscription): boolean;
+        /** @param {string} objectType @returns {number} how many there were */
+        removeByObjectType(objectType: string): number;
+        removeAll(): number;
+        removeUnnamed(): number;
+        /** @param {(item: Item) => boolean} wanted */
+        _keep(wanted: (item: Item) => boolean): number;
+    }
+    export type Item = import("realm/core/messages").SubscriptionItem;
+    export type StoredSet = import("realm/client/store").StoredSet;
+    import { ObjectId } from "realm/core/bson";
+    /** What both kinds of set have. An index gives a subscription, as in an array. */
+    class BaseSet {
+        [index: number]: Subscription;
+        /** @param {Item[]} items */
+        constructor(items: Item[]);
+        /** @type {Item[]} */
+        _items: Item[];
+        get length(): number;
+        get isEmpty(): boolean;
+        /** @param {string} name */
+        findByName(name: string): Subscription | null;
+        /** The first subscription, named or not, with the class and query of `results`. @param {any} results */
+        findByQuery(results: any): Subscription | null;
+        [Symbol.iterator](): Generator<Subscription, void, unknown>;
+    }
+    export {};
+}
+declare module "realm/client/realm" {
+    /** @typedef {import('./tables.js').Table} Table */
+    /** @typedef {import('./configuration.js').OpenBehavior} OpenBehavior */
+    /** @typedef {{mode: "discardUnsyncedChanges" | "recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "manual", onBefore?: (before: Realm) => void,
+     *   onAfter?: (before: Realm, after: Realm) => void, onManual?: (session: SyncSession, path: string) => void, onFallback?: Function}} ClientReset */
+    /** @typedef {{user: User, flexible?: true, partitionValue?: string | number | BSON.ObjectId | BSON.UUID | null,
+     *   initialSubscriptions?: {update: (subscriptions: MutableSubscriptionSet, realm: Realm) => void, rerunOnOpen?: boolean},
+     *   newRealmFileBehavior?: OpenBehavior, existingRealmFileBehavior?: OpenBehavior, clientReset?: ClientReset,
+     *   onError?: (session: SyncSession, error: SyncError) => void, cancelWaitsOnNonFatalError?: boolean}} SyncConfiguration */
+    /** @typedef {{name: string, primaryKey?: string, properties: Record<string, any>}} ObjectSchema */
+    /** @typedef {{path?: string, schema?: (ObjectSchema | (new (...args: any[]) => RealmObject))[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean,
+     *   deleteRealmIfMigrationNeeded?: boolean, onMigration?: (oldRealm: Realm, newRealm: Realm) => void, sync?: SyncConfiguration}} RealmConfiguration */
+    /** @typedef {import('./configuration.js').Configuration} Configuration */
+    /** @typedef {import('../core/schema.js').ClassSchema} ClassSchema */
+    /** A class of the schema, or its name. @template [T=any] @typedef {string | (new (...args: any[]) => T)} ObjectType */
+    export const UpdateMode: Readonly<{
+        Never: "never";
+        Modified: "modified";
+        All: "all";
+    }>;
+    export const WaitForSync: Readonly<{
+        FirstTime: "first-time";
+        Always: "always";
+        Never: "never";
+    }>;
+    export const SubscriptionSetState: Readonly<{
+        Pending: "pending";
+        Complete: "complete";
+        Error: "error";
+        Superseded: "superseded";
+    }>;
+    /** An open realm. */
+    export class Realm {
+        /** Opens by the table of R11: by default when everything subscribed to is here, at most after 30 s. Never throws itself:
+         * what is wrong with the configuration is a rejection as well. @param {string | RealmConfiguration} [config] */
+        static open(config?: string | RealmConfiguration): ProgressRealmPromise;
+        /** Whether there is such a file in this browser. @param {string | RealmConfiguration} [config] */
+        static exists(config?: string | RealmConfiguration): boolean;
+        /** Deletes the realm in this browser; other tabs' realms of it are closed. Resolves when it is gone, which opening it
+         * anew waits for by itself. @param {string | RealmConfiguration} [config] */
+        static deleteFile(config?: string | RealmConfiguration): Promise<void>;
+        /** -1 if there is no such file. @param {string} path */
+        static schemaVersion(path: string): number;
+        /** A plain object with the default of every property. @param {any} schema */
+        static createTemplateObject(schema: any): Record<string, any>;
+        static get defaultPath(): string;
+        /** Opens at once, without waiting for disk or network: what the file holds appears a moment later (`whenLoaded`), what
+         * the server has when it arrives. @param {string | RealmConfiguration} [config] */
+        constructor(config?: string | RealmConfiguration);
+        /** @type {OpenFile} */
+        _file: OpenFile;
+        /** @type {import('./store.js').Store} */
+        _store: import("realm/client/store").Store;
+        get path(): string;
+        /** The classes of this realm: those it was opened with, else all of the file. */
+        get schema(): {
+            ctor?: Function | undefined;
+            name: string;
+            primaryKey: string | undefined;
+            embedded: boolean;
+            asymmetric: boolean;
+            properties: any;
+        }[];
+        get schemaVersion(): number;
+        get isClosed(): boolean;
+        get isInTransaction(): boolean;
+        get isInMigration(): boolean;
+        get isReadOnly(): boolean;
+        get isInMemory(): boolean;
+        get isEmpty(): boolean;
+        /** The session; null for a local realm. */
+        get syncSession(): SyncSession | null;
+        /** The newest subscription set. */
+        get subscriptions(): SubscriptionSet;
+        /** Resolves when what the file held when it was opened is here; only `new Realm` is usable before. */
+        whenLoaded(): Promise<void>;
+        /** Resolves when everything written so far is durable in this browser; rejects if it could not be stored, and is tried
+         * again. `sync.onError` hears of that, too (without sync, the console). */
+        writesFlushed(): Promise<void>;
+        /** A write transaction: what `callback` does happens as a whole, at once; if it throws, nothing of it happened.
+         * @template T @param {() => T} callback */
+        write<T>(callback: () => T): T;
+        beginTransaction(): void;
+        /** Makes the changes pending; throws, and undoes them, if they are more than the server takes at once. */
+        commitTransaction(): void;
+        cancelTransaction(): void;
+        /** Live results of all objects of a class. @template [T=any] @param {ObjectType<T>} type @returns {Results<T & RealmObject>} */
+        objects<T = any>(type: ObjectType<T>): Results<T & RealmObject>;
+        /** The object with this key, or null. @template [T=any] @param {ObjectType<T>} type @param {any} key
+         * @returns {(T & RealmObject) | null} */
+        objectForPrimaryKey<T = any>(type: ObjectType<T>, key: any): (T & RealmObject) | null;
+        /** A new object, or with mode `modified` or `all` the existing one with this key, changed. Links take an object, a plain
+         * object, which is created likewise, or the target's key. @template [T=any] @param {ObjectType<T>} type @param {Record<string, any>} [values]
+         * @param {"never" | "modified" | "all" | boolean} [mode] @returns {T & RealmObject} */
+        create<T = any>(type: ObjectType<T>, values?: Record<string, any>, mode?: "never" | "modified" | "all" | boolean): T & RealmObject;
+        /** Deletes an object, or all of an iterable or Results. @param {any} subject */
+        delete(subject: any): void;
+        /** Deletes every object of every class. */
+        deleteAll(): void;
+        /** `callback(realm, event, schema?)`: "change" at the end of each local commit and when others have written,
+         * "beforenotify" before listeners are told, "schema" when classes are added. @param {"change" | "beforenotify" | "schema"} event
+         * @param {(realm: Realm, event: string, schema?: any[]) => void} callback */
+        addListener(event: "change" | "beforenotify" | "schema", callback: (realm: Realm, event: string, schema?: any[]) => void): void;
+        /** @param {string} event @param {Function} callback */
+        removeListener(event: string, callback: Function): void;
+        /** Of this event, or of all; listeners of objects and collections stay. @param {string} [event] */
+        removeAllListeners(event?: string): void;
+        /** For OpenFile: something in the store has changed. */
+        _advanced(): void;
+        /** @param {any} results @param {any} callback @param {string | string[] | undefined} keyPaths */
+        _listenToResults(results: any, callback: any, keyPaths: string | string[] | undefined): void;
+        /** @param {any} object @param {import('./objects.js').Identity} identity @param {any} callback @param {string | string[] | undefined} keyPaths */
+        _listenToObject(object: any, { table, key, cls }: import("realm/client/objects").Identity, callback: any, keyPaths: string | string[] | undefined): void;
+        /** @param {any} target @param {Function} [callback] none: all */
+        _stopListening(target: any, callback?: Function): void;
+        /** Removes a class and its objects; in `onMigration` only. @param {string} name */
+        deleteModel(name: string): void;
+        /** @returns {never} */
+        writeCopyTo(): never;
+        /** Idempotent. An open transaction is cancelled, listeners end. What is written becomes durable; what is pending is
+         * uploaded while the page lives, and else when the realm is opened again. */
+        close(): void;
+        _open(): import("realm/client/store").Store;
+        get _transport(): import("realm/client/transport").Transport | null;
+        /** @param {ObjectType} type */
+        _classOf(type: ObjectType): import("realm/core/schema").ClassSchema;
+        /** @param {any} query @param {string} type */
+        _bind(query: any, type: string): import("realm/core/nodes").Query;
+        /** @param {Table} table @param {any} key @returns {any} */
+        _wrap(table: Table, key: any): any;
+        /** @param {Table} table @param {any} key @param {import('../core/schema.js').Property} property */
+        _get(table: Table, key: any, { type, objectType, property: origin, mapTo }: import("realm/core/schema").Property): any;
+        /** @param {Table} table @param {any} key @param {import('../core/schema.js').Property} property @param {any} value */
+        _set(table: Table, key: any, property: import("realm/core/schema").Property, value: any): void;
+        /** @param {any[]} items */
+        _addSet(items: any[]): import("realm/client/store").StoredSet;
+        /** On a file that never had subscriptions, or on every open where asked for. Realm asks whether the file is new: a first
+         * attempt that timed out would then leave a file without subscriptions for ever. */
+        _runInitialSubscriptions(): void;
+        /** @param {any} results @param {{name?: string, behavior?: string, timeout?: number, throwOnUpdate?: boolean}} options */
+        _subscribe(results: any, { name, behavior, timeout, throwOnUpdate }: {
+            name?: string;
+            behavior?: string;
+            timeout?: number;
+            throwOnUpdate?: boolean;
+        }): Promise<any>;
+        /** @param {any} results */
+        _unsubscribe(results: any): void;
+        /** @param {import('./store.js').Store} before @param {Map<string, any>} stored classes @param {Function} onMigration */
+        _migrate(before: import("realm/client/store").Store, stored: Map<string, any>, onMigration: Function): void;
+        #private;
+    }
+    export namespace Realm {
+        export { App };
+        export { Credentials };
+        export { User };
+        export { BSON };
+        export { RealmObject as Object };
+        export { Results };
+        export { SyncSession };
+        export { Subscription };
+        export { SubscriptionSet };
+        export { MutableSubscriptionSet };
+        export { ProgressRealmPromise };
+        export { BSON as Types };
+        export { OpenRealmBehaviorType };
+        export { OpenRealmTimeOutBehavior };
+        export { ClientResetMode };
+        export { UpdateMode };
+        export { WaitForSync };
+        export { SubscriptionSetState };
+        export { ConnectionState };
+        export { SessionState };
+        export { ProgressDirection };
+        export { ProgressMode };
+        export { SessionStopPolicy };
+        export { UserState };
+        export { ProviderType };
+        export { NumericLogLevel };
+        export { setLogLevel };
+        export { setLogger };
+        export { SyncError };
+        export { ClientResetError };
+        export { CompensatingWriteError };
+        export { AssertionError };
+        export { TypeAssertionError };
+        export { SchemaParseError };
+        export { PropertySchemaParseError };
+        export { IllegalConstructorError };
+    }
+    /** The promise of `Realm.open`, with `progress` and `cancel`. */
+    export class ProgressRealmPromise {
+        static "__#private@#pending": Set<any>;
+        /** @param {string | RealmConfiguration} [config] */
+        constructor(config?: string | RealmConfiguration);
+        /** Called at once, and as the download goes on: `callback(estimate)`, or `callback(transferred, transferable)`.
+         * @param {Function} callback @returns {ProgressRealmPromise} */
+        progress(callback: Function): ProgressRealmPromise;
+        /** Rejects with `Async open canceled`, and ends the download; so do other openings of the same file that wait. */
+        cancel(): void;
+        /** @template [R=Realm] @template [E=never] @param {((realm: Realm) => R | PromiseLike<R>) | null} [fulfilled]
+         * @param {((error: any) => E | PromiseLike<E>) | null} [rejected] */
+        then<R = Realm, E = never>(fulfilled?: ((realm: Realm) => R | PromiseLike<R>) | null, rejected?: ((error: any) => E | PromiseLike<E>) | null): Promise<R | E>;
+        /** @template [E=never] @param {((error: any) => E | PromiseLike<E>) | null} [rejected] @returns {Promise<Realm | E>} */
+        catch<E = never>(rejected?: ((error: any) => E | PromiseLike<E>) | null): Promise<Realm | E>;
+        /** @param {(() => void) | null} [callback] @returns {Promise<Realm>} */
+        finally(callback?: (() => void) | null): Promise<Realm>;
+        get [Symbol.toStringTag](): string;
+        #private;
+    }
+    export type Table = import("realm/client/tables").Table;
+    export type OpenBehavior = import("realm/client/configuration").OpenBehavior;
+    export type ClientReset = {
+        mode: "discardUnsyncedChanges" | "recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "manual";
+        onBefore?: (before: Realm) => void;
+        onAfter?: (before: Realm, after: Realm) => void;
+        onManual?: (session: SyncSession, path: string) => void;
+        onFallback?: Function;
+    };
+    export type SyncConfiguration = {
+        user: User;
+        flexible?: true;
+        partitionValue?: string | number | BSON.ObjectId | BSON.UUID | null;
+        initialSubscriptions?: {
+            update: (subscriptions: MutableSubscriptionSet, realm: Realm) => void;
+            rerunOnOpen?: boolean;
+        };
+        newRealmFileBehavior?: OpenBehavior;
+        existingRealmFileBehavior?: OpenBehavior;
+        clientReset?: ClientReset;
+        onError?: (session: SyncSession, error: SyncError) => void;
+        cancelWaitsOnNonFatalError?: boolean;
+    };
+    export type ObjectSchema = {
+        name: string;
+        primaryKey?: string;
+        properties: Record<string, any>;
+    };
+    export type RealmConfiguration = {
+        path?: string;
+        schema?: (ObjectSchema | (new (...args: any[]) => RealmObject))[];
+        schemaVersion?: number;
+        inMemory?: boolean;
+        readOnly?: boolean;
+        deleteRealmIfMigrationNeeded?: boolean;
+        onMigration?: (oldRealm: Realm, newRealm: Realm) => void;
+        sync?: SyncConfiguration;
+    };
+    export type Configuration = import("realm/client/configuration").Configuration;
+    export type ClassSchema = import("realm/core/schema").ClassSchema;
+    /**
+     * A class of the schema, or its name.
+     */
+    export type ObjectType<T = any> = string | (new (...args: any[]) => T);
+    import { OpenFile } from "realm/client/openFiles";
+    import { SyncSession } from "realm/client/syncSession";
+    import { SubscriptionSet } from "realm/client/subscriptions";
+    import { Results } from "realm/client/results";
+    import { RealmObject } from "realm/client/objects";
+    import { App } from "realm/client/app";
+    import { Credentials } from "realm/client/app";
+    import { User } from "realm/client/app";
+    import * as BSON from "realm/core/bson";
+    import { Subscription } from "realm/client/subscriptions";
+    import { MutableSubscriptionSet } from "realm/client/subscriptions";
+    import { OpenRealmBehaviorType } from "realm/client/configuration";
+    import { OpenRealmTimeOutBehavior } from "realm/client/configuration";
+    import { ClientResetMode } from "realm/client/configuration";
+    import { ConnectionState } from "realm/client/syncSession";
+    import { SessionState } from "realm/client/syncSession";
+    import { ProgressDirection } from "realm/client/syncSession";
+    import { ProgressMode } from "realm/client/syncSession";
+    import { SessionStopPolicy } from "realm/client/syncSession";
+    import { UserState } from "realm/client/app";
+    import { ProviderType } from "realm/client/app";
+    import { NumericLogLevel } from "realm/client/logging";
+    import { setLogLevel } from "realm/client/logging";
+    import { setLogger } from "realm/client/logging";
+    import { SyncError } from "realm/core/errors";
+    import { ClientResetError } from "realm/core/errors";
+    import { CompensatingWriteError } from "realm/core/errors";
+    import { AssertionError } from "realm/core/errors";
+    import { TypeAssertionError } from "realm/core/errors";
+    import { SchemaParseError } from "realm/core/errors";
+    import { PropertySchemaParseError } from "realm/core/errors";
+    import { IllegalConstructorError } from "realm/core/errors";
+}
+declare module "realm" {
+    export default Realm;
+    export { Realm };
+    export { Results } from "realm/client/results";
+    export * as BSON from "realm/core/bson";
+    export type Configuration = Exclude<ConstructorParameters<typeof Realm>[0], string | undefined>;
+    export type SyncConfiguration = NonNullable<Configuration["sync"]>;
+    import { Realm } from "realm/client/realm";
+    export { App, Credentials, ProviderType, User, UserState } from "realm/client/app";
+    export { ClientResetMode, OpenRealmBehaviorType, OpenRealmTimeOutBehavior } from "realm/client/configuration";
+    export { NumericLogLevel, setLogger, setLogLevel } from "realm/client/logging";
+    export { RealmObject as Object, RealmObject } from "realm/client/objects";
+    export { ProgressRealmPromise, SubscriptionSetState, UpdateMode, WaitForSync } from "realm/client/realm";
+    export { MutableSubscriptionSet, Subscription, SubscriptionSet } from "realm/client/subscriptions";
+    export { ConnectionState, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "realm/client/syncSession";
+    export { AssertionError, ClientResetError, CompensatingWriteError, PropertySchemaParseError, SchemaParseError, SyncError, TypeAssertionError } from "realm/core/errors";
+}
