@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 8f47d0a25cc1e3bbdf5be24093a104ed739abe923eb9f79e75a555eac518d9b0. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 6d97dfa308709f3b2a3fc4b045c46e3e5066b59597f5b6577321b49066d46a8a. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -6,7 +6,7 @@ declare module "realm/core/errors" {
      */
     export function realmError(message: string, codeName?: keyof typeof ERROR_CODES): Error & {
         code: number;
-        codeName: "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "InvalidQuery" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "SchemaMismatch" | "InvalidSchemaVersion" | "InvalidArgument" | "PropertyTypeMismatch" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "LimitExceeded" | "NoSuchTable" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "InternalServerError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "UserNotFound" | "UserDisabled" | "AuthError" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppUnknownError" | "AppServerError";
+        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
     };
     /** How an error names a value's kind: `a string`, `null`, `an instance of Task`. @param {any} value */
     export function describe(value: any): string;
@@ -147,7 +147,7 @@ declare module "realm/core/errors" {
     export class ProtocolError extends Error {
         /** @param {keyof typeof WIRE_ERRORS} code @param {string} message */
         constructor(code: keyof typeof WIRE_ERRORS, message: string);
-        code: "SchemaMismatch" | "LimitExceeded" | "InternalServerError" | "UserDisabled" | "AuthError" | "BadSyntax" | "UnknownMessage" | "BadMessageOrder" | "SlowConsumer" | "UserMismatch" | "BadClientFileIdent" | "BadServerVersion" | "BadClientVersion" | "DivergingHistories" | "ClientFileExpired" | "ClientReset" | "BadChangeset" | "InvalidSubscriptionQuery" | "ServerShutdown" | "ConnectionFailed" | "ConnectTimeout" | "CompensatingWrite" | "AutoClientResetFailed";
+        code: "BadSyntax" | "UnknownMessage" | "BadMessageOrder" | "LimitExceeded" | "SlowConsumer" | "AuthError" | "UserDisabled" | "UserMismatch" | "BadClientFileIdent" | "BadServerVersion" | "BadClientVersion" | "DivergingHistories" | "ClientFileExpired" | "ClientReset" | "SchemaMismatch" | "BadChangeset" | "InvalidSubscriptionQuery" | "InternalServerError" | "ServerShutdown" | "ConnectionFailed" | "ConnectTimeout" | "CompensatingWrite" | "AutoClientResetFailed";
         action: Action;
         remedy: string;
     }
@@ -1502,12 +1502,12 @@ declare module "realm/client/store" {
             schema: StoredClass[];
             sets: StoredSet[];
             rejected: Report[];
-        }): "recover" | "discard" | null;
+        }): "discard" | "recover" | null;
         /** One download, or one bootstrap with all its parts, in one transaction (R10): durable first, then visible.
          * @param {any} download the last part @param {Changes[]} changes of all parts @param {string[]} texts the frames they came in */
         apply(download: any, changes: Changes[], texts: string[]): Promise<{
             rejected: Report[];
-            reset: "recover" | "discard" | null;
+            reset: "discard" | "recover" | null;
         }>;
         /** Keeps a report of compensating writes until its correction is here; gives those whose correction is here already.
          * @param {Report} report */
@@ -2060,7 +2060,7 @@ declare module "realm/client/syncSession" {
             flexible: boolean;
         };
         /** Inactive: paused, the user is logged out, or a fatal error ended it. */
-        get state(): "active" | "inactive";
+        get state(): "inactive" | "active";
         get connectionState(): import("realm/client/transport").ConnectionState;
         get _path(): string;
         /** How many transactions of this realm the server has not acknowledged, known offline as well; not in Realm. */
