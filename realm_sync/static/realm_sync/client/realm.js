@@ -18,9 +18,10 @@ import { CollectionObserver, deliver, ObjectObserver, resolveKeyPaths } from "./
 import { NumericLogLevel, setLogger, setLogLevel } from "./logging.js"
 import { encodeKey, identityOf, INVALID, prototypeFor, RealmObject, wrap } from "./objects.js"
 import { deleteFile, known, resetFile, scheduleReset, sessions, OpenFile, release, share } from "./openFiles.js"
+import { ProgressRealmPromise } from "./opening.js"
 import { Results } from "./results.js"
 import { MutableSubscriptionSet, Subscription, SubscriptionSet } from "./subscriptions.js"
-import { callWithProgress, ConnectionState, limited, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "./syncSession.js"
+import { ConnectionState, limited, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "./syncSession.js"
 
 /** @typedef {import('./tables.js').Table} Table */
 /** @typedef {import('./configuration.js').OpenBehavior} OpenBehavior */
@@ -99,7 +100,7 @@ export class Realm {
   /** Opens by the table of R11: by default when everything subscribed to is here, at most after 30 s. Never throws itself:
    * what is wrong with the configuration is a rejection as well. @param {string | RealmConfiguration} [config] */
   static open(config) {
-    return new ProgressRealmPromise(config);
+    return new ProgressRealmPromise(config, (/** @type {any} */ read) => new Realm(read));
   }
 
   /** Whether there is such a file in this browser. @param {string | RealmConfiguration} [config] */
@@ -689,131 +690,6 @@ export class Realm {
       this.#isMigrating = false;
       old.close();
     }
-  }
-}
-
-const canceled = () => realmError("Async open canceled", "OperationAborted");
-
-/** The promise of `Realm.open`, with `progress` and `cancel`. */
-export class ProgressRealmPromise {
-  static #pending = new Set();
-  #promise;
-  #reject = (/** @type {any} */ _) => {};
-  #isSettled = false;
-  /** @type {Set<Function>} */
-  #callbacks = new Set();
-  /** @type {Realm | null} */
-  #realm = null;
-  #path = "";
-
-  /** @param {string | RealmConfiguration} [config] */
-  constructor(config) {
-    ProgressRealmPromise.#pending.add(this);
-    this.#promise = new Promise((resolve, reject) => {
-      this.#reject = reject;
-      this.#open(config).then(
-        (realm) => {
-          if (this.#isSettled) realm.close();
-          resolve(realm);
-        },
-        (error) => {
-          this.#realm?.close();
-          reject(error.message === "Sync session became inactive" ? canceled() : error);
-        },
-      );
-    });
-    const settle = () => {
-      this.#isSettled = true;
-      ProgressRealmPromise.#pending.delete(this);
-      this.#callbacks.clear();
-    };
-    this.#promise.then(settle, settle);
-  }
-
-  /** @param {string | RealmConfiguration} [given] */
-  async #open(given) {
-    await null; // so that whatever is wrong is a rejection
-    const config = readConfiguration(given);
-    this.#path = config.path;
-    const existed = known.get(config.path) !== null;
-    const realm = new Realm(/** @type {any} */ ({ ...(typeof given === "object" ? given : { path: given }), _isAwaited: true }));
-    this.#realm = realm;
-    if (this.#isSettled) throw canceled(); // before it had begun
-    await realm.whenLoaded();
-    const { sync } = config;
-    if (!sync) return realm;
-    const name = existed ? "existingRealmFileBehavior" : "newRealmFileBehavior";
-    const { type, timeOut, timeOutBehavior } = sync[name] ?? sync.user.app.settings?.[name] ?? DEFAULT_BEHAVIOR;
-    const hasLimit = timeOut !== undefined && timeOut !== null;
-    realm._runInitialSubscriptions();
-    if (type === OpenRealmBehaviorType.OpenImmediately && !hasLimit) return realm;
-    const onTimeOut = timeOutBehavior ?? (type === OpenRealmBehaviorType.OpenImmediately ? OpenRealmTimeOutBehavior.OpenLocalRealm : "throwException");
-    const session = /** @type {SyncSession} */ (realm.syncSession);
-    const listener = (/** @type {number} */ transferred, /** @type {number} */ transferable) => this.#progressed(transferred, transferable);
-    session.addProgressNotification("download", "reportIndefinitely", listener);
-    try {
-      const text = `Realm could not be downloaded in the allocated time: ${timeOut} ms.`;
-      await limited(this.#download(realm), hasLimit ? timeOut : undefined, text);
-    } catch (error) {
-      if (!(error instanceof TimeoutError) || onTimeOut !== OpenRealmTimeOutBehavior.OpenLocalRealm) throw error;
-    } finally {
-      session.removeProgressNotification(listener);
-    }
-    return realm;
-  }
-
-  /** @param {Realm} realm */
-  async #download(realm) {
-    const transport = /** @type {import('./transport.js').Transport} */ (realm._transport);
-    if (!realm._store.tables.size) await transport.waitForDownload(); // the server's classes, before anything can be subscribed to
-    realm._runInitialSubscriptions();
-    await transport.waitForSet(realm._store.newestSet());
-    await transport.waitForDownload();
-  }
-
-  /** @param {number} transferred @param {number} transferable */
-  #progressed(transferred, transferable) {
-    const estimate = this.#realm?._transport?.progress.download?.estimate ?? 0;
-    for (const callback of this.#callbacks) callWithProgress(callback, /** @type {any} */ ({ estimate, transferred, transferable }));
-  }
-
-  /** Called at once, and as the download goes on: `callback(estimate)`, or `callback(transferred, transferable)`.
-   * @param {Function} callback @returns {ProgressRealmPromise} */
-  progress(callback) {
-    this.#callbacks.add(callback);
-    callWithProgress(callback, /** @type {any} */ ({ estimate: 1, transferred: 0, transferable: 0 }));
-    return this;
-  }
-
-  /** Rejects with `Async open canceled`, and ends the download; so do other openings of the same file that wait. */
-  cancel() {
-    if (this.#isSettled) return;
-    for (const other of ProgressRealmPromise.#pending) {
-      if (other !== this && (!this.#path || other.#path !== this.#path)) continue;
-      other.#isSettled = true;
-      other.#reject(canceled());
-      other.#realm?.close();
-    }
-  }
-
-  /** @template [R=Realm] @template [E=never] @param {((realm: Realm) => R | PromiseLike<R>) | null} [fulfilled]
-   * @param {((error: any) => E | PromiseLike<E>) | null} [rejected] */
-  then(fulfilled, rejected) {
-    return this.#promise.then(fulfilled, rejected);
-  }
-
-  /** @template [E=never] @param {((error: any) => E | PromiseLike<E>) | null} [rejected] @returns {Promise<Realm | E>} */
-  catch(rejected) {
-    return this.#promise.catch(rejected);
-  }
-
-  /** @param {(() => void) | null} [callback] @returns {Promise<Realm>} */
-  finally(callback) {
-    return this.#promise.finally(callback);
-  }
-
-  get [Symbol.toStringTag]() {
-    return "ProgressRealmPromise";
   }
 }
 
