@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 6d97dfa308709f3b2a3fc4b045c46e3e5066b59597f5b6577321b49066d46a8a. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 a953d05a441a25453e9a31152a34f946ed87cf74424040f5783701b9dce513ba. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -2161,6 +2161,29 @@ declare module "realm/client/openFiles" {
     import { Notifier } from "realm/client/listeners";
     import { Tabs } from "realm/client/tabs";
 }
+declare module "realm/client/opening" {
+    /** The promise of `Realm.open`, with `progress` and `cancel`. @template {any} Opened the realm */
+    export class ProgressRealmPromise<Opened extends unknown> {
+        /** @type {Set<ProgressRealmPromise<any>>} */
+        static "__#private@#pending": Set<ProgressRealmPromise<any>>;
+        /** @param {any} config what `Realm.open` was given @param {(config: any) => Opened} make opens it at once */
+        constructor(config: any, make: (config: any) => Opened);
+        /** Called at once, and as the download goes on: `callback(estimate)`, or `callback(transferred, transferable)`.
+         * @param {Function} callback @returns {this} */
+        progress(callback: Function): this;
+        /** Rejects with `Async open canceled`, and ends the download; so do other openings of the same file that wait. */
+        cancel(): void;
+        /** @template [R=Opened] @template [E=never] @param {((realm: Opened) => R | PromiseLike<R>) | null} [fulfilled]
+         * @param {((error: any) => E | PromiseLike<E>) | null} [rejected] */
+        then<R = Opened, E = never>(fulfilled?: ((realm: Opened) => R | PromiseLike<R>) | null, rejected?: ((error: any) => E | PromiseLike<E>) | null): Promise<R | E>;
+        /** @template [E=never] @param {((error: any) => E | PromiseLike<E>) | null} [rejected] @returns {Promise<Opened | E>} */
+        catch<E = never>(rejected?: ((error: any) => E | PromiseLike<E>) | null): Promise<Opened | E>;
+        /** @param {(() => void) | null} [callback] @returns {Promise<Opened>} */
+        finally(callback?: (() => void) | null): Promise<Opened>;
+        get [Symbol.toStringTag](): string;
+        #private;
+    }
+}
 declare module "realm/core/lowering" {
     /** A bound node in the words that a back end must know: Truth, And, Or, Not, and Comparison of scalars (a constant never
      * stands left of a property, except in string operators), or IN with a list without quantifier. Links are their keys.
@@ -2498,7 +2521,7 @@ declare module "realm/client/realm" {
     export class Realm {
         /** Opens by the table of R11: by default when everything subscribed to is here, at most after 30 s. Never throws itself:
          * what is wrong with the configuration is a rejection as well. @param {string | RealmConfiguration} [config] */
-        static open(config?: string | RealmConfiguration): ProgressRealmPromise;
+        static open(config?: string | RealmConfiguration): ProgressRealmPromise<Realm>;
         /** Whether there is such a file in this browser. @param {string | RealmConfiguration} [config] */
         static exists(config?: string | RealmConfiguration): boolean;
         /** Deletes the realm in this browser; other tabs' realms of it are closed. Resolves when it is gone, which opening it
@@ -2653,26 +2676,6 @@ declare module "realm/client/realm" {
         export { PropertySchemaParseError };
         export { IllegalConstructorError };
     }
-    /** The promise of `Realm.open`, with `progress` and `cancel`. */
-    export class ProgressRealmPromise {
-        static "__#private@#pending": Set<any>;
-        /** @param {string | RealmConfiguration} [config] */
-        constructor(config?: string | RealmConfiguration);
-        /** Called at once, and as the download goes on: `callback(estimate)`, or `callback(transferred, transferable)`.
-         * @param {Function} callback @returns {ProgressRealmPromise} */
-        progress(callback: Function): ProgressRealmPromise;
-        /** Rejects with `Async open canceled`, and ends the download; so do other openings of the same file that wait. */
-        cancel(): void;
-        /** @template [R=Realm] @template [E=never] @param {((realm: Realm) => R | PromiseLike<R>) | null} [fulfilled]
-         * @param {((error: any) => E | PromiseLike<E>) | null} [rejected] */
-        then<R = Realm, E = never>(fulfilled?: ((realm: Realm) => R | PromiseLike<R>) | null, rejected?: ((error: any) => E | PromiseLike<E>) | null): Promise<R | E>;
-        /** @template [E=never] @param {((error: any) => E | PromiseLike<E>) | null} [rejected] @returns {Promise<Realm | E>} */
-        catch<E = never>(rejected?: ((error: any) => E | PromiseLike<E>) | null): Promise<Realm | E>;
-        /** @param {(() => void) | null} [callback] @returns {Promise<Realm>} */
-        finally(callback?: (() => void) | null): Promise<Realm>;
-        get [Symbol.toStringTag](): string;
-        #private;
-    }
     export type Table = import("realm/client/tables").Table;
     export type OpenBehavior = import("realm/client/configuration").OpenBehavior;
     export type ClientReset = {
@@ -2722,6 +2725,7 @@ declare module "realm/client/realm" {
     import { SubscriptionSet } from "realm/client/subscriptions";
     import { Results } from "realm/client/results";
     import { RealmObject } from "realm/client/objects";
+    import { ProgressRealmPromise } from "realm/client/opening";
     import { App } from "realm/client/app";
     import { Credentials } from "realm/client/app";
     import { User } from "realm/client/app";
@@ -2753,6 +2757,7 @@ declare module "realm/client/realm" {
 declare module "realm" {
     export default Realm;
     export { Realm };
+    export { ProgressRealmPromise } from "realm/client/opening";
     export { Results } from "realm/client/results";
     export * as BSON from "realm/core/bson";
     export type Configuration = Exclude<ConstructorParameters<typeof Realm>[0], string | undefined>;
@@ -2762,7 +2767,7 @@ declare module "realm" {
     export { ClientResetMode, OpenRealmBehaviorType, OpenRealmTimeOutBehavior } from "realm/client/configuration";
     export { NumericLogLevel, setLogger, setLogLevel } from "realm/client/logging";
     export { RealmObject as Object, RealmObject } from "realm/client/objects";
-    export { ProgressRealmPromise, SubscriptionSetState, UpdateMode, WaitForSync } from "realm/client/realm";
+    export { SubscriptionSetState, UpdateMode, WaitForSync } from "realm/client/realm";
     export { MutableSubscriptionSet, Subscription, SubscriptionSet } from "realm/client/subscriptions";
     export { ConnectionState, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "realm/client/syncSession";
     export { AssertionError, ClientResetError, CompensatingWriteError, PropertySchemaParseError, SchemaParseError, SyncError, TypeAssertionError } from "realm/core/errors";
