@@ -45,7 +45,7 @@ const sync: SyncConfiguration = {
 };
 const config: Configuration = { schema: [Team, Inspection], sync };
 
-const realm: Realm = await Realm.open(config).progress((estimate: number) => console.info(estimate));
+const realm: Realm = await Realm.open(config).progress((estimate) => console.info(estimate.toFixed(2)));
 const inspections: Results<Inspection> = realm.objects(Inspection).sorted([["priority", true], "due"]);
 const titles: string[] = inspections.map(({ title, due }) => `${title} ${due.toISOString()}`);
 const first: Inspection | undefined = inspections[0] ?? inspections.find((each) => each.priority > 3);
@@ -60,6 +60,8 @@ realm.write(() => {
 });
 await realm.writesFlushed();
 await realm.syncSession?.uploadAllLocalChanges(30_000);
+realm.syncSession?.addProgressNotification("upload", "reportIndefinitely", (transferred, transferable) => console.info(transferred / transferable));
+await inspections.filtered("priority == 5").subscribe({ name: "urgent", behavior: "always", timeout: 1000 });
 await realm.subscriptions.update((subscriptions) => void subscriptions.removeByName("urgent"));
 const states: ("pending" | "complete" | "error" | "superseded")[] = [realm.subscriptions.state];
 for (const { queryString, name } of realm.subscriptions) console.info(queryString, name);

@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 a953d05a441a25453e9a31152a34f946ed87cf74424040f5783701b9dce513ba. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 a592a4b9cb43c72b63d8f3c756ecd980bb6f3fe9179e7e9732065ccf383b3378. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -2079,8 +2079,8 @@ declare module "realm/client/syncSession" {
         downloadAllServerChanges(timeoutMs?: number): Promise<void>;
         /** `callback(estimate)`, or `callback(transferred, transferable)` in bytes if it takes two parameters, on every change; in
          * mode `forCurrentlyOutstandingWork` until that is done. @param {"download" | "upload"} direction
-         * @param {"reportIndefinitely" | "forCurrentlyOutstandingWork"} mode @param {Function} callback */
-        addProgressNotification(direction: "download" | "upload", mode: "reportIndefinitely" | "forCurrentlyOutstandingWork", callback: Function): void;
+         * @param {"reportIndefinitely" | "forCurrentlyOutstandingWork"} mode @param {(estimate: number, transferable: number) => void} callback */
+        addProgressNotification(direction: "download" | "upload", mode: "reportIndefinitely" | "forCurrentlyOutstandingWork", callback: (estimate: number, transferable: number) => void): void;
         /** @param {Function} callback */
         removeProgressNotification(callback: Function): void;
         /** `callback(newState, oldState)` on each change. @param {(now: string, before: string) => void} callback */
@@ -2169,8 +2169,8 @@ declare module "realm/client/opening" {
         /** @param {any} config what `Realm.open` was given @param {(config: any) => Opened} make opens it at once */
         constructor(config: any, make: (config: any) => Opened);
         /** Called at once, and as the download goes on: `callback(estimate)`, or `callback(transferred, transferable)`.
-         * @param {Function} callback @returns {this} */
-        progress(callback: Function): this;
+         * @param {(estimate: number, transferable: number) => void} callback @returns {this} */
+        progress(callback: (estimate: number, transferable: number) => void): this;
         /** Rejects with `Async open canceled`, and ends the download; so do other openings of the same file that wait. */
         cancel(): void;
         /** @template [R=Opened] @template [E=never] @param {((realm: Opened) => R | PromiseLike<R>) | null} [fulfilled]
@@ -2386,10 +2386,10 @@ declare module "realm/client/results" {
         removeListener(callback: Function): void;
         removeAllListeners(): void;
         /** Subscribes to these objects; resolves to this, when its data is here. With options, it waits only if `behavior` says so.
-         * @param {{name?: string, behavior?: string, timeout?: number, throwOnUpdate?: boolean}} [options] @returns {Promise<Results<T>>} */
+         * @param {{name?: string, behavior?: "first-time" | "always" | "never", timeout?: number, throwOnUpdate?: boolean}} [options] @returns {Promise<Results<T>>} */
         subscribe(options?: {
             name?: string;
-            behavior?: string;
+            behavior?: "first-time" | "always" | "never";
             timeout?: number;
             throwOnUpdate?: boolean;
         }): Promise<Results<T>>;

@@ -96,7 +96,7 @@ export class ProgressRealmPromise {
   }
 
   /** Called at once, and as the download goes on: `callback(estimate)`, or `callback(transferred, transferable)`.
-   * @param {Function} callback @returns {this} */
+   * @param {(estimate: number, transferable: number) => void} callback @returns {this} */
   progress(callback) {
     this.#callbacks.add(callback);
     callWithProgress(callback, /** @type {any} */ ({ estimate: 1, transferred: 0, transferable: 0 }));

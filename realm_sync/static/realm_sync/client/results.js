@@ -329,7 +329,7 @@ export class Results {
   }
 
   /** Subscribes to these objects; resolves to this, when its data is here. With options, it waits only if `behavior` says so.
-   * @param {{name?: string, behavior?: string, timeout?: number, throwOnUpdate?: boolean}} [options] @returns {Promise<Results<T>>} */
+   * @param {{name?: string, behavior?: "first-time" | "always" | "never", timeout?: number, throwOnUpdate?: boolean}} [options] @returns {Promise<Results<T>>} */
   subscribe(options = { behavior: "first-time" }) {
     return /** @type {any} */ (this)._realm._subscribe(this, options);
   }

@@ -101,7 +101,7 @@ export class SyncSession {
 
   /** `callback(estimate)`, or `callback(transferred, transferable)` in bytes if it takes two parameters, on every change; in
    * mode `forCurrentlyOutstandingWork` until that is done. @param {"download" | "upload"} direction
-   * @param {"reportIndefinitely" | "forCurrentlyOutstandingWork"} mode @param {Function} callback */
+   * @param {"reportIndefinitely" | "forCurrentlyOutstandingWork"} mode @param {(estimate: number, transferable: number) => void} callback */
   addProgressNotification(direction, mode, callback) {
     for (const [value, known] of /** @type {[any, any][]} */ ([[direction, ProgressDirection], [mode, ProgressMode]])) {
       const allowed = Object.values(known);
