@@ -117,7 +117,7 @@ async def test_a_refused_write_is_undone_and_says_why(demo: Server, profile: Bro
     await nora.locator(".editor [name=priority]").fill("9")
     await nora.locator(".editor [name=priority]").press("Tab")
     toast = page.locator(".toast[data-kind=refused]")
-    await expect(toast).to_contain_text("refused nora's priority of “Perimeter fence”")
+    await expect(toast).to_contain_text("refused Nora's priority of “Perimeter fence”")
     await expect(toast).to_contain_text("less than or equal to 5")
     await expect(nora.locator(".editor [name=priority]")).to_have_value(before.removeprefix("P"))
     assert [f"P{value}" for value in asked(demo, of_title("priority"), "Perimeter fence")] == [before]

@@ -6,7 +6,7 @@ import Realm from "realm";
 import { Airfields, airfieldsOf } from "./airfields.js";
 import { Card } from "./cards.js";
 import { makeDraggable } from "./drag.js";
-import { announce, calm, config, copyOf, memory, number, paint, setText, toast } from "./page.js";
+import { announce, calm, config, copyOf, memory, nameOf, number, paint, setText, toast } from "./page.js";
 import { Airfield, Inspection, STATUSES, Team } from "./schema.js";
 
 const ORDERS = { due: [["due", false], ["priority", true]], priority: [["priority", true], ["due", false]], title: [["title", false]] };
@@ -153,13 +153,13 @@ export class Pane {
 
   #failed(error) {
     if (!(error instanceof Realm.CompensatingWriteError)) {
-      toast(error.message, { kind: "refused", title: error.isFatal ? `${this.person.name}: sync has stopped.` : `${this.person.name}:` });
+      toast(error.message, { kind: "refused", title: `${nameOf(this.person)}: ${error.isFatal ? "sync has stopped." : ""}` });
       return this.#showLight();
     }
     for (const { primaryKey, property, reason } of error.writes) {
       const key = String(primaryKey);
       const title = this.inspection(key)?.title;
-      toast(reason.replace(`${property}: `, ""), { kind: "refused", title: `The server refused ${this.person.name}'s ${property ?? "change"}${title ? ` of “${title}”` : ""}:`, seconds: 14 });
+      toast(reason.replace(`${property}: `, ""), { kind: "refused", title: `The server refused ${nameOf(this.person)}'s ${property ?? "change"}${title ? ` of “${title}”` : ""}:`, seconds: 14 });
       this.cards.get(key)?.flash("refused");
     }
   }
@@ -183,7 +183,7 @@ export class Pane {
     memory.set(`offline:${this.person.name}`, isOffline);
     if (isOffline) this.realm.syncSession.pause();
     else this.realm.syncSession.resume();
-    announce(isOffline ? `${this.person.name} is offline` : `${this.person.name} is online again`);
+    announce(isOffline ? `${nameOf(this.person)} is offline` : `${nameOf(this.person)} is online again`);
     this.#connectionChanged();
   }
 

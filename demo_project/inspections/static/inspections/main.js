@@ -3,7 +3,7 @@
 import Realm from "realm";
 
 import { Pane } from "./board.js";
-import { config, copyOf, memory, paint, setText, toast } from "./page.js";
+import { config, copyOf, memory, nameOf, paint, setText, toast } from "./page.js";
 
 const app = new Realm.App();
 const container = document.getElementById("panes");
@@ -25,7 +25,7 @@ async function enter(person, side) {
   } catch (error) {
     const isAway = error.isNetwork;
     toast(isAway ? "Whoever was here before can go on offline." : error.message, {
-      kind: "refused", title: isAway ? `${person.name}'s first visit needs the server.` : `${person.name} cannot log in:`,
+      kind: "refused", title: isAway ? `${nameOf(person)}'s first visit needs the server.` : `${nameOf(person)} cannot log in:`,
     });
     return false;
   }

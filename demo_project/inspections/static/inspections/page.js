@@ -57,6 +57,9 @@ export function announce(text) {
   requestAnimationFrame(() => setText(announcer, text));
 }
 
+/** A person's name as a sentence writes it; the user name is in small letters. */
+export const nameOf = ({ name }) => name[0].toUpperCase() + name.slice(1);
+
 /** A message that goes by itself, unless somebody reads it. `action` is `[label, callback]`. */
 export function toast(text, { kind = "plain", title = "", action = null, seconds = 7 } = {}) {
   const box = document.getElementById("toasts");
