@@ -136,6 +136,7 @@ test("parts are seen together with the last", async () => {
 
 test("a lost connection is tried again, later each time, until it works", async () => {
   const { socket, transport } = await bound();
+  Object.assign(delays, { first: 40, longest: 10_000 });
   const times = [];
   accepts = false;
   const before = sockets.length;
@@ -144,7 +145,7 @@ test("a lost connection is tried again, later each time, until it works", async 
     await until(() => sockets.length === before + count, "another attempt");
     times.push(performance.now());
   }
-  ok(times[2] - times[1] > 30 && times[3] - times[2] > 60, `the delays grow: ${times.map((time) => Math.round(time - times[0]))}`);
+  ok(times[2] - times[1] > 60 && times[3] - times[2] > 120, `the delays grow: ${times.map((time) => Math.round(time - times[0]))}`);
   accepts = true;
   await until(() => socket().of("bind").length, "bind again");
   equal(socket().of("bind")[0].clientFile, { ident: 7, salt: "1" });
@@ -155,7 +156,7 @@ test("a lost connection is tried again, later each time, until it works", async 
   const lost = performance.now();
   const count = sockets.length;
   await until(() => sockets.length > count, "soon");
-  ok(performance.now() - lost < 80, "success makes the first delay short again");
+  ok(performance.now() - lost < 500, "success makes the first delay short again");
 });
 
 test("the browser is online again: no more waiting", async () => {

