@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import pytest_asyncio
 from django.core.management import call_command
 from django.db import connections
 from django.db.backends.signals import connection_created
@@ -212,9 +213,15 @@ def server(
         each.kill()
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """The machine's Chromium, headless. Open pages with `await chromium.new_page()`, profiles with `new_context()`."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The browser is started once, and belongs to the event loop it was started in.
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome")
     executable = next((path for path in map(shutil.which, names) if path), None)
     if executable is None:
@@ -225,6 +232,15 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=executable, args=arguments)
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium(browser: Browser) -> AsyncIterator[Browser]:
+    """The machine's Chromium, headless. Open pages with `await chromium.new_page()`, profiles with `new_context()`; what
+    a test opened is closed after it."""
+    yield browser
+    for context in browser.contexts:
+        await context.close()
 
 
 @pytest.fixture

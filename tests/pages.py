@@ -52,7 +52,7 @@ SETUP = """async ({user, options}) => {
     await realm.syncSession.uploadAllLocalChanges(30_000);
     await realm.syncSession.downloadAllServerChanges(30_000);
   };
-  Object.assign(window, { Realm, app, config, errors, sleep, until, titles, images, create, find, change, settle });
+  Object.assign(window, { Realm, delays, app, config, errors, sleep, until, titles, images, create, find, change, settle });
   window.realm = await Realm.open(config);
 }"""
 

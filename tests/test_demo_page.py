@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.servers import Server
@@ -16,7 +17,7 @@ COMPLAINTS = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`))"""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def profile(chromium: Browser) -> AsyncIterator[BrowserContext]:
     """A browser of its own, wide enough for two. A test fails with whatever its pages complained about."""
     context = await chromium.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")

@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from realm_sync import conf
@@ -106,7 +107,7 @@ class Listening:
         await expect(self.page.locator("body")).to_have_attribute("data-done", "yes", timeout=30_000)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def tab(chromium: Browser) -> AsyncIterator[Listening]:
     context = await chromium.new_context()
     yield Listening(await context.new_page())

@@ -154,7 +154,6 @@ def test_true_and_false() -> None:
         (None, ["must be a Q"]),
         ({"an_int": 1}, ["must be a Q"]),
     ],
-    ids=str,
 )
 def test_what_no_rule_can_use(rule: Any, words: list[str]) -> None:
     with pytest.raises(SchemaError) as caught:

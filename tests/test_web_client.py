@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from django.db import connections
-from playwright.async_api import Browser, BrowserContext
+from playwright.async_api import Browser, BrowserContext, WebSocketRoute
 
 from realm_sync import history
 from realm_sync.conf import settings
@@ -24,7 +25,7 @@ SQLITE = pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
 OFFLINE, ONLINE = "() => realm.syncSession.pause()", "() => realm.syncSession.resume()"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def contexts(chromium: Browser) -> AsyncIterator[Callable[[], Any]]:
     """Makes profiles of the browser, each a device of its own."""
     made: list[BrowserContext] = []
@@ -134,6 +135,53 @@ async def test_the_network_goes_away_in_the_middle(world: World, server: Callabl
     for tab in (nora, tablet, nora):
         await tab.settle()
     expected = {made: ("Written offline", 7), created: ("Created offline", 0)}
+    assert await db(on_server, world) == expected
+    for tab in (nora, tablet):
+        await tab.until_titles(expected)
+        await tab.close()
+
+
+@SQLITE
+async def test_both_browsers_lose_their_network(world: World, server: Callable[..., Server], contexts: Any) -> None:
+    """Edits on both sides, then convergence as soon as the browsers are online again."""
+    url = server().url
+    profiles = [await contexts(), await contexts()]
+    sockets: list[WebSocketRoute] = []
+    is_offline = False
+
+    async def route(socket: WebSocketRoute) -> None:
+        # Chromium's offline mode spares websockets.
+        if is_offline:
+            await socket.close()
+        else:
+            socket.connect_to_server()
+            sockets.append(socket)
+
+    for profile in profiles:
+        await profile.route_web_socket("**/realm-sync", route)
+    nora, tablet = [await open_tab(profile, url, "nora") for profile in profiles]
+    made = await nora.create(**values(world))
+    for tab in (nora, tablet):
+        await tab.settle()
+    is_offline = True
+    for profile in profiles:
+        await profile.set_offline(True)
+    for socket in sockets:
+        await socket.close()
+    await nora.change(made, title="By Nora")
+    await tablet.change(made, priority=7)
+    created = await tablet.create(**values(world, title="Created offline"))
+    for tab in (nora, tablet):
+        await tab.run("() => Object.assign(delays, { first: 60_000, longest: 60_000 })")
+        await tab.run("() => sleep(700)")
+        assert await tab.run("() => [navigator.onLine, realm.syncSession.isConnected()]") == [False, False]
+    assert await db(on_server, world) == {made: ("Windsock", 0)}
+    is_offline = False
+    for profile in profiles:
+        await profile.set_offline(False)  # which the page hears of: it does not wait for its delay of a minute
+    for tab in (nora, tablet, nora):
+        await tab.settle()
+    expected = {made: ("By Nora", 7), created: ("Created offline", 0)}
     assert await db(on_server, world) == expected
     for tab in (nora, tablet):
         await tab.until_titles(expected)
