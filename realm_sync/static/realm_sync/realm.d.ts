@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 a592a4b9cb43c72b63d8f3c756ecd980bb6f3fe9179e7e9732065ccf383b3378. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 be529ff1fb48c24dfb400aa879f1b40754cf30f67c6c35ea8e887ffa2cda9893. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -730,12 +730,6 @@ declare module "realm/core/schema" {
     };
     /** How sentences name a property's type: `int?`, `Team`. @param {Property | WireProperty} prop */
     export function typeText(prop: Property | WireProperty): string;
-    /** The wire value for a property; an error names `target`. A link takes the key of its target.
-     * @param {Schema} schema @param {string} target @param {Property | WireProperty} prop @param {unknown} value */
-    export function encodeProperty(schema: Schema, target: string, prop: Property | WireProperty, value: unknown): any;
-    /** The JavaScript value of a property's wire value; an error names `target`.
-     * @param {Schema} schema @param {string} target @param {Property | WireProperty} prop @param {unknown} wire */
-    export function decodeProperty(schema: Schema, target: string, prop: Property | WireProperty, wire: unknown): any;
     /** The wire name of every primary key of a synced class. */
     export const PRIMARY_KEY: "_id";
     /** The stored name of the key of a local class without primary key; its values are ObjectIds. */

@@ -1,5 +1,5 @@
 /**
- * Schema: what a class declaration means, in Realm's grammar and words, and whether a value fits a property.
+ * Schema: what a class declaration means, in Realm's grammar and words.
  *
  * A class has two faces: `properties`, by JavaScript name, in Realm's canonical form, and `wire`, by stored name and key
  * first, in the form that `bind` and `bound` carry. Knows neither RealmObject nor the store. Collections, mixed,
@@ -7,7 +7,7 @@
  */
 
 import { AssertionError, ObjectSchemaParseError, PropertySchemaParseError, TypeAssertionError } from "./errors.js"
-import { EXPECTED, SCALARS, decode, encode } from "./values.js"
+import { SCALARS } from "./values.js"
 
 /** The wire name of every primary key of a synced class. */
 export const PRIMARY_KEY = "_id";
@@ -198,29 +198,6 @@ export function canonical({ name, primaryKey, embedded, asymmetric, properties, 
 /** How sentences name a property's type: `int?`, `Team`. @param {Property | WireProperty} prop */
 export function typeText(prop) {
   return prop.type === "object" ? prop.objectType ?? "" : prop.type + (prop.optional ? "?" : "");
-}
-
-/** The wire value for a property; an error names `target`. A link takes the key of its target.
- * @param {Schema} schema @param {string} target @param {Property | WireProperty} prop @param {unknown} value */
-export function encodeProperty(schema, target, prop, value) {
-  const type = schema.wireType(prop);
-  mayBeNull(type, prop, value, target);
-  return encode(type, value, target);
-}
-
-/** The JavaScript value of a property's wire value; an error names `target`.
- * @param {Schema} schema @param {string} target @param {Property | WireProperty} prop @param {unknown} wire */
-export function decodeProperty(schema, target, prop, wire) {
-  const type = schema.wireType(prop);
-  mayBeNull(type, prop, wire, target);
-  return decode(type, wire, target);
-}
-
-/** @param {string} type @param {Property | WireProperty} prop @param {unknown} value @param {string} target */
-function mayBeNull(type, prop, value, target) {
-  if ((value === null || value === undefined) && !prop.optional) {
-    throw new TypeAssertionError(EXPECTED[type], value, target);
-  }
 }
 
 /** @param {string} text @param {Must} must @returns {Parsed} */
