@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 be529ff1fb48c24dfb400aa879f1b40754cf30f67c6c35ea8e887ffa2cda9893. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 419f42fcf18960ef64faf4c0d5cec951ea07cb8b1162ecb015e74ad635ee30dc. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1435,6 +1435,7 @@ declare module "realm/client/store" {
         catchUp(): Promise<any>;
         /** Ends it. What is not durable yet becomes so first. */
         close(): Promise<void>;
+        /** One at a time; until it ends, nothing else changes the tables. */
         writer(): Writer;
         /** For Writer. @param {Changeset} changeset @param {Map<Table, Map<any, Image | null>>} originals */
         _commit(changeset: Changeset, originals: Map<Table, Map<any, Image | null>>): void;
@@ -1583,8 +1584,8 @@ declare module "realm/client/store" {
     import { Table } from "realm/client/tables";
     /** A local write transaction: the tables change at once, the changeset is made at the end. */
     class Writer {
-        /** @param {Store} store */
-        constructor(store: Store);
+        /** @param {Store} store @param {() => void} end */
+        constructor(store: Store, end: () => void);
         /** @param {Table} table @param {Image} image */
         create(table: Table, image: Image): void;
         /** @param {Table} table @param {any} key @param {Image} values */

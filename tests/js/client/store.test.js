@@ -96,6 +96,23 @@ test("a cancelled transaction leaves nothing", async () => {
   equal(store.pending, []);
 });
 
+test("what arrives while a transaction is open waits for its end", async () => {
+  const store = await opened();
+  await apply(store, [put(inspection("a"))]);
+  const table = store.tables.get("Inspection");
+  const writer = store.writer();
+  writer.update(table, "a", { title: "mine" });
+  const arriving = apply(store, [put(inspection("a", { title: "theirs", priority: 9 }), inspection("b"))], { serverVersion: 2 });
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  equal(titles(store), { a: "mine" });
+  writer.finish(1000);
+  await arriving;
+  equal(visible(store), { a: inspection("a", { title: "mine", priority: 9 }), b: inspection("b") });
+  await store.writesFlushed();
+  await apply(store, [], { clientVersion: 1, serverVersion: 3 });
+  equal(titles(store), { a: "theirs", b: "Inspection b" });
+});
+
 test("too much at once is refused, with what to do", async () => {
   const store = await opened();
   const writer = store.writer();

@@ -64,9 +64,12 @@ class Writer {
   /** @type {Map<Table, Map<any, Image | null>>} the objects before this transaction, by first touch */
   #originals = new Map();
 
-  /** @param {Store} store */
-  constructor(store) {
+  #end;
+
+  /** @param {Store} store @param {() => void} end */
+  constructor(store, end) {
     this.#store = store;
+    this.#end = end;
   }
 
   /** @param {Table} table @param {any} key */
@@ -102,7 +105,7 @@ class Writer {
   /** Makes the changeset pending. Throws if it is larger than the server takes; `cancel` then. @param {number} timestamp */
   finish(timestamp) {
     const instructions = this.#fold.steps();
-    if (!instructions.length) return;
+    if (!instructions.length) return this.#end();
     const store = this.#store;
     const bytes = encoder.encode(JSON.stringify(instructions)).length;
     const limit = (store.file.maxMessageBytes || DEFAULT_MESSAGE_BYTES) - ENVELOPE_BYTES;
@@ -114,6 +117,7 @@ class Writer {
     }
     const changeset = { clientVersion: null, baseVersion: store.file.serverVersion, timestamp, bytes, instructions };
     store._commit(changeset, this.#originals);
+    this.#end();
   }
 
   /** Undoes everything. */
@@ -121,6 +125,7 @@ class Writer {
     for (const [table, originals] of this.#originals) {
       for (const [key, image] of originals) image ? table.set(key, image) : table.delete(key);
     }
+    this.#end();
   }
 }
 
@@ -160,6 +165,8 @@ export class Store {
   #retry = null;
   #retryDelay = RETRY_MILLISECONDS[0];
   #folding = false;
+  /** A local transaction may stay open over turns of the event loop. @type {Promise<void> | null} */
+  #writing = null;
   /** @type {Promise<void> | null} */
   #reading = null;
 
@@ -199,6 +206,7 @@ export class Store {
       },
       { mode: work ? "readwrite" : "readonly", durability },
     );
+    while (this.#writing) await this.#writing;
     if (this.isClosed) return /** @type {T} */ (result);
     this.#adoptSchema(file.schema);
     if (news) this.#mergeNews(news);
@@ -275,8 +283,16 @@ export class Store {
 
   // --- local writes -------------------------------------------------------------------------------------------------
 
+  /** One at a time; until it ends, nothing else changes the tables. */
   writer() {
-    return new Writer(this);
+    let end = () => {};
+    this.#writing = new Promise((/** @type {(value?: any) => void} */ resolve) => {
+      end = () => {
+        this.#writing = null;
+        resolve();
+      };
+    });
+    return new Writer(this, end);
   }
 
   /** For Writer. @param {Changeset} changeset @param {Map<Table, Map<any, Image | null>>} originals */

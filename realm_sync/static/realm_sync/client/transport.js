@@ -80,7 +80,7 @@ export class Transport {
       for (const wait of this.#waits) if (wait.kind === "upload") wait.target = store.pending.at(-1);
     };
     tabs.on("leader", () => this.#askAgain());
-    tabs.on("mark", ({ ident, tab }) => this.#tabs.isLeader && this.#waitForMark().then(() => tabs.send({ type: "marked", ident, tab })));
+    tabs.on("mark", ({ ident, tab }) => this.#tabs.isLeader && this.waitForDownload().then(() => tabs.send({ type: "marked", ident, tab }), () => {}));
     tabs.on("marked", ({ ident, tab }) => tab === this.#name && store.catchUp().then(() => this.#settleMark(ident)));
     tabs.on("connection", ({ state }) => this.#setConnection(state));
     tabs.on("progress", ({ progress }) => this.#tell(progress));
@@ -203,11 +203,6 @@ export class Transport {
 
   /** Resolves when everything that the server had when it got the question is here. @returns {Promise<void>} */
   waitForDownload() {
-    return this.#waitForMark();
-  }
-
-  /** @returns {Promise<void>} */
-  #waitForMark() {
     const ident = this.#nextMark++;
     const done = this.#wait("download", ident);
     if (!this.#tabs.isLeader) this.#tabs.send({ type: "mark", ident, tab: this.#name });
