@@ -16,6 +16,7 @@ from realm_sync.core.errors import QueryError, RealmSyncError, SchemaError, Sche
 from realm_sync.core.values import ObjectId
 
 from .app import App, Credentials, User
+from .configuration import ClientReset, Configuration, InitialSubscriptions, SyncConfiguration
 from .errors import (
     AppError,
     ClientResetError,
@@ -28,15 +29,18 @@ from .errors import (
 )
 from .listeners import CollectionChanges, ObjectChanges
 from .objects import Object, field
+from .opening import OpeningRealm
 from .operation import Operation
-from .realm import Configuration, InitialSubscriptions, OpenBehavior, OpeningRealm, Realm, SyncConfiguration
+from .realm import Realm
 from .results import Results
+from .settings import OpenBehavior, Timeouts
 from .subscriptions import MutableSubscriptionSet, Subscription, SubscriptionSet, new_object_id
 from .sync_session import SyncSession
 
 __all__ = [
     "App",
     "AppError",
+    "ClientReset",
     "ClientResetError",
     "CollectionChanges",
     "CompensatedWrite",
@@ -64,6 +68,7 @@ __all__ = [
     "SyncConfiguration",
     "SyncError",
     "SyncSession",
+    "Timeouts",
     "User",
     "ValueTypeError",
     "WaitTimeout",

@@ -28,6 +28,7 @@ from realm_sync import __version__
 
 from .errors import AppError, RealmError
 from .operation import Operation
+from .settings import DEFAULT_TIMEOUTS, ClientSettings, Timeouts
 
 UserState = Literal["LoggedIn", "LoggedOut", "Removed"]
 _SLACK = 5.0
@@ -194,11 +195,18 @@ class App:
         self.base_url = base_url.rstrip("/")
         self.timeout = timeout
         self.base_file_path = Path(base_file_path) if base_file_path else Path.cwd()
+        self.settings = ClientSettings()
+        """What the operator decided, as of the last contact."""
         self._guard = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
         self._users: dict[str, User] = {}
         self._current: str | None = None
         self._load()
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """What is in force: this app's own, else the operator's, else the defaults; no field is None."""
+        return Timeouts(request=self.timeout).over(self.settings.timeouts).over(DEFAULT_TIMEOUTS)
 
     # --- files -------------------------------------------------------------------------------------------------------
 

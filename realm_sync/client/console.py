@@ -36,12 +36,14 @@ from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema
 from realm_sync.core.values import ObjectId
 
 from .app import App, Credentials, User
+from .configuration import SyncConfiguration
 from .display import ShortKeys, Show, change_line, label, table_lines, value_text, wire_values
 from .errors import AppError, CompensatedWrite, CompensatingWriteError, RealmError, SyncError
 from .listeners import CollectionChanges
 from .operation import Operation
-from .realm import OpenBehavior, Realm, SyncConfiguration
+from .realm import Realm
 from .results import Results
+from .settings import OpenBehavior
 from .store import Store
 from .subscriptions import new_object_id
 from .sync_session import SyncSession

@@ -7,9 +7,10 @@ Every call of the client that needs the network returns one, so that the API is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -35,11 +36,24 @@ class Operation(Generic[T]):
         try:
             result = work()
         except BaseException as error:
-            if not self._future.done():
+            with contextlib.suppress(InvalidStateError):
                 self._future.set_exception(error)
         else:
-            if not self._future.done():
+            try:
                 self._future.set_result(result)
+            except InvalidStateError:
+                self._unwanted(result)
+
+    def _unwanted(self, result: T) -> None:
+        """The work is done, and nobody will get its result any more."""
+
+    def _fail(self, error: Exception) -> bool:
+        """Ends it before its work does; false if it was over."""
+        try:
+            self._future.set_exception(error)
+        except InvalidStateError:
+            return False
+        return True
 
     def result(self, timeout: float | None = None) -> T:
         """Blocks until it is done. Raises its error, or TimeoutError after `timeout` seconds: it goes on then."""

@@ -14,139 +14,31 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 from realm_sync.core.errors import ValueTypeError
 from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema, encode_property, parse_class
 
-from .app import User
-from .errors import RealmError, SyncError, WaitTimeout
+from .configuration import Configuration, InitialSubscriptions, SchemaItem, read_configuration
+from .errors import RealmError
 from .listeners import CollectionObserver, ObjectChanges, ObjectObserver, Observer, deliver, running_loop
 from .objects import NO_DEFAULT, Object, class_names, declared_schema, default_value
 from .open_files import OpenFile, release, share
+from .opening import OpeningRealm, open_realm
 from .operation import Operation
 from .results import FrozenResults, Results
 from .store import Store, Writer
-from .subscriptions import SubscriptionSet
+from .subscriptions import MutableSubscriptionSet, SubscriptionSet
 from .sync_session import SyncSession
 from .tables import Table
-from .transport import ResetMode, SyncOptions, Transport, wait_for
+from .transport import SyncOptions, Transport
 
 T = TypeVar("T", bound=Object)
 R = TypeVar("R")
 ClassName = str | type[Object]
-SchemaItem = type[Object] | Mapping[str, Any] | ObjectSchema
 UpdateMode = Literal["never", "modified", "all"]
-ErrorCallback = Callable[[SyncSession, SyncError], object]
 INVALID = "Accessing object which has been invalidated or deleted"
-
-
-@dataclass(frozen=True)
-class OpenBehavior:
-    """How `Realm.open` treats a new or an existing file; R11 has the table. `time_out` in seconds; None: no limit."""
-
-    type: Literal["download_before_open", "open_immediately"] = "download_before_open"
-    time_out: float | None = None
-    time_out_behavior: Literal["throw_exception", "open_local_realm"] | None = None
-
-    def __post_init__(self) -> None:
-        if self.type not in ("download_before_open", "open_immediately"):
-            raise RealmError(
-                f"Invalid 'type': '{self.type}'. Only 'download_before_open' and 'open_immediately' is allowed.",
-                code="InvalidArgument",
-            )
-        if self.time_out_behavior not in (None, "throw_exception", "open_local_realm"):
-            raise RealmError(
-                f"Invalid 'time_out_behavior': '{self.time_out_behavior}'. "
-                "Only 'throw_exception' and 'open_local_realm' is allowed.",
-                code="InvalidArgument",
-            )
-
-
-DEFAULT_BEHAVIOR = OpenBehavior("download_before_open", 30.0, "throw_exception")
-
-
-@dataclass(frozen=True)
-class InitialSubscriptions:
-    """Subscriptions of a new file: `update(subscriptions)` or `update(subscriptions, realm)`; `rerun_on_open`: of every
-    file that is opened."""
-
-    update: Callable[..., object]
-    rerun_on_open: bool = False
-
-
-@dataclass(frozen=True)
-class SyncConfiguration:
-    """How a realm syncs. `on_error(session, error)` gets what goes wrong in the background, and compensating writes."""
-
-    user: User
-    initial_subscriptions: InitialSubscriptions | Callable[..., object] | None = None
-    new_realm_file_behavior: OpenBehavior = DEFAULT_BEHAVIOR
-    existing_realm_file_behavior: OpenBehavior = DEFAULT_BEHAVIOR
-    on_error: ErrorCallback | None = None
-    client_reset: ResetMode = "recover_unsynced_changes"
-    cancel_waits_on_non_fatal_error: bool = False
-    connect_timeout: float = 120.0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.user, User):
-            raise ValueTypeError("a User", self.user, "'user' on realm sync configuration")
-        if self.client_reset not in ("recover_unsynced_changes", "discard_unsynced_changes"):
-            raise RealmError(
-                f"Invalid 'client_reset': '{self.client_reset}'. "
-                "Only 'recover_unsynced_changes' and 'discard_unsynced_changes' is allowed.",
-                code="InvalidArgument",
-            )
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """Which file, which classes, and whether it syncs. `schema`: Object classes or Realm object schemas; none: the
-    classes of the file, which are the server's."""
-
-    path: str | Path | None = None
-    schema: Sequence[SchemaItem] | None = None
-    sync: SyncConfiguration | None = None
-
-    def __post_init__(self) -> None:
-        if self.path is not None and not str(self.path):
-            raise RealmError("The path cannot be empty. Provide a path or remove the field.", code="InvalidArgument")
-
-    @property
-    def file_path(self) -> Path:
-        """Where the file is or will be."""
-        if self.sync is not None:
-            return self.sync.user.app.realm_path(self.sync.user.id, self.path).absolute()
-        return Path(self.path or "default.realm").absolute()
-
-
-class OpeningRealm(Operation["Realm"]):
-    """A realm on its way: `await` it, or `.result()`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._callbacks: list[tuple[asyncio.AbstractEventLoop | None, Callable[[float], object]]] = []
-        self._estimate = 0.0
-        self._cancel: Callable[[], None] = lambda: None
-
-    def progress(self, callback: Callable[[float], object]) -> OpeningRealm:
-        """`callback(estimate)`, 0 … 1, now and as the download goes on."""
-        self._callbacks.append((running_loop(), callback))
-        callback(self._estimate)
-        return self
-
-    def cancel(self) -> None:
-        """Fails the operation with `Async open canceled`, and ends the download."""
-        if not self._future.done():
-            self._future.set_exception(RealmError("Async open canceled", code="OperationAborted"))
-            self._cancel()
-
-    def _progressed(self, estimate: float) -> None:
-        self._estimate = estimate
-        for loop, callback in self._callbacks:
-            deliver(loop, callback, estimate)
 
 
 class Realm:
@@ -171,6 +63,10 @@ class Realm:
     _observers: dict[Any, list[tuple[Any, Observer]]]
     """The observers of this realm's listeners, by what they listen to."""
     _refreshed: int
+    _was_opened: bool
+    """Some opening of the file succeeded before this one."""
+    _ran: bool
+    """The initial subscriptions ran."""
     _own_revisions: set[int]
     """The revisions of this realm's commits, while it has `change` listeners to be spared of them."""
 
@@ -178,9 +74,13 @@ class Realm:
         """Opens at once, without waiting for the network; sync goes on in the background.
 
         `config`: a Configuration or a path; or its fields as keywords: `Realm(schema=[…], sync=…)`."""
-        config = _configuration(config, options)
-        self._start(config, running_loop())
-        self._run_initial_subscriptions()
+        self._start(read_configuration(config, options), running_loop())
+        try:
+            self._run_initial_subscriptions()
+            self._opened()
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def open(cls, config: Configuration | str | Path | None = None, **options: Any) -> OpeningRealm:
@@ -188,13 +88,18 @@ class Realm:
 
         `await Realm.open(config)` or `Realm.open(config).result()`. Never raises itself: what is wrong with the
         configuration comes out of the operation as well."""
-        opening, loop = OpeningRealm(), running_loop()
-        opening._start(lambda: _Opener(opening, loop).open(_configuration(config, options)), "realm-sync open")
-        return opening
+        loop = running_loop()
+
+        def make(config: Configuration) -> Realm:
+            realm = cls.__new__(cls)
+            realm._start(config, loop)
+            return realm
+
+        return open_realm(lambda: read_configuration(config, options), make)
 
     @staticmethod
     def exists(config: Configuration | str | Path | None = None, **options: Any) -> bool:
-        return _configuration(config, options).file_path.exists()
+        return read_configuration(config, options).file_path.exists()
 
     # --- state -------------------------------------------------------------------------------------------------------
 
@@ -227,9 +132,11 @@ class Realm:
     @property
     def subscriptions(self) -> SubscriptionSet:
         """The newest subscription set."""
-        if self._transport is None:
+        sync = self._config.sync
+        if sync is None or not sync.is_flexible:
+            actual = "sync is currently disabled" if sync is None else "partition based sync is enabled"
             raise RealmError(
-                "`subscriptions` can only be accessed if flexible sync is enabled, but sync is currently disabled."
+                f"`subscriptions` can only be accessed if flexible sync is enabled, but {actual} for your app."
             )
         return SubscriptionSet(self, self._open_store.newest_set())
 
@@ -486,7 +393,7 @@ class Realm:
         self._config, self._loop, self._closed = config, loop, False
         self._classes, self._dynamic, self._change_listeners, self._observers = {}, {}, [], {}
         self._writer = self._writer_thread = self._writable = self._sql_transaction = None
-        self._own_revisions = set()
+        self._own_revisions, self._ran = set(), False
         self._declared = self._declare(config.schema)
         options = None
         if config.sync is not None:
@@ -498,15 +405,15 @@ class Realm:
             options = SyncOptions(
                 sync.user,
                 None if self._declared is None else list(self._declared),
-                sync.client_reset,
+                sync.client_reset.mode,
                 sync.cancel_waits_on_non_fatal_error,
-                sync.connect_timeout,
             )
         self._file = share(config.file_path, self._declared, options)
         self._store = self._file.store
         self._transport = self._file.transport
         if config.sync is not None and config.sync.on_error is not None and self._file.session is not None:
             self._file.session._on_error(config.sync.on_error, loop)
+        self._was_opened = self._store.file().opened
         self._file.run()
         self._refreshed = self._store.data_version()
 
@@ -526,17 +433,41 @@ class Realm:
         schema.check()
         return schema
 
+    def _opened(self) -> None:
+        """This opening succeeded: from now on the file counts as existing."""
+        if not self._was_opened:
+            self._store.set_opened()
+
     def _run_initial_subscriptions(self) -> None:
-        """On a file that never had subscriptions, or on every open where asked for. Reference 3.5 asks whether the file
-        is new; a first attempt that timed out would then leave a file without subscriptions for ever."""
+        """In a file whose first opening this is, or on every open where asked for; once the classes are known."""
         sync = self._config.sync
-        if sync is None or sync.initial_subscriptions is None:
+        if sync is None or self._ran or not self.schema:
+            return
+        self._ran = True
+        if not sync.is_flexible:
+            self._subscribe_to_partition(sync.user.app.settings.partition_field, sync.partition_value)
             return
         initial = sync.initial_subscriptions
-        if not isinstance(initial, InitialSubscriptions):
+        if initial is not None and not isinstance(initial, InitialSubscriptions):
             initial = InitialSubscriptions(initial)
-        if initial.rerun_on_open or self._store.newest_set().version == 0:
+        if initial is not None and (
+            initial.rerun_on_open or not self._was_opened or self._store.newest_set().version == 0
+        ):
             self.subscriptions.update(initial.update)
+
+    def _subscribe_to_partition(self, field: str, value: object) -> None:
+        """Partition sync is one subscription for each class that has the partition's property."""
+        stored = self._store.newest_set()
+        known = {item.name for item in stored.subscriptions}
+        names = [cls.name for cls in self.schema if field in cls.properties and f"partition:{cls.name}" not in known]
+        if not names:
+            return
+
+        def subscribe(subscriptions: MutableSubscriptionSet) -> None:
+            for name in names:
+                subscriptions.add(self.objects(name).filtered(f"{field} == $0", value), name=f"partition:{name}")
+
+        SubscriptionSet(self, stored).update(subscribe)
 
     @property
     def _open_store(self) -> Store:
@@ -793,83 +724,3 @@ class _RealmObserver:
         if self.seen is not None and len(own) < len(news):
             deliver(self.loop, self.callback, self.realm, "change")
         self.seen = revision
-
-
-@dataclass
-class _Opener:
-    """One `Realm.open`."""
-
-    opening: OpeningRealm
-    loop: asyncio.AbstractEventLoop | None
-    deadline: float | None = field(default=None)
-
-    def open(self, config: Configuration) -> Realm:
-        existed = config.file_path.exists()
-        realm = Realm.__new__(Realm)
-        realm._start(config, self.loop)
-        try:
-            if config.sync is None:
-                return realm
-            behavior = config.sync.existing_realm_file_behavior if existed else config.sync.new_realm_file_behavior
-            self._wait(realm, behavior)
-            if self.opening.done():  # cancelled at the last moment: nobody will get it
-                realm.close()
-            return realm
-        except BaseException:
-            realm.close()
-            raise
-
-    def _wait(self, realm: Realm, behavior: OpenBehavior) -> None:
-        """R11."""
-        on_timeout = behavior.time_out_behavior
-        if behavior.type == "open_immediately":
-            on_timeout = on_timeout or "open_local_realm"
-            if behavior.time_out is None:
-                self._subscribe_at_once(realm)
-                return
-        elif behavior.time_out is not None and on_timeout is None:
-            raise RealmError(
-                "Invalid 'time_out_behavior': 'None'. Only 'throw_exception' and 'open_local_realm' is allowed.",
-                code="InvalidArgument",
-            )
-        if behavior.time_out is not None:
-            self.deadline = time.monotonic() + behavior.time_out
-        self.opening._cancel = realm.close
-        if self.opening.done():
-            raise RealmError("Async open canceled", code="OperationAborted")
-        session = realm.sync_session
-        assert session is not None
-        session.add_progress_notification("download", "report_indefinitely", self.opening._progressed)
-        try:
-            self._download(realm, behavior)
-        except WaitTimeout:
-            if on_timeout != "open_local_realm":
-                raise
-            self._subscribe_at_once(realm)
-        finally:
-            session.remove_progress_notification(self.opening._progressed)
-
-    def _download(self, realm: Realm, behavior: OpenBehavior) -> None:
-        transport = realm._transport
-        assert transport is not None
-        if not realm.schema:  # the server's classes must be here before anything can be subscribed to
-            self._until(transport.wait_for_download(), behavior)
-        realm._run_initial_subscriptions()
-        self._until(transport.wait_for_set(realm.subscriptions.version), behavior)
-        self._until(transport.wait_for_download(), behavior)
-
-    def _until(self, future: Future[None], behavior: OpenBehavior) -> None:
-        left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
-        text = f"Realm could not be downloaded in the allocated time: {behavior.time_out or 0:g} s."
-        wait_for(future, left, text)
-
-    @staticmethod
-    def _subscribe_at_once(realm: Realm) -> None:
-        if realm.schema:
-            realm._run_initial_subscriptions()
-
-
-def _configuration(config: Configuration | str | Path | None, options: Mapping[str, Any]) -> Configuration:
-    if isinstance(config, Configuration):
-        return replace(config, **options) if options else config
-    return Configuration(path=config, **options) if config is not None else Configuration(**options)

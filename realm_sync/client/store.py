@@ -44,7 +44,7 @@ from .errors import RealmError, RealmFileError
 from .rebase import Fold, Image, Key, replay
 from .tables import Table, type_text
 
-FORMAT = 1
+FORMAT = 2
 DEFAULT_MESSAGE_BYTES = 700_000
 """Assumed largest message until a server has said its own."""
 ENVELOPE_BYTES = 4096
@@ -62,6 +62,7 @@ CREATE TABLE __realm_file (
     revision INTEGER NOT NULL DEFAULT 0,
     reset TEXT,
     max_message_bytes INTEGER NOT NULL DEFAULT 0,
+    opened INTEGER NOT NULL DEFAULT 0,
     schema_revision INTEGER NOT NULL DEFAULT 0,
     schema TEXT NOT NULL DEFAULT '[]'
 );
@@ -86,7 +87,7 @@ CREATE TABLE __realm_rejected (
     client_version INTEGER NOT NULL, report BLOB NOT NULL, told INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (client_version, report)
 );
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
 
 _schema_decoder = msgspec.json.Decoder(list[ObjectSchema])
@@ -128,6 +129,8 @@ class FileRow:
     reset: str | None
     """The mode of the client reset that is under way."""
     max_message_bytes: int
+    opened: bool
+    """Some opening of the file has succeeded."""
 
 
 @dataclass(frozen=True)
@@ -286,6 +289,9 @@ class Store:
                 if found == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                     for statement in _TABLES.split(";\n"):
                         connection.execute(statement)
+                elif found == 1:
+                    connection.execute("ALTER TABLE __realm_file ADD COLUMN opened INTEGER NOT NULL DEFAULT 1")
+                    connection.execute(f"PRAGMA user_version = {FORMAT}")
                 elif (
                     found != FORMAT
                     or not connection.execute("SELECT 1 FROM sqlite_master WHERE name = '__realm_file'").fetchone()
@@ -403,7 +409,7 @@ class Store:
     def file(self) -> FileRow:
         row = self.connection.execute(
             "SELECT ident, salt, epoch, server_version, client_version, query_version, view, next_client_version,"
-            " revision, reset, max_message_bytes FROM __realm_file"
+            " revision, reset, max_message_bytes, opened FROM __realm_file"
         ).fetchone()
         return FileRow(
             client_file=None if row[0] is None else ClientFile(ident=row[0], salt=row[1]),
@@ -413,7 +419,12 @@ class Store:
             revision=row[8],
             reset=row[9],
             max_message_bytes=row[10],
+            opened=bool(row[11]),
         )
+
+    def set_opened(self) -> None:
+        with self.transaction() as connection:
+            connection.execute("UPDATE __realm_file SET opened = 1")
 
     def file_state(self) -> FileState:
         """What a session needs to know when its connection opens."""

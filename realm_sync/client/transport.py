@@ -45,6 +45,7 @@ from realm_sync.core.schema import ObjectSchema
 from realm_sync.core.values import decode
 
 from .app import User
+from .configuration import ResetMode
 from .errors import (
     AppError,
     ClientResetError,
@@ -58,12 +59,10 @@ from .store import Store
 
 logger = logging.getLogger("realm_sync.client")
 FIRST_DELAY, LONGEST_DELAY, JITTER = 1.0, 300.0, 0.25
-CONNECT_TIMEOUT = 120.0
 LARGEST_FRAME = 64 * 1024 * 1024
 INACTIVE = "Sync session became inactive"
 
 ConnectionState = Literal["disconnected", "connecting", "connected"]
-ResetMode = Literal["recover_unsynced_changes", "discard_unsynced_changes"]
 
 
 class Backoff:
@@ -106,8 +105,8 @@ class SyncOptions:
     user: User
     schema: Sequence[ObjectSchema] | None = None
     client_reset: ResetMode = "recover_unsynced_changes"
-    cancel_waits_on_non_fatal_error: bool = False
-    connect_timeout: float = CONNECT_TIMEOUT
+    cancel_waits_on_non_fatal_error: bool | None = None
+    """None: as the operator says."""
 
 
 class Transport:
@@ -372,7 +371,8 @@ class Transport:
 
     def _non_fatal(self, error: SyncError) -> None:
         logger.info("%s", error)
-        if self.options.cancel_waits_on_non_fatal_error:
+        cancels = self.options.cancel_waits_on_non_fatal_error
+        if self.options.user.app.settings.cancel_waits_on_non_fatal_error if cancels is None else cancels:
             self._fail_waits(error)
 
     def _set_connection(self, state: ConnectionState) -> None:
@@ -395,7 +395,7 @@ class Transport:
             async with connect(
                 options.user.app.sync_url,
                 subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
-                open_timeout=options.connect_timeout,
+                open_timeout=options.user.app.timeouts.connect,
                 close_timeout=2,
                 ping_interval=None,
                 max_size=LARGEST_FRAME,

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from realm_sync.client import (
+    ClientReset,
     CompensatingWriteError,
     OpenBehavior,
     Realm,
@@ -404,7 +405,7 @@ def test_a_compensating_write_is_told_after_its_correction(server, open_realm):
 @pytest.mark.parametrize("mode", ["recover_unsynced_changes", "discard_unsynced_changes"])
 def test_a_client_reset_keeps_or_discards_unsynced_writes(server, open_realm, mode):
     server.put("Inspection", inspection(1))
-    realm = open_realm(client_reset=mode)
+    realm = open_realm(client_reset=ClientReset(mode))
     realm.sync_session.pause()
     made = create(realm, "Unsynced")
     number = made._id
