@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 419f42fcf18960ef64faf4c0d5cec951ea07cb8b1162ecb015e74ad635ee30dc. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 385c6de1e1b5d39c54bdb1831a07b6b03d5a6bf1c52e6755feb519f8eab87161. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1411,6 +1411,7 @@ declare module "realm/client/store" {
             nextClientVersion: number;
             reset: "recover" | "discard" | null;
             maxMessageBytes: number;
+            opened: boolean;
             schemaVersion: number | null;
             schema: StoredClass[];
             sets: StoredSet[];
@@ -1442,6 +1443,9 @@ declare module "realm/client/store" {
         /** Resolves when everything written so far is durable; rejects if the browser could not store it (it is kept in memory
          * and tried again). */
         writesFlushed(): Promise<void>;
+        /** Some opening of the file has succeeded. Files of before this was noted were all opened. */
+        get wasOpened(): boolean;
+        setOpened(): Promise<undefined>;
         /** What a session needs to know when its connection opens. */
         fileState(): {
             clientFile: {
@@ -1493,6 +1497,7 @@ declare module "realm/client/store" {
             nextClientVersion: number;
             reset: "recover" | "discard" | null;
             maxMessageBytes: number;
+            opened: boolean;
             schemaVersion: number | null;
             schema: StoredClass[];
             sets: StoredSet[];
@@ -2124,6 +2129,8 @@ declare module "realm/client/openFiles" {
         /** @type {SyncSession | null} */
         session: SyncSession | null;
         isNew: boolean;
+        /** Whether some opening of the file succeeded before this page had it open; true while a realm is, that did. */
+        wasOpened: boolean;
         config: {
             sync: import("realm/client/configuration").SyncConfiguration | undefined;
             schemaVersion: number | null;
@@ -2142,6 +2149,8 @@ declare module "realm/client/openFiles" {
         tabs: Tabs;
         /** Resolves when what is durable is here. @type {Promise<void>} */
         loaded: Promise<void>;
+        /** An opening has succeeded. */
+        opened(): void;
         /** The store has changed. */
         changed(): void;
         /** The browser could not store something: what was written is in memory only, for now. @param {any} error */
@@ -2617,8 +2626,11 @@ declare module "realm/client/realm" {
         _set(table: Table, key: any, property: import("realm/core/schema").Property, value: any): void;
         /** @param {any[]} items */
         _addSet(items: any[]): import("realm/client/store").StoredSet;
-        /** On a file that never had subscriptions, or on every open where asked for. Realm asks whether the file is new: a first
-         * attempt that timed out would then leave a file without subscriptions for ever. */
+        /** Whether some opening of the file succeeded before this one. */
+        get _wasOpened(): boolean;
+        /** This opening succeeded: from now on the file counts as existing. */
+        _opened(): void;
+        /** In a file whose first opening this is, or on every open where asked for; once the classes are known. */
         _runInitialSubscriptions(): void;
         /** @param {any} results @param {{name?: string, behavior?: string, timeout?: number, throwOnUpdate?: boolean}} options */
         _subscribe(results: any, { name, behavior, timeout, throwOnUpdate }: {

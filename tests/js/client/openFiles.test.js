@@ -146,7 +146,8 @@ test("downloadBeforeOpen: a time-out throws, or opens what is there", async () =
   const error = await throws(() => Realm.open(config), "Timed out: Realm could not be downloaded in the allocated time: 60 ms.");
   equal(error.constructor.name, "TimeoutError");
   ok(Realm.exists(config));
-  config.sync.existingRealmFileBehavior = { ...DOWNLOAD, timeOut: 60, timeOutBehavior: "openLocalRealm" };
+  config.sync.newRealmFileBehavior = { ...DOWNLOAD, timeOut: 60, timeOutBehavior: "openLocalRealm" };
+  config.sync.existingRealmFileBehavior = IMMEDIATELY; // not yet: no opening has succeeded
   const began = performance.now();
   const realm = await Realm.open(config);
   ok(performance.now() - began > 50);

@@ -54,6 +54,8 @@ export class OpenFile {
   /** @type {SyncSession | null} */
   session = null;
   isNew;
+  /** Whether some opening of the file succeeded before this page had it open; true while a realm is, that did. */
+  wasOpened = false;
 
   /** @param {Configuration} config */
   constructor(config) {
@@ -88,9 +90,17 @@ export class OpenFile {
       disk.onGone = () => [...this.realms].forEach((realm) => realm.close());
       await this.store.load(disk);
     }
+    this.wasOpened = this.store.wasOpened;
     if (!config.sync) await migrate(this, config);
     if (!config.inMemory) known.set(this.path, String(config.schemaVersion ?? this.store.file.schemaVersion ?? 0));
     this.transport?.start();
+  }
+
+  /** An opening has succeeded. */
+  opened() {
+    if (this.wasOpened) return;
+    this.wasOpened = true;
+    this.store.setOpened().catch((error) => this.store.isClosed || this.failed(error));
   }
 
   /** The store has changed. */

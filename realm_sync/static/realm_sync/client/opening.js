@@ -1,11 +1,11 @@
-// no Python twin: OpeningRealm and _Opener of realm.py. Opening: what `Realm.open` waits for, by the table of R11.
+// Opening: what `Realm.open` waits for, by the table of R11.
 //
 // Decides which behaviour applies (of the code, else of the operator, else Realm's default), what is awaited in which order
-// and what a time-out means. Knows a realm only through what makes one.
+// and what a time-out means. Knows a realm only through what makes one. A file counts as new until one opening of it has
+// succeeded: a first attempt that timed out or was cancelled leaves a file, and the next must not take that for a copy.
 
 import { realmError, TimeoutError } from "../core/errors.js"
 import { DEFAULT_BEHAVIOR, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, readConfiguration } from "./configuration.js"
-import { known } from "./openFiles.js"
 import { callWithProgress, limited } from "./syncSession.js"
 
 const canceled = () => realmError("Async open canceled", "OperationAborted");
@@ -53,19 +53,23 @@ export class ProgressRealmPromise {
     await null; // so that whatever is wrong is a rejection
     const config = readConfiguration(given);
     this.#path = config.path;
-    const existed = known.get(config.path) !== null;
     const realm = make({ ...(typeof given === "object" ? given : { path: given }), _isAwaited: true });
     this.#realm = realm;
     if (this.#isSettled) throw canceled(); // before it had begun
     await realm.whenLoaded();
     const { sync } = config;
-    if (!sync) return realm;
-    const name = existed ? "existingRealmFileBehavior" : "newRealmFileBehavior";
+    if (sync) await this.#wait(realm, sync);
+    realm._opened();
+    return realm;
+  }
+
+  /** R11. @param {any} realm @param {import('./configuration.js').SyncConfiguration} sync */
+  async #wait(realm, sync) {
+    const name = realm._wasOpened ? "existingRealmFileBehavior" : "newRealmFileBehavior";
     const { type, timeOut, timeOutBehavior } = sync[name] ?? sync.user.app.settings?.[name] ?? DEFAULT_BEHAVIOR;
     const hasLimit = timeOut !== undefined && timeOut !== null;
-    realm._runInitialSubscriptions();
-    if (type === OpenRealmBehaviorType.OpenImmediately && !hasLimit) return realm;
-    const onTimeOut = timeOutBehavior ?? (type === OpenRealmBehaviorType.OpenImmediately ? OpenRealmTimeOutBehavior.OpenLocalRealm : "throwException");
+    if (type === OpenRealmBehaviorType.OpenImmediately && !hasLimit) return realm._runInitialSubscriptions();
+    const onTimeOut = timeOutBehavior ?? OpenRealmTimeOutBehavior.OpenLocalRealm; // only `openImmediately` need not say
     const session = realm.syncSession;
     const listener = (/** @type {number} */ transferred, /** @type {number} */ transferable) => this.#progressed(transferred, transferable);
     session.addProgressNotification("download", "reportIndefinitely", listener);
@@ -74,10 +78,10 @@ export class ProgressRealmPromise {
       await limited(this.#download(realm), hasLimit ? timeOut : undefined, text);
     } catch (error) {
       if (!(error instanceof TimeoutError) || onTimeOut !== OpenRealmTimeOutBehavior.OpenLocalRealm) throw error;
+      realm._runInitialSubscriptions();
     } finally {
       session.removeProgressNotification(listener);
     }
-    return realm;
   }
 
   /** @param {any} realm */

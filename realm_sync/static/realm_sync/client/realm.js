@@ -90,7 +90,7 @@ export class Realm {
     }
     if (read._isAwaited) return; // Realm.open does the rest, and hears of what goes wrong
     if (this._file.isNew) this._runInitialSubscriptions();
-    this._file.loaded.then(() => this._runInitialSubscriptions()).catch((error) => {
+    this._file.loaded.then(() => (this._runInitialSubscriptions(), this._opened())).catch((error) => {
       if (this.#closed) return;
       console.error(`realm_sync: the realm '${this.path}' could not be opened:`, error);
       this.close();
@@ -602,15 +602,24 @@ export class Realm {
     return sync && !sync.flexible ? (sync.user.app.settings?.partitionField ?? PARTITION_FIELD) : null;
   }
 
-  /** On a file that never had subscriptions, or on every open where asked for. Realm asks whether the file is new: a first
-   * attempt that timed out would then leave a file without subscriptions for ever. */
+  /** Whether some opening of the file succeeded before this one. */
+  get _wasOpened() {
+    return this._file.wasOpened;
+  }
+
+  /** This opening succeeded: from now on the file counts as existing. */
+  _opened() {
+    if (!this.#closed) this._file.opened();
+  }
+
+  /** In a file whose first opening this is, or on every open where asked for; once the classes are known. */
   _runInitialSubscriptions() {
     const { sync } = this.#config;
     if (!sync || this.#config._ran || this.#closed || !this.#names().length) return;
     const isFirst = this._store.newestSet().version === 0;
     if (!sync.flexible) return this.#subscribeToPartition();
     const { update, rerunOnOpen } = sync.initialSubscriptions ?? {};
-    if (!update || !(rerunOnOpen || isFirst)) return;
+    if (!update || !(rerunOnOpen || isFirst || !this._wasOpened)) return;
     this.#config._ran = true;
     this.subscriptions._updateNow(update);
   }

@@ -48,6 +48,7 @@ const newFile = () => ({
   nextClientVersion: 1,
   reset: /** @type {"recover" | "discard" | null} */ (null),
   maxMessageBytes: 0,
+  opened: false, // some opening of the file has succeeded
   schemaVersion: /** @type {number | null} */ (null),
   schema: /** @type {StoredClass[]} */ ([]),
   sets: /** @type {StoredSet[]} */ ([]),
@@ -408,6 +409,15 @@ export class Store {
   }
 
   // --- for the session ----------------------------------------------------------------------------------------------
+
+  /** Some opening of the file has succeeded. Files of before this was noted were all opened. */
+  get wasOpened() {
+    return this.file.opened !== false;
+  }
+
+  setOpened() {
+    return this.#update((file) => void (file.opened = true));
+  }
 
   /** What a session needs to know when its connection opens. */
   fileState() {
