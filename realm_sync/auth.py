@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
+import logging
 import re
 import secrets
 import time
@@ -32,7 +33,7 @@ from django.contrib.auth.signals import user_logged_out
 from django.core.exceptions import DisallowedHost, FieldDoesNotExist, ImproperlyConfigured, ValidationError
 from django.core.handlers.asgi import ASGIRequest
 from django.core.validators import validate_email
-from django.db import IntegrityError, models, router, transaction
+from django.db import IntegrityError, connections, models, router, transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
@@ -45,6 +46,8 @@ from .conf import settings
 from .core.errors import ProtocolError, RealmSyncError, ValueTypeError
 from .core.values import ObjectId, encode
 from .models import ApiKey, Identity, UserSession
+
+logger = logging.getLogger("realm_sync.auth")
 
 ANONYMOUS = "anon-user"
 EMAIL_PASSWORD = "local-userpass"
@@ -321,6 +324,42 @@ def register(email: str, password: str) -> None:
             Identity.objects.create(user=user, provider_type=EMAIL_PASSWORD, subject=str(user.pk))
     except IntegrityError as error:
         raise Refused("AccountNameInUse", "name already in use") from error
+
+
+def delete_account(user: Any) -> None:
+    """Ends the account of a user who is logged in and asks for it, in the way that ACCOUNT_DELETION says. All of it is
+    done or, if this raises, nothing. Live sessions end within `RECHECK_SECONDS`. Raises Refused with `NotCallable`."""
+    mode = settings.ACCOUNT_DELETION
+    if mode == "refuse":
+        logger.info("User %s asked for the deletion of the account, which ACCOUNT_DELETION refuses", user.pk)
+        raise Refused("NotCallable", "this server does not let users delete their accounts: ask its operator")
+    key = user.pk
+    try:
+        with transaction.atomic(using=router.db_for_write(get_user_model())):
+            _delete_user(user) if mode == "delete" else _deactivate(user)
+    except (models.ProtectedError, models.RestrictedError, IntegrityError) as error:
+        logger.warning("The account of user %s cannot be deleted: %s", key, error)
+        problem = "the account cannot be deleted, because data that others need refers to it: ask the server's operator"
+        raise Refused("NotCallable", problem) from error
+    logger.info("The account of user %s ended at its user's request (%s)", key, mode)
+
+
+def _deactivate(user: Any) -> None:
+    if not _has_field("is_active"):
+        raise Refused("NotCallable", "accounts of this server cannot be deactivated: their model has no is_active")
+    user.is_active = False
+    user.set_unusable_password()
+    user.save(update_fields=["is_active", "password"])
+    UserSession.objects.filter(user=user).update(revoked=True)
+    ApiKey.objects.filter(user=user).update(disabled=True)
+
+
+def _delete_user(user: Any) -> None:
+    user.delete()
+    # Databases check foreign keys that Django does not know at the end of the transaction, which may be a request's.
+    connection = connections[router.db_for_write(get_user_model())]
+    if connection.vendor == "postgresql":
+        connection.check_constraints()
 
 
 def custom_jwt() -> dict[str, Any] | None:

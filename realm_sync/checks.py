@@ -28,7 +28,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, models
 
 from . import auth, capture
-from .conf import Settings, settings
+from .conf import CLIENT_CLASSES, PER_CLIENT, Settings, settings
 from .core.schema import KEY_TYPES
 from .models import Change
 from .registry import LONGEST_KEY, ModelSync, SyncedModel, realm_type, refusal, registry
@@ -93,65 +93,94 @@ BEHAVIOR_VALUES = {
 
 @register(TAG)
 def check_client_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """What is wrong inside of the dicts that clients get; browsers would find out one by one."""
-    found = [error for name in BEHAVIORS if isinstance(getattr(settings, name), dict) for error in _behavior(name)]
-    if isinstance(settings.CLIENT_TIMEOUTS, dict):
-        found += _timeouts()
+    """What is wrong inside of the dicts that clients get; they would find out one by one."""
+    found = list(_for_clients("clients", "REALM_SYNC", {name: getattr(settings, name) for name in PER_CLIENT}))
+    clients = settings.CLIENTS
+    if not isinstance(clients, dict):
+        return found
+    place = 'REALM_SYNC["CLIENTS"]'
+    found += _unknown_keys(place, clients, CLIENT_CLASSES)
+    types = get_type_hints(Settings)
+    for client, own in clients.items():
+        if client not in CLIENT_CLASSES:
+            continue
+        inside = f'{place}["{client}"]'
+        if not isinstance(own, dict):
+            hint = f'Write "{client}": {{"CLIENT_TIMEOUTS": {{"connect": 10_000}}}}, or leave the key out.'
+            found.append(Error(f"{inside} is {own!r}, not a dict.", hint=hint, id="realm_sync.E002"))
+            continue
+        found += _unknown_keys(inside, own, PER_CLIENT)
+        for name in PER_CLIENT:
+            if name in own and (problem := _misfit(own[name], types[name])):
+                hint = f'Write "{name}": {getattr(Settings, name)!r}, or leave the key out: the project\'s value holds then.'
+                found.append(_inner_error(inside, name, own, problem, hint))
+        found += _for_clients(f"{client} clients", inside, own)
     return found
 
 
-def _behavior(name: str) -> Iterator[CheckMessage]:
-    behavior: dict[str, Any] = getattr(settings, name)
-    yield from _unknown_keys(name, behavior, [*BEHAVIOR_VALUES, "timeOut"])
+def _for_clients(whom: str, place: str, given: dict[str, Any]) -> Iterator[CheckMessage]:
+    """Of the project, or of one class of clients, whose other timeouts are the project's."""
+    for name in BEHAVIORS:
+        if isinstance(given.get(name), dict):
+            yield from _behavior(f'{place}["{name}"]', given[name])
+    if isinstance(given.get("CLIENT_TIMEOUTS"), dict):
+        yield from _timeouts(whom, f'{place}["CLIENT_TIMEOUTS"]', given["CLIENT_TIMEOUTS"])
+
+
+def _behavior(place: str, behavior: dict[str, Any]) -> Iterator[CheckMessage]:
+    yield from _unknown_keys(place, behavior, [*BEHAVIOR_VALUES, "timeOut"])
     for key, accepted in BEHAVIOR_VALUES.items():
         value = behavior.get(key)
         if value in accepted or (value is None and key != "type"):
             continue
         close = get_close_matches(str(value), accepted, n=1, cutoff=0.4)
         hint = f'Write "{key}": "{close[0]}".' if close else f"Use one of {', '.join(map(repr, accepted))}."
-        yield _inner_error(name, key, behavior, f"not one of {', '.join(map(repr, accepted))}", hint)
+        yield _inner_error(place, key, behavior, f"not one of {', '.join(map(repr, accepted))}", hint)
     time_out = behavior.get("timeOut")
     if time_out is not None and (problem := _misfit(time_out, int)):
         hint = 'Write milliseconds, such as "timeOut": 30000, or leave the key out to wait without a limit.'
-        yield _inner_error(name, "timeOut", behavior, problem, hint)
+        yield _inner_error(place, "timeOut", behavior, problem, hint)
     elif (
         time_out is not None
         and behavior.get("type") == "downloadBeforeOpen"
         and behavior.get("timeOutBehavior") is None
     ):
         yield Error(
-            f'REALM_SYNC["{name}"] has a "timeOut" and does not say what happens then.',
+            f'{place} has a "timeOut" and does not say what happens then.',
             hint='Write "timeOutBehavior": "throwException", or "openLocalRealm" to open what is there.',
             id="realm_sync.E002",
         )
 
 
-def _timeouts() -> Iterator[CheckMessage]:
-    name, defaults = "CLIENT_TIMEOUTS", Settings.CLIENT_TIMEOUTS
-    yield from _unknown_keys(name, settings.CLIENT_TIMEOUTS, list(defaults))
-    for key, value in settings.CLIENT_TIMEOUTS.items():
-        if key in defaults and (problem := _misfit(value, int)):
+def _timeouts(whom: str, place: str, timeouts: dict[str, Any]) -> Iterator[CheckMessage]:
+    defaults = Settings.CLIENT_TIMEOUTS
+    yield from _unknown_keys(place, timeouts, list(defaults))
+    for key, value in timeouts.items():
+        nothing = key == "linger" and value == 0 and not isinstance(value, bool)
+        if key in defaults and not nothing and (problem := _misfit(value, int)):
             hint = f'Write milliseconds, such as "{key}": {defaults[key]}, which is the default.'
-            yield _inner_error(name, key, settings.CLIENT_TIMEOUTS, problem, hint)
-    ping = settings.CLIENT_TIMEOUTS.get("ping", defaults["ping"])
-    if not _misfit(ping, int) and not _misfit(settings.IDLE_SECONDS, int) and ping >= settings.IDLE_SECONDS * 1000:
-        problem = f'REALM_SYNC["IDLE_SECONDS"] is {settings.IDLE_SECONDS}, but clients ping every {ping} milliseconds.'
+            yield _inner_error(place, key, timeouts, problem, hint)
+    if whom != "clients" and "ping" not in timeouts:
+        return  # theirs is the project's, which is checked once
+    ping, idle = timeouts.get("ping", defaults["ping"]), settings.IDLE_SECONDS
+    if not _misfit(ping, int) and not _misfit(idle, int) and ping >= idle * 1000:
+        problem = f'REALM_SYNC["IDLE_SECONDS"] is {idle}, but {whom} ping every {ping} milliseconds.'
         hint = f'Write "IDLE_SECONDS": {ping * 3 // 1000}, or a smaller "ping" in CLIENT_TIMEOUTS.'
         yield Error(problem, hint=hint, id="realm_sync.E002")
 
 
-def _unknown_keys(name: str, given: dict[Any, Any], known: Sequence[str]) -> Iterator[CheckMessage]:
+def _unknown_keys(place: str, given: dict[Any, Any], known: Sequence[str]) -> Iterator[CheckMessage]:
     for key in given:
         if key not in known:
-            spelled = {each.lower(): each for each in known}
+            spelled = {each.lower().replace("_", ""): each for each in known}
             close = get_close_matches(str(key).lower().replace("_", ""), spelled, n=1, cutoff=0.5)
             hint = f'Write "{spelled[close[0]]}".' if close else f"Use one of {', '.join(known)}."
-            yield Error(f'REALM_SYNC["{name}"] has the unknown key {key!r}.', hint=hint, id="realm_sync.E001")
+            yield Error(f"{place} has the unknown key {key!r}.", hint=hint, id="realm_sync.E001")
 
 
-def _inner_error(name: str, key: str, given: dict[str, Any], problem: str, hint: str) -> CheckMessage:
+def _inner_error(place: str, key: str, given: dict[str, Any], problem: str, hint: str) -> CheckMessage:
     said = f"is {given[key]!r}" if key in given else "is missing"
-    return Error(f'REALM_SYNC["{name}"]["{key}"] {said}, {problem}.', hint=hint, id="realm_sync.E002")
+    return Error(f'{place}["{key}"] {said}, {problem}.', hint=hint, id="realm_sync.E002")
 
 
 @register(TAG)

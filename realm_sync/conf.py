@@ -2,12 +2,13 @@
 
 Read at every access, so `override_settings` and changes at run time simply work; nothing is read at import.
 Unknown keys are a system-check error with a suggestion (checks.py). Environment variables are not read here.
-`client_configuration()` is the part of them that clients get, from pages and from `GET …/config`.
+`client_configuration()` is the part of them that clients get, from pages and from `GET …/config`, resolved for their
+class: web or python.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings as django_settings
 
@@ -35,6 +36,10 @@ class Settings:
     CUSTOM_JWT: dict[str, Any] | None = None
     """`{"key": …, "algorithms": ["RS256"], "audience": …, "issuer": …, "user_field": "username", "create_users": False}`:
     accepts tokens of another system. `key` is a shared secret (HS256) or a PEM public key (RS256)."""
+
+    ACCOUNT_DELETION: Literal["deactivate", "delete", "refuse"] = "deactivate"
+    """What `deleteUser` does. `deactivate`: `is_active` becomes False, the password unusable, sessions and API keys end,
+    and the row stays with all that refers to it. `delete`: the row goes, if nothing protects it. `refuse`: nothing."""
 
     HISTORY_DAYS: int = 30
     """How long `manage.py realm_sync prune` keeps history; a client file away for longer meets a client reset."""
@@ -81,10 +86,17 @@ class Settings:
         "connect": 120_000,
         "ping": 60_000,
         "pong": 120_000,
+        "linger": 30_000,
+        "fastReconnect": 60_000,
     }
     """Milliseconds; keys that are left out keep these defaults. `request`: an HTTP call; `connect`: opening the
     websocket; `ping`: between two pings, less than IDLE_SECONDS; `pong`: a connection that was silent for so long is
-    taken for lost."""
+    taken for lost; `linger`: how long a connection waits for the next session of its user (0: not at all);
+    `fastReconnect`: who was away for longer downloads first and uploads then."""
+    CLIENTS: dict[str, dict[str, Any]] = {}
+    """What differs for a class of clients: `{"web": {…}, "python": {…}}`. Each may have NEW_REALM_FILE_BEHAVIOR,
+    EXISTING_REALM_FILE_BEHAVIOR, CANCEL_WAITS_ON_NON_FATAL_ERROR and CLIENT_TIMEOUTS; what it leaves out is as above,
+    and so is every key that its CLIENT_TIMEOUTS leaves out."""
     PARTITION_FIELD: str = "_partition"
     """The property that `partitionValue` speaks of: partition-based sync subscribes each class that has it."""
 
@@ -104,8 +116,22 @@ class Settings:
 settings = Settings()
 
 
-def client_configuration(base_url: str) -> dict[str, Any]:
-    """What the operator decides for all clients (DESIGN §11), ready for JSON. `base_url`: where the client API is."""
+CLIENT_CLASSES = ("web", "python")
+PER_CLIENT = (
+    *("NEW_REALM_FILE_BEHAVIOR", "EXISTING_REALM_FILE_BEHAVIOR"),
+    *("CANCEL_WAITS_ON_NON_FATAL_ERROR", "CLIENT_TIMEOUTS"),
+)
+"""The settings that CLIENTS may give for one class of clients."""
+
+
+def client_configuration(base_url: str, client: str | None = None) -> dict[str, Any]:
+    """What the operator decides for clients (DESIGN §11), ready for JSON. `base_url`: where the client API is; `client`:
+    one of CLIENT_CLASSES, or None for what holds where CLIENTS says nothing. Raises ValueError for any other."""
+    if client is not None and client not in CLIENT_CLASSES:
+        known = " or ".join(f"'{each}'" for each in CLIENT_CLASSES)
+        raise ValueError(f"there is no class of clients '{client}': use {known}, or leave it out")
+    own: dict[str, Any] = {} if client is None else settings.CLIENTS.get(client, {})
+    resolved = {name: own.get(name, getattr(settings, name)) for name in PER_CLIENT}
     return {
         "appId": settings.APP_ID,
         "baseUrl": base_url,
@@ -114,10 +140,10 @@ def client_configuration(base_url: str) -> dict[str, Any]:
             "maxSubscriptions": settings.MAX_SUBSCRIPTIONS,
             "window": settings.WINDOW,
         },
-        "newRealmFileBehavior": _without_none(settings.NEW_REALM_FILE_BEHAVIOR),
-        "existingRealmFileBehavior": _without_none(settings.EXISTING_REALM_FILE_BEHAVIOR),
-        "cancelWaitsOnNonFatalError": settings.CANCEL_WAITS_ON_NON_FATAL_ERROR,
-        "timeouts": Settings.CLIENT_TIMEOUTS | settings.CLIENT_TIMEOUTS,
+        "newRealmFileBehavior": _without_none(resolved["NEW_REALM_FILE_BEHAVIOR"]),
+        "existingRealmFileBehavior": _without_none(resolved["EXISTING_REALM_FILE_BEHAVIOR"]),
+        "cancelWaitsOnNonFatalError": resolved["CANCEL_WAITS_ON_NON_FATAL_ERROR"],
+        "timeouts": Settings.CLIENT_TIMEOUTS | settings.CLIENT_TIMEOUTS | resolved["CLIENT_TIMEOUTS"],
         "partitionField": settings.PARTITION_FIELD,
     }
 

@@ -21,6 +21,7 @@ urlpatterns = [
     path(f"{APP}/auth/providers/local-userpass/register", views.Register.as_view(), name="register"),
     path(f"{APP}/auth/providers/<str:provider>/login", views.Login.as_view(), name="login"),
     path(f"{ROOT}/auth/profile", views.Profile.as_view(), name="profile"),
+    path(f"{ROOT}/auth/delete", views.Account.as_view(), name="delete_account"),
     path(f"{ROOT}/auth/session", views.Session.as_view(), name="session"),
     path(f"{ROOT}/auth/api_keys", views.ApiKeys.as_view(), name="api_keys"),
     path(f"{ROOT}/auth/api_keys/<str:key_id>", views.OneApiKey.as_view(), name="api_key"),

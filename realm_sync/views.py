@@ -131,10 +131,13 @@ class Location(ClientView):
 
 
 class Config(ClientView):
-    """What the operator decides for all clients: the same that `{% realm_sync_config %}` writes into pages."""
+    """What the operator decides for clients, `?client=web` for what `{% realm_sync_config %}` writes into pages."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return success(client_configuration(base_url(request)))
+        try:
+            return success(client_configuration(base_url(request), request.GET.get("client")))
+        except ValueError as error:
+            raise Refused("InvalidParameter", str(error)) from error
 
 
 class Login(ClientView):
@@ -205,6 +208,14 @@ class Profile(ClientView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return success(auth.profile(auth.user_for_access_token(bearer(request)).user))
+
+
+class Account(ClientView):
+    """The account of an access token's user: its end, in the way that ACCOUNT_DELETION says."""
+
+    def delete(self, request: HttpRequest) -> HttpResponse:
+        auth.delete_account(auth.user_for_access_token(bearer(request)).user)
+        return success(status=204)
 
 
 class Session(ClientView):

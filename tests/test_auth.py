@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import IntegrityError, models, transaction
+from django.db.models.signals import post_delete
 from django.utils import timezone
 
 from realm_sync import auth
@@ -646,3 +647,55 @@ def test_forwarded_hosts_count_only_where_django_believes_them(settings: Any) ->
     assert not auth.origin_allowed(scope(*headers))
     settings.USE_X_FORWARDED_HOST = True
     assert auth.origin_allowed(scope(*headers))
+
+
+# --- the end of an account -------------------------------------------------------------------------------------------
+
+
+def test_a_deactivated_account_ends_its_live_sessions(nora: Any, tokens: auth.Tokens) -> None:
+    session = auth.user_for_access_token(tokens.access_token).session_id
+    anonymous = auth.log_in_anonymously()
+    auth.delete_account(auth.user_for_access_token(anonymous.access_token).user)
+    assert auth.still_valid([session], [nora.pk]) == auth.Ended(set(), set())
+    auth.delete_account(nora)
+    assert auth.still_valid([session], [nora.pk]) == auth.Ended({session}, {nora.pk})
+    assert get_user_model().objects.filter(is_active=False).count() == 2
+
+
+@pytest.mark.parametrize(
+    "error", [models.ProtectedError("reports", set()), models.RestrictedError("reports", set()), IntegrityError()]
+)
+def test_what_protects_a_user_keeps_the_account_as_it_was(
+    nora: Any, tokens: auth.Tokens, configure: Any, error: Exception, caplog: Any
+) -> None:
+    def protect(**_: Any) -> None:
+        raise error
+
+    configure(ACCOUNT_DELETION="delete")
+    post_delete.connect(protect, sender=get_user_model())
+    try:
+        with pytest.raises(Refused, match="refers to it") as refused:
+            auth.delete_account(get_user_model().objects.get(pk=nora.pk))
+    finally:
+        post_delete.disconnect(protect, sender=get_user_model())
+    assert refused.value.code == "NotCallable" and "cannot be deleted" in caplog.text
+    assert auth.user_for_access_token(tokens.access_token).user == nora
+
+
+def test_who_ended_the_account_is_logged(nora: Any, configure: Any, caplog: Any) -> None:
+    caplog.set_level("INFO", "realm_sync.auth")
+    configure(ACCOUNT_DELETION="refuse")
+    with pytest.raises(Refused):
+        auth.delete_account(nora)
+    configure(ACCOUNT_DELETION="delete")
+    auth.delete_account(nora)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "refuses" in first and "ended at its user's request (delete)" in second
+
+
+def test_a_user_model_without_is_active_cannot_be_deactivated(nora: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_has_field", lambda name: False)
+    with pytest.raises(Refused, match="has no is_active"):
+        auth.delete_account(nora)
+    nora.refresh_from_db()
+    assert nora.has_usable_password()

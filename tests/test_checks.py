@@ -66,6 +66,8 @@ def test_the_test_project_has_nothing_to_complain_about():
         ({"POLL_SECONDS": 0}, "E002", 'REALM_SYNC["POLL_SECONDS"] is 0, and must be above 0.', ""),
         ({"REGISTRATION": 1}, "E002", 'REALM_SYNC["REGISTRATION"] is 1, not True or False.', ""),
         ({"CUSTOM_JWT": "key"}, "E002", "REALM_SYNC[\"CUSTOM_JWT\"] is 'key', not a dict.", ""),
+        ({"ACCOUNT_DELETION": "remove"}, "E002",
+         "REALM_SYNC[\"ACCOUNT_DELETION\"] is 'remove', not one of 'deactivate', 'delete', 'refuse'.", ""),
         ({"APP_ID": None}, "E002", 'REALM_SYNC["APP_ID"] is None, not a string.', ""),
     ],
 )  # fmt: skip
@@ -106,6 +108,25 @@ def test_every_default_and_every_right_setting_passes():
         ("EXISTING_REALM_FILE_BEHAVIOR", {"type": "downloadBeforeOpen", "timeOut": 5000}, "E002",
          ' has a "timeOut" and does not say what happens then.', 'Write "timeOutBehavior": "throwException"'),
         ("CLIENT_TIMEOUTS", {"conect": 1000}, "E001", " has the unknown key 'conect'.", 'Write "connect".'),
+        ("CLIENT_TIMEOUTS", {"linger": -1}, "E002", '["linger"] is -1, and must be above 0.', "Write milliseconds"),
+        ("CLIENT_TIMEOUTS", {"fast_reconect": 1}, "E001", " has the unknown key 'fast_reconect'.",
+         'Write "fastReconnect".'),
+        ("CLIENTS", {"pyhton": {}}, "E001", " has the unknown key 'pyhton'.", 'Write "python".'),
+        ("CLIENTS", {"ios": {}}, "E001", " has the unknown key 'ios'.", "Use one of web, python."),
+        ("CLIENTS", {"web": 7}, "E002", '["web"] is 7, not a dict.', 'Write "web": {"CLIENT_TIMEOUTS": '),
+        ("CLIENTS", {"web": {"NEW_REALM_FILE_BEHAVIOUR": {}}}, "E001",
+         "[\"web\"] has the unknown key 'NEW_REALM_FILE_BEHAVIOUR'.", 'Write "NEW_REALM_FILE_BEHAVIOR".'),
+        ("CLIENTS", {"web": {"cancelWaitsOnNonFatalError": True}}, "E001", '["web"] has the unknown key ',
+         'Write "CANCEL_WAITS_ON_NON_FATAL_ERROR".'),
+        ("CLIENTS", {"web": {"APP_ID": "x"}}, "E001", "[\"web\"] has the unknown key 'APP_ID'.", "Use one of NEW_REALM_"),
+        ("CLIENTS", {"python": {"CANCEL_WAITS_ON_NON_FATAL_ERROR": 1}}, "E002",
+         '["python"]["CANCEL_WAITS_ON_NON_FATAL_ERROR"] is 1, not True or False.',
+         'Write "CANCEL_WAITS_ON_NON_FATAL_ERROR": False, or leave the key out'),
+        ("CLIENTS", {"python": {"NEW_REALM_FILE_BEHAVIOR": {"type": "openImmediatly"}}}, "E002",
+         "[\"python\"][\"NEW_REALM_FILE_BEHAVIOR\"][\"type\"] is 'openImmediatly', not one of",
+         'Write "type": "openImmediately".'),
+        ("CLIENTS", {"python": {"CLIENT_TIMEOUTS": {"pong": 0}}}, "E002",
+         '["python"]["CLIENT_TIMEOUTS"]["pong"] is 0, and must be above 0.', "Write milliseconds"),
         ("CLIENT_TIMEOUTS", {"connect": -5}, "E002", '["connect"] is -5, and must be above 0.',
          'Write milliseconds, such as "connect": 120000, which is the default.'),
     ],
@@ -126,6 +147,9 @@ def test_a_mistake_in_what_clients_get_is_named(name, value, id, message, hint):
         {"NEW_REALM_FILE_BEHAVIOR": {"type": "openImmediately", "timeOut": 500}},
         {"EXISTING_REALM_FILE_BEHAVIOR": {"type": "downloadBeforeOpen", "timeOut": None, "timeOutBehavior": None}},
         {"CLIENT_TIMEOUTS": {"connect": 5000, "ping": 1000}},
+        {"CLIENT_TIMEOUTS": {"linger": 0}, "CLIENTS": {"web": {"CLIENT_TIMEOUTS": {"linger": 0}}, "python": {}}},
+        {"CLIENTS": {"web": {"EXISTING_REALM_FILE_BEHAVIOR": {"type": "openImmediately"}}}},
+        {"CLIENTS": ["web"]},
         {"CLIENT_TIMEOUTS": 7, "NEW_REALM_FILE_BEHAVIOR": "openImmediately"},  # the business of check_settings
     ],
 )
@@ -139,6 +163,18 @@ def test_clients_must_ping_before_they_count_as_gone():
         message, hint = found(check_client_settings())["E002"]
     assert message == 'REALM_SYNC["IDLE_SECONDS"] is 50, but clients ping every 60000 milliseconds.'
     assert hint == 'Write "IDLE_SECONDS": 180, or a smaller "ping" in CLIENT_TIMEOUTS.'
+
+
+def test_each_class_of_clients_must_ping_in_time():
+    clients = {"web": {"CLIENT_TIMEOUTS": {"connect": 5}}, "python": {"CLIENT_TIMEOUTS": {"ping": 200_000}}}
+    with override_settings(REALM_SYNC={"CLIENTS": clients}):
+        [error] = check_client_settings()
+    assert error.msg == 'REALM_SYNC["IDLE_SECONDS"] is 180, but python clients ping every 200000 milliseconds.'
+    with override_settings(REALM_SYNC={"IDLE_SECONDS": 50, "CLIENTS": clients}):
+        assert [each.msg.split(", ")[1] for each in check_client_settings()] == [
+            "but clients ping every 60000 milliseconds.",
+            "but python clients ping every 200000 milliseconds.",
+        ]
 
 
 def test_settings_are_read_at_every_access():

@@ -127,7 +127,7 @@ def test_the_settings_are_those_of_conf() -> None:
         for name, default in zip(names.split(" / "), defaults.split(" / "), strict=True):
             value: Any = eval(units.get(default, default.strip("`")))
             assert vars(conf.Settings)[name.strip("`")] == value, f"{name} is not {default}"
-    assert len(rows) == 11
+    assert len(rows) == 13
 
 
 def test_the_commands_exist() -> None:

@@ -67,8 +67,10 @@ def test_the_elements_and_their_order() -> None:
     assert not any("nonce" in each for each in written.elements)
 
 
-def test_the_configuration_is_that_of_the_http_api() -> None:
-    asked = Client().get("/api/client/v2.0/app/realm-sync/config").json()
+@override_settings(REALM_SYNC={"CLIENTS": {"web": {"CANCEL_WAITS_ON_NON_FATAL_ERROR": True}}})
+def test_the_configuration_is_that_of_the_http_api_for_browsers() -> None:
+    asked = Client().get("/api/client/v2.0/app/realm-sync/config?client=web").json()
+    assert asked["cancelWaitsOnNonFatalError"] is True
     assert page().configuration | {"baseUrl": "http://testserver"} == asked
     assert page().configuration["baseUrl"] == ""
 

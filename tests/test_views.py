@@ -105,7 +105,8 @@ def test_config(http: Client, configure: Any) -> None:
     behavior = {"type": "downloadBeforeOpen", "timeOut": 30_000, "timeOutBehavior": "throwException"}
     assert answer["newRealmFileBehavior"] == answer["existingRealmFileBehavior"] == behavior
     assert answer["cancelWaitsOnNonFatalError"] is False
-    assert answer["timeouts"] == {"request": 60_000, "connect": 120_000, "ping": 60_000, "pong": 120_000}
+    times = {"request": 60_000, "connect": 120_000, "ping": 60_000, "pong": 120_000}
+    assert answer["timeouts"] == times | {"linger": 30_000, "fastReconnect": 60_000}
     assert answer["partitionField"] == "_partition"
 
 
@@ -122,6 +123,28 @@ def test_config_tells_what_the_operator_decided(http: Client, configure: Any) ->
     assert answer["timeouts"]["connect"] == 5000 and answer["timeouts"]["ping"] == 60_000
 
 
+def test_config_of_a_class_of_clients(http: Client, configure: Any) -> None:
+    configure(
+        CLIENT_TIMEOUTS={"connect": 5000, "pong": 9000},
+        CLIENTS={
+            "web": {"NEW_REALM_FILE_BEHAVIOR": {"type": "openImmediately", "timeOut": None}},
+            "python": {"CLIENT_TIMEOUTS": {"connect": 7000, "linger": 0}, "CANCEL_WAITS_ON_NON_FATAL_ERROR": True},
+        },
+    )
+    project, web, python = (
+        call(http, "GET", f"{APP}/config{query}").json() for query in ("", "?client=web", "?client=python")
+    )
+    assert project["newRealmFileBehavior"] == python["newRealmFileBehavior"] == web["existingRealmFileBehavior"]
+    assert project["newRealmFileBehavior"]["type"] == "downloadBeforeOpen"
+    assert web["newRealmFileBehavior"] == {"type": "openImmediately"}
+    assert (web["cancelWaitsOnNonFatalError"], python["cancelWaitsOnNonFatalError"]) == (False, True)
+    assert web["timeouts"] == project["timeouts"] and web["timeouts"]["connect"] == 5000
+    assert python["timeouts"] == project["timeouts"] | {"connect": 7000, "linger": 0}
+    response = call(http, "GET", f"{APP}/config?client=ios")
+    message = "there is no class of clients 'ios': use 'web' or 'python', or leave it out"
+    assert_refused(response, 400, "InvalidParameter", message)
+
+
 def test_the_app_id_is_a_setting_and_others_are_unknown(http: Client, configure: Any) -> None:
     configure(APP_ID="airfields")
     assert call(http, "GET", f"{ROOT}/app/airfields/location").status_code == 200
@@ -136,7 +159,7 @@ def test_the_app_id_is_a_setting_and_others_are_unknown(http: Client, configure:
         ROOT,
         f"{ROOT}/",
         f"{ROOT}/auth/profile/",
-        f"{ROOT}/auth/delete",
+        f"{ROOT}/auth/delete/",
         f"{ROOT}/auth/api_keys/",
         f"{APP}/functions/call",
         f"{APP}/auth/providers/local-userpass/reset/send",
@@ -158,6 +181,7 @@ def test_other_routes_are_a_json_404_without_redirects(http: Client, path: str) 
         (f"{APP}/auth/providers/anon-user/login", "POST"),
         (f"{APP}/auth/providers/local-userpass/register", "POST"),
         (f"{ROOT}/auth/profile", "GET"),
+        (f"{ROOT}/auth/delete", "DELETE"),
         (f"{ROOT}/auth/session", "POST, DELETE"),
         (f"{ROOT}/auth/api_keys", "GET, POST"),
         (f"{ROOT}/auth/api_keys/{'a' * 24}", "GET, DELETE"),
@@ -171,6 +195,39 @@ def test_wrong_methods(http: Client, path: str, allowed: str) -> None:
         assert_refused(response, 405, "MethodNotAllowed")
         assert response["Allow"] == allowed
     assert resolve(path).func.csrf_exempt
+
+
+# --- the end of an account -------------------------------------------------------------------------------------------
+
+
+def test_an_account_is_deactivated_at_its_users_request(http: Client, nora: Any) -> None:
+    tokens, other = log_in(http), log_in(http)
+    key = post(http, f"{ROOT}/auth/api_keys", {"name": "ci"}, tokens["refresh_token"]).json()["key"]
+    assert_refused(call(http, "DELETE", f"{ROOT}/auth/delete"), 401, "MissingAuthReq")
+    assert_refused(call(http, "DELETE", f"{ROOT}/auth/delete", token=tokens["refresh_token"]), 401, "InvalidSession")
+    response = call(http, "DELETE", f"{ROOT}/auth/delete", token=tokens["access_token"])
+    assert (response.status_code, response.content) == (204, b"")
+    nora.refresh_from_db()
+    assert not nora.is_active and not nora.has_usable_password()
+    for each in (tokens, other):
+        assert_refused(post(http, f"{ROOT}/auth/session", token=each["refresh_token"]), 401, "InvalidSession")
+    refused = post(http, f"{APP}/auth/providers/local-userpass/login", {"username": "nora", "password": PASSWORD})
+    assert_refused(refused, 401, "InvalidPassword")
+    nora.is_active = True
+    nora.save()
+    refused = post(http, f"{APP}/auth/providers/api-key/login", {"key": key})
+    assert_refused(refused, 401, "AuthError", "invalid API key")
+
+
+def test_an_account_is_deleted_or_stays_as_the_operator_says(http: Client, nora: Any, configure: Any) -> None:
+    configure(ACCOUNT_DELETION="refuse")
+    token = log_in(http)["access_token"]
+    assert_refused(call(http, "DELETE", f"{ROOT}/auth/delete", token=token), 403, "NotCallable")
+    assert call(http, "GET", f"{ROOT}/auth/profile", token=token).status_code == 200
+    configure(ACCOUNT_DELETION="delete")
+    assert call(http, "DELETE", f"{ROOT}/auth/delete", token=token).status_code == 204
+    assert not get_user_model().objects.filter(pk=nora.pk).exists()
+    assert_refused(call(http, "GET", f"{ROOT}/auth/profile", token=token), 401, "InvalidSession")
 
 
 # --- log-in ----------------------------------------------------------------------------------------------------------

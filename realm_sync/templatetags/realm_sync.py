@@ -51,7 +51,7 @@ def realm_sync_config(context: Any) -> SafeString:
         attribute,
         _json({"imports": {"realm": static(ENTRY)} | _hashed(urls)}),
         attribute,
-        _json(client_configuration(page_base_url())),
+        _json(client_configuration(page_base_url(), "web")),
         preloads,
     )
 
