@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -16,7 +17,9 @@ from realm_sync.client import (
     AppError,
     CompensatingWriteError,
     Credentials,
+    OpenBehavior,
     Realm,
+    RealmError,
     SyncConfiguration,
     new_object_id,
 )
@@ -139,3 +142,51 @@ def test_a_database_that_was_restored_is_met_by_a_client_reset(server, world, op
     mine.refresh_from_db()
     assert mine.notes == "Unsynced"
     assert len(realm.objects("Airfield")) == 3
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+def test_a_deactivated_user_keeps_what_was_not_uploaded(server, world, open_realm, tmp_path):
+    mine = world.inspection()
+    process = server()
+    errors = []
+    realm = open_realm(process, on_error=lambda session, error: errors.append(error))
+    user, app = realm.sync_session.user, realm.sync_session.user.app
+    realm.sync_session.pause()
+    with realm.write():
+        realm.object_for_primary_key("Inspection", mine.pk).notes = "Not uploaded yet"
+    world.nora.is_active = False
+    world.nora.save()
+    realm.sync_session.resume()
+    until(lambda: user.state == "LoggedOut")
+    until(lambda: errors)
+    assert errors[0].code == "AuthError" and errors[0].is_fatal
+    with realm.write():  # the realm is as good as ever
+        realm.object_for_primary_key("Inspection", mine.pk).title = "Nor is this"
+    realm.close()
+
+    again = App("realm-sync", base_url=process.url, base_file_path=app.base_file_path)
+    assert again.current_user is None and again.all_users[user.id].state == "LoggedOut"
+    credentials = Credentials.email_password("nora@example.org", "pw")
+    with pytest.raises(AppError, match="user disabled"):
+        again.log_in(credentials).result(10)
+    assert again.all_users[user.id].state == "LoggedOut"
+    world.nora.is_active = True
+    world.nora.save()
+    again.log_in(credentials).result(10)
+    with Realm.open(sync=SyncConfiguration(again.current_user)).result(20) as realm:
+        realm.sync_session.upload_all_local_changes().result(20)
+    mine.refresh_from_db()
+    assert (mine.notes, mine.title) == ("Not uploaded yet", "Nor is this")
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+def test_a_user_deletes_the_account(server, world, open_realm):
+    realm = open_realm(server())
+    user, app, path = realm.sync_session.user, realm.sync_session.user.app, Path(realm.path)
+    assert app.settings.new_realm_file_behavior == OpenBehavior("download_before_open", 30, "throw_exception")
+    with pytest.raises(RealmError, match="Close it, then delete the user"):
+        app.delete_user(user).result(10)
+    realm.close()
+    app.delete_user(user).result(10)
+    world.nora.refresh_from_db()
+    assert not world.nora.is_active and user.state == "Removed" and not path.parent.exists()

@@ -1,8 +1,12 @@
 """App, credentials and users: log-in, tokens, and what of them is kept on disk.
 
-Decides the HTTP calls (routes of App Services) and where files live. A user who logged in once is known offline and
-after a restart. Knows nothing of realms: `transport.py` asks a user for a fresh access token, and is told when the
-server no longer accepts the user.
+Decides the HTTP calls (routes of App Services) and the life of a user. Who logged in once is known offline and after a
+restart, and so is what the operator decided for clients. Knows nothing of realms: `transport.py` asks a user for a fresh
+access token, and is told when the server no longer accepts the user.
+
+    log_in → LoggedIn → log_out, or the server refuses him → LoggedOut → log_in …     his files stay
+    LoggedIn, LoggedOut → remove_user, log_out of an anonymous user → Removed         they go at the next launch
+    LoggedIn → delete_user → Removed                                                  they go at once
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import binascii
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import platform
 import threading
@@ -25,15 +30,19 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from realm_sync import __version__
+from realm_sync.core.errors import ValueTypeError
 
 from .errors import AppError, RealmError
 from .operation import Operation
+from .paths import UNSET, MaybePartition, path_component, synced_path
 from .settings import DEFAULT_TIMEOUTS, ClientSettings, Timeouts
+from .user_files import delete_user_files, open_here, realm_files
+
+logger = logging.getLogger("realm_sync.client")
 
 UserState = Literal["LoggedIn", "LoggedOut", "Removed"]
 _SLACK = 5.0
 """Seconds before its expiry at which a token counts as expired."""
-_KEPT = "-_."
 
 
 @dataclass(frozen=True)
@@ -118,15 +127,16 @@ class User:
         """The `user_data` claim of the access token; as of the last refresh."""
         return dict(_claims(self.access_token).get("user_data") or {})
 
+    @property
+    def _files(self) -> list[str]:
+        """Names of his files beside his directory."""
+        return list(self._record.get("files", []))
+
     def log_out(self) -> Operation[None]:
-        """Forgets the tokens at once, then tells the server. Realms of the user stay readable and writable."""
+        """Forgets the tokens at once, then tells the server: if that fails, so does the operation, and the user is
+        logged out all the same. Realms of the user stay readable and writable; an anonymous user is removed."""
         token = self._app._forget(self.id, "Removed" if self.provider_type == "anon-user" else "LoggedOut")
-
-        def tell_server() -> None:
-            if token:
-                self._app._request("DELETE", "/api/client/v2.0/auth/session", token=token)
-
-        return Operation.run(tell_server, "realm-sync log-out")
+        return Operation.run(lambda: self._app._end_session(token), "realm-sync log-out")
 
     def refresh_custom_data(self) -> Operation[dict[str, Any]]:
         def refresh() -> dict[str, Any]:
@@ -146,18 +156,24 @@ class User:
         """A new access token. Blocks. Refused with 401 or 403, the user is logged out and AppError is raised."""
         token = self.refresh_token
         if token is None:
-            raise AppError("User is no longer valid or is logged out", "ClientUserNotLoggedIn", 401)
+            raise _logged_out()
+        app = self._app
         try:
-            answer = self._app._request("POST", "/api/client/v2.0/auth/session", token=token)
+            answer = app._request("POST", "/api/client/v2.0/auth/session", token=token)
         except AppError as error:
-            if error.status in (401, 403):
-                self._app._forget(self.id, "LoggedOut")
-                raise AppError(
-                    f"Unable to refresh the user access token: {error}", "AuthError", error.status
-                ) from error
-            raise
-        self._app._update(self.id, access_token=_text(answer, "access_token"))
-        return str(self.access_token)
+            if error.status not in (401, 403):
+                raise
+            app._forget(self.id, "LoggedOut", token)
+            if not self.is_logged_in:
+                text = f"Unable to refresh the user access token: {error}"
+                raise AppError(text, "AuthError", error.status) from error
+        else:
+            app._update(self.id, token, access_token=_text(answer, "access_token"))
+            app._take_settings(app._fetch_settings())
+        # Meanwhile the user may have logged out, and in again in another process: his new tokens count.
+        if self.access_token is None:
+            raise _logged_out()
+        return self.access_token
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, User) and other.id == self.id
@@ -173,7 +189,8 @@ class App:
     """One app on one server.
 
     `base_file_path` is the parent of the `mongodb-realm` directory, which holds users and realm files; the working
-    directory unless given. `timeout`, in seconds, limits every HTTP request.
+    directory unless given. `timeout`, in seconds, limits every HTTP request; it and `timeouts` come before what the
+    operator decided. Making an App is its launch: files of users who were removed are deleted, unless they are in use.
     """
 
     def __init__(
@@ -181,32 +198,52 @@ class App:
         id: str,
         *,
         base_url: str = "http://127.0.0.1:8000",
-        timeout: float = 60.0,
+        timeout: float | None = None,
+        timeouts: Timeouts | None = None,
         base_file_path: str | Path | None = None,
     ) -> None:
-        if not isinstance(id, str) or not id:
-            raise RealmError("Expected 'id' to be a string", code="InvalidArgument")
+        for name, value in (("id", id), ("base_url", base_url)):
+            if not isinstance(value, str):
+                raise ValueTypeError("a string", value, name)
+        if not id:
+            raise RealmError("Expected 'id' to be the id of an app, got an empty string.", code="InvalidArgument")
         parsed = urllib.parse.urlsplit(base_url)
         if parsed.scheme not in ("http", "https") or not parsed.netloc:
             raise RealmError(
                 f"Expected 'base_url' to be an http or https URL, got '{base_url}'", code="InvalidArgument"
             )
+        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout < 0):
+            raise ValueTypeError("a number of seconds, not below 0", timeout, "timeout")
+        if not isinstance(timeouts, Timeouts | None):
+            raise ValueTypeError("an instance of Timeouts", timeouts, "timeouts")
+        if not isinstance(base_file_path, str | Path | None):
+            raise ValueTypeError("a string or a Path", base_file_path, "base_file_path")
         self.id = id
         self.base_url = base_url.rstrip("/")
-        self.timeout = timeout
-        self.base_file_path = Path(base_file_path) if base_file_path else Path.cwd()
+        self.base_file_path = Path(base_file_path or ".").absolute()
         self.settings = ClientSettings()
-        """What the operator decided, as of the last contact."""
+        """What the operator decided, as of the last contact with the server, which may be one of an earlier process."""
+        self._timeouts = Timeouts(request=timeout or None).over(timeouts or Timeouts())
         self._guard = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
         self._users: dict[str, User] = {}
         self._current: str | None = None
+        self._wire: Any = None
+        """The settings as the server said them."""
+        self._removed: dict[str, list[str]] = {}
+        """Who was removed and still has files: user id → names of those beside his directory."""
         self._load()
+        self._delete_removed()
 
     @property
     def timeouts(self) -> Timeouts:
         """What is in force: this app's own, else the operator's, else the defaults; no field is None."""
-        return Timeouts(request=self.timeout).over(self.settings.timeouts).over(DEFAULT_TIMEOUTS)
+        return self._timeouts.over(self.settings.timeouts).over(DEFAULT_TIMEOUTS)
+
+    @property
+    def timeout(self) -> float:
+        """Of an HTTP request, in seconds."""
+        return cast(float, self.timeouts.request)
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -215,12 +252,12 @@ class App:
         """`<base_file_path>/mongodb-realm/<app id>`."""
         return self.base_file_path / "mongodb-realm" / path_component(self.id)
 
-    def realm_path(self, user_id: str, path: str | Path | None) -> Path:
-        """Where a synced realm lies: no path: the default; relative: beside it, under that name; absolute: as it is."""
-        if path is not None and os.path.isabs(path):
-            return Path(path)
-        name = "flx_sync_default" if path is None else str(path).removesuffix(".realm")
-        return self.directory / path_component(user_id) / f"{path_component(name)}.realm"
+    def realm_path(self, user_id: str, path: str | Path | None = None, partition: MaybePartition = UNSET) -> Path:
+        """Where a synced realm lies; see `synced_path`."""
+        found = synced_path(self.directory, user_id, path, partition)
+        if found.parent == self.directory and not (path is not None and os.path.isabs(path)):
+            self._note_file(user_id, found.name)
+        return found
 
     @property
     def _metadata(self) -> Path:
@@ -256,23 +293,35 @@ class App:
         return Operation.run(register, "realm-sync register")
 
     def switch_user(self, user: User) -> None:
+        """Makes the user current. Needs no network; raises AppError unless he is logged in."""
         with self._changing():
-            if user.id not in self._users:
+            own = self._users.get(user.id)
+            if own is None:
                 raise AppError("User does not exist", "ClientUserNotFound")
-            if not user.is_logged_in:
-                raise AppError("User is no longer valid or is logged out", "ClientUserNotLoggedIn")
-            self._current = user.id
+            if not own.is_logged_in:
+                raise _logged_out()
+            self._current = own.id
         self._tell()
 
     def remove_user(self, user: User) -> Operation[None]:
-        """Logs out and forgets the user. Realm files stay where they are."""
+        """Logs out and forgets the user, at once, then tells the server: if that fails, so does the operation, and the
+        user is removed all the same. His files are deleted at the next launch, unless he logs in again before."""
+        known = self._known(user.id)
         token = self._forget(user.id, "Removed")
 
         def tell_server() -> None:
-            if token:
-                self._request("DELETE", "/api/client/v2.0/auth/session", token=token)
+            if known is None or known == "Removed":
+                text = "No user has been found" if known is None else "User has already been removed"
+                raise AppError(text, "ClientUserNotFound")
+            self._end_session(token)
 
         return Operation.run(tell_server, "realm-sync remove user")
+
+    def delete_user(self, user: User) -> Operation[None]:
+        """Ends the user's account on the server, then removes him and deletes his files, with all that was not uploaded.
+        Fails with AppError if he is not logged in or the server refuses, with RealmError if a realm of his is open:
+        then nothing has changed."""
+        return Operation.run(lambda: self._delete_user(user.id), "realm-sync delete user")
 
     def add_listener(self, callback: Callable[[], None]) -> None:
         """`callback()` on every log-in, log-out and switch, in the thread that did it."""
@@ -307,15 +356,18 @@ class App:
             "bundleId": "",
         }  # fmt: skip
         provider = urllib.parse.quote(credentials.provider, safe="")
-        answer = self._request(
-            "POST",
-            f"/api/client/v2.0/app/{self._quoted_id}/auth/providers/{provider}/login",
-            {**credentials.payload, "options": {"device": device}},
-        )
-        access_token = _text(answer, "access_token")
-        if not _claims(access_token):
-            raise AppError("Could not log in user: received malformed JWT", "BadToken")
-        profile = self._request("GET", "/api/client/v2.0/auth/profile", token=access_token)
+        route = f"/api/client/v2.0/app/{self._quoted_id}/auth/providers/{provider}/login"
+        try:
+            answer = self._request("POST", route, {**credentials.payload, "options": {"device": device}})
+            access_token = _text(answer, "access_token")
+            if not _claims(access_token):
+                raise AppError("Could not log in user: received malformed JWT", "BadToken")
+            profile = self._request("GET", "/api/client/v2.0/auth/profile", token=access_token)
+        except AppError as error:
+            if error.status:
+                raise
+            raise AppError(f"{error}. {self._offline_advice}", error.code) from error
+        wire = self._fetch_settings()
         record = {
             "id": _text(answer, "user_id"),
             "provider": credentials.provider,
@@ -328,29 +380,118 @@ class App:
         }
         with self._changing():
             user = self._users.setdefault(record["id"], User(self, record))
-            user._record = record
+            files = self._removed.pop(user.id, None)  # who comes back before they were deleted keeps his files
+            user._record = record | {"files": user._files if files is None else files}
             self._current = user.id
+        self._take_settings(wire)
         self._tell()
         return user
 
-    def _update(self, user_id: str, **values: Any) -> None:
+    @property
+    def _offline_advice(self) -> str:
+        current = self.current_user
+        if current is None:
+            return "The first log-in on this device needs the network."
+        return (
+            f"A log-in needs the network. Who is logged in on this device can go on without: user '{current.id}', "
+            "as app.current_user, or another one of app.all_users by app.switch_user(user)."
+        )
+
+    def _delete_user(self, user_id: str) -> None:
+        user = self._users.get(user_id)
+        if user is None or self._known(user_id) != "LoggedIn":
+            raise AppError("User must be logged in to be deleted.", "ClientUserNotLoggedIn")
+        if used := open_here(realm_files(*self._files_of(user_id, user._files))):
+            raise RealmError(
+                f"Cannot delete files of an open Realm: '{used}' is still in use. Close it, then delete the user.",
+                code="DeleteOnOpenRealm",
+            )
+        route = "/api/client/v2.0/auth/delete"
+        try:
+            self._request("DELETE", route, token=user.fresh_access_token())
+        except AppError as error:
+            if error.status != 401 or not user.is_logged_in:
+                raise
+            self._request("DELETE", route, token=user.refresh_access_token())
+        self._forget(user_id, "Removed")
+        self._delete_removed()
+
+    def _files_of(self, user_id: str, names: list[str]) -> tuple[Path, list[Path]]:
+        """A user's directory, and his files beside it."""
+        return self.directory / path_component(user_id), [self.directory / name for name in names]
+
+    def _delete_removed(self) -> None:
+        """Deletes the files of removed users, as far as nobody uses them. A launch must not fail because of them."""
+        if not self._removed:
+            return
+        with contextlib.suppress(OSError), self._changing():
+            for user_id, names in list(self._removed.items()):
+                if delete_user_files(*self._files_of(user_id, names)):
+                    del self._removed[user_id]
+
+    def _note_file(self, user_id: str, name: str) -> None:
+        """A file of the user has its place outside of his directory."""
+        user = self._users.get(user_id)
+        if user is not None and user.state != "Removed" and name not in user._files:
+            with self._changing():
+                user._record = user._record | {"files": [*user._files, name]}
+
+    def _known(self, user_id: str) -> UserState | None:
+        """The state of a user, with what other processes did; None: nobody knows him."""
+        with self._guard:
+            self._load()
+            user = self._users.get(user_id)
+            return None if user is None else user.state
+
+    def _update(self, user_id: str, token: str, **values: Any) -> None:
+        """Unless the refresh token is another one meanwhile."""
         with self._changing():
             user = self._users.get(user_id)
-            if user is not None and user.is_logged_in:
+            if user is not None and user.is_logged_in and user.refresh_token == token:
                 user._record = user._record | values
 
-    def _forget(self, user_id: str, state: UserState) -> str | None:
-        """Wipes the user's tokens; the refresh token that was."""
+    def _forget(self, user_id: str, state: UserState, only: str | None = None) -> str | None:
+        """Wipes the user's tokens; the refresh token that was. `only`: if it is this one."""
         with self._changing():
             user = self._users.get(user_id)
-            if user is None or not user.is_logged_in:
-                if user is not None and state == "Removed":
-                    user._record = user._record | {"state": state}
+            if user is None or user.state == "Removed" or (state == "LoggedOut" and not user.is_logged_in):
                 return None
             token = user.refresh_token
+            if only is not None and token != only:
+                return None
+            if state == "Removed":
+                self._removed[user_id] = user._files
             user._record = user._record | {"state": state, "access_token": None, "refresh_token": None}
-        self._tell()
+        if token:
+            self._tell()
         return token
+
+    def _end_session(self, token: str | None) -> None:
+        if token:
+            self._request("DELETE", "/api/client/v2.0/auth/session", token=token)
+
+    def _fetch_settings(self) -> Any:
+        """What the operator decided for programs, or None: then what was known goes on to hold."""
+        try:
+            wire = self._request("GET", f"/api/client/v2.0/app/{self._quoted_id}/config?client=python")
+        except AppError as error:
+            logger.info("The settings for clients stay as they are: %s", error)
+            return None
+        if "appId" in wire:
+            return wire
+        logger.warning("The settings for clients stay as they are: what %s answered are none.", self.base_url)
+        return None
+
+    def _take_settings(self, wire: Any) -> None:
+        if wire is not None and wire != self._wire:
+            with self._changing():
+                self._read_settings(wire)
+
+    def _read_settings(self, wire: Any) -> None:
+        try:
+            self.settings, self._wire = ClientSettings.from_wire(wire), wire
+        except RealmError as error:
+            logger.warning("The settings for clients stay as they are: %s", error)
 
     def _tell(self) -> None:
         for listener in list(self._listeners):
@@ -358,7 +499,8 @@ class App:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
-        """Around every change of the users: begins with what is on disk, which other processes may have changed."""
+        """Around every change of what is kept: begins with what is on disk, which other processes may have changed. Not
+        to be nested."""
         path = self._metadata
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._guard, path.with_suffix(".lock").open("a") as lock:
@@ -368,27 +510,30 @@ class App:
             self._save()
 
     def _load(self) -> None:
-        """The users on disk. A user whose tokens are missing counts as logged out."""
+        """What is on disk. A user whose tokens are missing counts as logged out, one who is missing as removed."""
         try:
             stored = json.loads(self._metadata.read_text())
+            records = {record["id"]: record for record in stored.get("users", [])}
         except FileNotFoundError:
             return
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise RealmError(
                 f"The users in '{self._metadata}' cannot be read: {error}", code="FileOperationFailed"
             ) from error
         with self._guard:
             self._current = stored.get("current")
-            for record in stored.get("users", []):
-                if record.get("state") == "LoggedIn" and not (
-                    record.get("access_token") and record.get("refresh_token")
-                ):
-                    record["state"] = "LoggedOut"
-                known = self._users.get(record["id"])
-                if known is None:
-                    self._users[record["id"]] = User(self, record)
-                elif known.state != "Removed":
-                    known._record = record
+            self._removed = dict(stored.get("removed") or {})
+            wire = stored.get("settings")
+            if wire is not None and wire != self._wire:
+                self._read_settings(wire)
+            for id, record in records.items():
+                usable = record.get("access_token") and record.get("refresh_token")
+                if record.get("state") == "LoggedIn" and not usable:
+                    record |= {"state": "LoggedOut", "access_token": None, "refresh_token": None}
+                self._users.setdefault(id, User(self, record))._record = record
+            for id in self._users.keys() - records.keys():
+                gone = {"state": "Removed", "access_token": None, "refresh_token": None}
+                self._users[id]._record = self._users[id]._record | gone
 
     def _save(self) -> None:
         """Replaces the file as a whole, readable by its owner alone: it holds tokens."""
@@ -396,6 +541,8 @@ class App:
         stored = {
             "current": self._current,
             "users": [user._record for user in self._users.values() if user.state != "Removed"],
+            "settings": self._wire,
+            "removed": self._removed,
         }
         temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -435,13 +582,8 @@ class App:
         return answer if isinstance(answer, dict) else {"result": answer}
 
 
-def path_component(text: str) -> str:
-    """Percent-encoded so that it is one name in a directory."""
-    if text in (".", ".."):
-        raise RealmError(
-            f"A path can't have an identifier reserved by the filesystem: '{text}'", code="InvalidArgument"
-        )
-    return urllib.parse.quote(text, safe=_KEPT).replace("~", "%7E")
+def _logged_out() -> AppError:
+    return AppError("User is no longer valid or is logged out", "ClientUserNotLoggedIn", 401)
 
 
 def _decode_error(status: int, content: bytes) -> AppError:

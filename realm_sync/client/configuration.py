@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import UUID
 
 from realm_sync.core.errors import ValueTypeError
@@ -21,6 +20,7 @@ from realm_sync.core.values import ObjectId
 from .app import User
 from .errors import RealmError, SyncError
 from .objects import Object
+from .paths import UNSET, MaybePartition
 from .settings import OpenBehavior
 
 if TYPE_CHECKING:
@@ -33,15 +33,6 @@ ResetMode = Literal[
 ]
 KEY_BYTES = 64
 """Length of an encryption key, as in Realm."""
-
-
-class _Unset(Enum):
-    UNSET = "not given"
-
-
-UNSET: Final = _Unset.UNSET
-"""Stands for a partition value that was not given: None is one."""
-Partition = str | int | ObjectId | UUID | None
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,7 @@ class SyncConfiguration:
     on_error: Callable[[SyncSession, SyncError], object] | None = None
     client_reset: ClientReset = field(default_factory=ClientReset)
     cancel_waits_on_non_fatal_error: bool | None = None
-    partition_value: Partition | Literal[_Unset.UNSET] = UNSET
+    partition_value: MaybePartition = UNSET
 
     def __post_init__(self) -> None:
         if not isinstance(self.user, User):
@@ -156,7 +147,8 @@ class Configuration:
     def file_path(self) -> Path:
         """Where the file is or will be."""
         if self.sync is not None:
-            return self.sync.user.app.realm_path(self.sync.user.id, self.path).absolute()
+            sync = self.sync
+            return sync.user.app.realm_path(sync.user.id, self.path, sync.partition_value).absolute()
         return Path(self.path or "default.realm").absolute()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from realm_sync.core.schema import Schema
 
+from . import user_files
 from .errors import RealmError
 from .listeners import Notifier
 from .store import Store
@@ -103,6 +104,27 @@ def release(file: OpenFile) -> None:
         transport.stop(after_upload=pending)
     if not pending or transport.connection_state == "connected":
         transport.join(CLOSE_SECONDS)
+
+
+def is_open(path: str) -> bool:
+    """Whether a realm of this process uses the file."""
+    with _guard:
+        file = _open.get(path)
+        return file is not None and file.realms > 0
+
+
+def end(path: str) -> None:
+    """Ends the session of a file that no realm uses any more, uploads or not, and closes it: it is to be deleted."""
+    with _guard:
+        file = _open.get(path)
+        if file is None or file.realms:
+            return
+        _end(file)
+    if file.transport is not None:
+        file.transport.join(CLOSE_SECONDS)
+
+
+user_files.register(is_open, end)
 
 
 def _stopped(file: OpenFile) -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from realm_sync.core.errors import ValueTypeError
 
 from .errors import RealmError
+
+V = TypeVar("V")
 
 
 def _is_number(value: object) -> bool:
@@ -98,32 +100,39 @@ class ClientSettings:
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> ClientSettings:
-        """What `GET …/config` says. What this version does not know is ignored; what makes no sense raises RealmError or
-        ValueTypeError."""
-        behaviors = {
-            name: None if wire.get(key) is None else _behavior(wire[key])
-            for name, key in (
-                ("new_realm_file_behavior", "newRealmFileBehavior"),
-                ("existing_realm_file_behavior", "existingRealmFileBehavior"),
+        """What `GET …/config` says. What this version does not know is ignored; what makes no sense raises RealmError."""
+        try:
+            return cls(
+                new_realm_file_behavior=_behavior(wire.get("newRealmFileBehavior")),
+                existing_realm_file_behavior=_behavior(wire.get("existingRealmFileBehavior")),
+                cancel_waits_on_non_fatal_error=_typed(bool, wire.get("cancelWaitsOnNonFatalError", False)),
+                timeouts=_timeouts(wire.get("timeouts") or {}),
+                partition_field=_typed(str, wire.get("partitionField", "_partition")),
             )
-        }
-        known = {each.name for each in fields(Timeouts)}
-        timeouts = {_snake(key): value / 1000 for key, value in (wire.get("timeouts") or {}).items()}
-        return cls(
-            **behaviors,
-            cancel_waits_on_non_fatal_error=bool(wire.get("cancelWaitsOnNonFatalError", False)),
-            timeouts=Timeouts(**{name: value for name, value in timeouts.items() if name in known}),
-            partition_field=str(wire.get("partitionField", "_partition")),
-        )
+        except (AttributeError, TypeError) as error:
+            raise RealmError(f"These are no settings for clients: {error}", code="InvalidArgument") from error
 
 
-def _behavior(wire: Mapping[str, Any]) -> OpenBehavior:
+def _behavior(wire: Mapping[str, Any] | None) -> OpenBehavior | None:
+    if wire is None:
+        return None
     time_out, then = wire.get("timeOut"), wire.get("timeOutBehavior")
     return OpenBehavior(
         _snake(str(wire.get("type"))),  # type: ignore[arg-type]  # checked there
         None if time_out is None else time_out / 1000,
         None if then is None else _snake(str(then)),  # type: ignore[arg-type]
     )
+
+
+def _timeouts(wire: Mapping[str, Any]) -> Timeouts:
+    known = {each.name for each in fields(Timeouts)}
+    return Timeouts(**{_snake(key): value / 1000 for key, value in wire.items() if _snake(key) in known})
+
+
+def _typed(kind: type[V], value: object) -> V:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
 
 
 def _snake(text: str) -> str:

@@ -345,7 +345,7 @@ def test_an_expired_token_is_refreshed_and_the_session_goes_on(server, user, ope
 
     def refresh():
         tokens.append("new")
-        user._app._update(user.id, access_token="e30.e30.new")
+        user._app._update(user.id, user.refresh_token, access_token="e30.e30.new")
         return "e30.e30.new"
 
     monkeypatch.setattr(user, "refresh_access_token", refresh)
