@@ -1,9 +1,10 @@
 """Sessions: the driver that performs what core/server_session.py decides, for any transport.
 
-One driver is one websocket. Messages are handled one after the other, database work in a bounded pool of threads; two
-tasks run beside: the pump brings the file up to date (bootstrap, catch-up) and attaches it to the feed, the sender
-writes what is queued. The queue is bounded by the window of unacknowledged downloads: when it is full, the session lets
-go of the feed and catches up later, so memory stays flat and nothing is lost. Knows neither Channels nor ASGI.
+A websocket is one `Connection`, whose sessions follow each other: after `unbound` another `bind` may come. Messages are
+handled one after the other, database work in a bounded pool of threads; two tasks run beside: the pump brings the file
+up to date (bootstrap, catch-up) and attaches it to the feed, the sender writes what is queued. The queue is bounded by
+the window of unacknowledged downloads: when it is full, the session lets go of the feed and catches up later, so memory
+stays flat and nothing is lost. Knows neither Channels nor ASGI.
 """
 
 from __future__ import annotations
@@ -41,11 +42,37 @@ INBOX = 64
 LONGEST_QUERY = 256 * 1024
 
 
-class Session:
-    """One websocket's session. Feed it with `receive`, run it with `run`; it calls `send` and ends by returning."""
+class Connection:
+    """One websocket. Feed it with `receive`, run it with `run`; it calls `send`, and returns when the socket is to be
+    closed: after an error, or IDLE_SECONDS without a `bind`."""
 
     def __init__(self, send: Callable[[str], Awaitable[None]], page_user: Callable[[], Awaitable[Any]]) -> None:
-        """`page_user` gives the user of the page's cookie, or raises AuthError; asked only if `bind` has no token."""
+        """`page_user` gives the user of the page's cookie, or raises AuthError; asked for every `bind` without token."""
+        self._send, self._page_user = send, page_user
+        self._inbox: deque[str | None] = deque()
+        self._session = Session(send, page_user, self._inbox)
+
+    def receive(self, frame: str | None) -> None:
+        """A frame has come in; None is a binary one. Never blocks: `run` handles it in its turn."""
+        self._session.receive(frame)
+
+    async def run(self) -> None:
+        """Runs one session after the other. Cancel it if the socket closes."""
+        while await self._session.run():
+            # Each begins from nothing, the user included. Only what came in after `unbind` is left to it.
+            self._session = Session(self._send, self._page_user, self._inbox)
+
+
+class Session:
+    """One session. Feed it with `receive`, run it with `run`; it calls `send` and ends by returning."""
+
+    def __init__(
+        self,
+        send: Callable[[str], Awaitable[None]],
+        page_user: Callable[[], Awaitable[Any]],
+        inbox: deque[str | None] | None = None,
+    ) -> None:
+        """`inbox`: frames that have come in already; what the session does not handle stays there."""
         limits = m.Limits(
             max_message_bytes=settings.MAX_MESSAGE_BYTES,
             max_subscriptions=settings.MAX_SUBSCRIPTIONS,
@@ -54,8 +81,9 @@ class Session:
         )
         self._core = core.ServerSession(registry.schema, limits)
         self._send, self._page_user = send, page_user
-        self._inbox: deque[str | None] = deque()
+        self._inbox = deque() if inbox is None else inbox
         self._arrived = asyncio.Event()
+        self._released = False
         self._outbox: deque[str | None] = deque()
         self._queued = asyncio.Event()
         self._work = asyncio.Event()
@@ -93,14 +121,19 @@ class Session:
     def receive(self, frame: str | None) -> None:
         """A frame has come in; None is a binary one. Never blocks: `run` handles it in its turn."""
         self._heard = time.time()
-        if len(self._inbox) >= INBOX:
-            self.end(ProtocolError("LimitExceeded", f"More than {INBOX} messages are waiting to be handled."))
-            return
-        self._inbox.append(frame)
+        if len(self._inbox) <= INBOX:
+            self._inbox.append(frame)
+        self._check_inbox()
         self._arrived.set()
 
-    async def run(self) -> None:
-        """Handles messages until the session is over and everything queued is sent. Cancel it if the socket closes."""
+    def _check_inbox(self) -> None:
+        if len(self._inbox) > INBOX:
+            self.end(ProtocolError("LimitExceeded", f"More than {INBOX} messages are waiting to be handled."))
+
+    async def run(self) -> bool:
+        """Handles messages until the session is over and everything queued is sent; returns whether the socket is free
+        for another session. Cancel it if the socket closes."""
+        self._check_inbox()  # a flood behind the `unbind` of the session before is nobody's yet
         sender = asyncio.create_task(self._run_sender())
         handler = asyncio.create_task(self._handle_messages())
         pump = asyncio.create_task(self._pump())
@@ -114,6 +147,7 @@ class Session:
                 self._feed.leave(self)
                 with suppress(DatabaseError, InterfaceError):
                     await self._note_progress()
+        return self._released
 
     async def _run_sender(self) -> None:
         while True:
@@ -133,11 +167,17 @@ class Session:
 
     async def _handle_messages(self) -> None:
         while True:
-            while self._inbox:
+            while self._inbox and self._core.state != "closed":
                 for effect in self._core.receive(self._inbox.popleft()):
                     await self._guard(self._perform(effect))
             self._arrived.clear()
-            await self._arrived.wait()
+            try:
+                # Once it is bound, the feed's regular check finds out whether it is idle.
+                await asyncio.wait_for(
+                    self._arrived.wait(), settings.IDLE_SECONDS if self._core.state == "new" else None
+                )
+            except TimeoutError:
+                self._queue(None)
 
     async def _guard(self, work: Awaitable[None]) -> None:
         """Whatever goes wrong ends this session with a code, and only this one."""
@@ -155,7 +195,8 @@ class Session:
     async def _perform(self, effect: core.Effect) -> None:
         if isinstance(effect, core.Send):
             self._queue(effect.frame)
-        elif isinstance(effect, core.Close):
+        elif isinstance(effect, core.Close | core.Release):
+            self._released = isinstance(effect, core.Release)
             self._queue(None)
         elif isinstance(effect, core.Wake):
             self._window.set()

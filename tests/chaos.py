@@ -110,8 +110,7 @@ class SocketWire(Wire):
             close_timeout=1,
         )
         self._task = asyncio.create_task(self._converse())
-        bind = {"client_file": self.file, "epoch": self.epoch, "progress": self.progress} | self._bind
-        self.send(m.Bind(**bind))
+        self.bind()
         return self
 
     def send(self, message: m.Message | str | bytes | None) -> None:

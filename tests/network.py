@@ -58,7 +58,9 @@ class Link:
 
     async def _converse(self) -> None:
         device, store = self.device, self.device.store
-        self.session = core.ClientSession(store.file_state(), None, None)
+        # Back after long, or at once: everybody must come to the same in either case.
+        waits = self._chaos.random() < 0.5 if self._chaos else store.file().client_file is not None
+        self.session = core.ClientSession(store.file_state(), None, None, download_first=waits)
         if not await self._perform(self.session.opened(time.monotonic())):
             return
         while True:

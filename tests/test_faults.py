@@ -314,10 +314,30 @@ async def test_who_may_open_a_session(world: World, server: Callable[..., Server
         async with SocketWire(url, None, headers=headers) as wire:
             if allowed:
                 await wire.subscribe("Airfield")
+                # Every session of the socket asks anew whose cookie it is.
+                await wire.unbind()
+                wire.bind()
+                await wire.mark()
+                await wire.unbind()
+                await db(page.logout)
+                wire.bind()
+                error = await wire.next(m.Error)
+                assert (error.code, await wire.closed()) == ("AuthError", 1000)
+                await db(page.force_login, world.nora)
+                cookie = f"sessionid={page.cookies['sessionid'].value}"
             else:
                 assert (await wire.next(m.Error)).code == "AuthError", origin
     async with SocketWire(url, None, headers={"Cookie": "sessionid=guessed", "Origin": url}) as wire:
         assert (await wire.next(m.Error)).code == "AuthError"
+
+    # One socket after another session: what the first one proved counts for nothing.
+    for bad in (None, expired):
+        async with SocketWire(url, token) as wire:
+            await wire.subscribe("Airfield")
+            await wire.unbind()
+            wire.bind(token=bad)
+            error = await wire.next(m.Error)
+            assert (error.code, await wire.closed()) == ("AuthError", 1000)
 
     # Logged out elsewhere: the session ends within seconds; others of the same user go on.
     async with SocketWire(url, token) as wire, SocketWire(url, await db(token_of, url)) as other:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 
-from realm_sync import sync
+from realm_sync import feed, sync
 from realm_sync.conf import settings as conf
 from realm_sync.core import messages as m
 from realm_sync.models import ClientFile, SubscriptionSet
@@ -304,3 +307,159 @@ async def test_nothing_is_delivered_under_access_that_is_no_more(world: World) -
         assert "hers any more" not in seen and "never hers" not in seen
         await wire.write(create(**world.values()))
         assert [it.code for it in wire.rejected] == ["WriteNotAllowed"] and wire.objects == {}
+
+
+# --- several sessions on one websocket --------------------------------------------------------------------------------
+
+
+async def happened(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_after_unbound_the_same_socket_has_another_session(world: World) -> None:
+    one = world.inspection()
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        await wire.write(create(**world.values()))
+        held = wire.objects
+        await wire.unbind()
+        await happened(lambda: feed.current()._attached == {} and wire.session.ident == 0)
+        await db(Inspection.objects.filter(pk=one.pk).update, title="Fence")
+        wire.bind()
+        await wire.until(lambda: wire.of("Inspection")[str(one.pk)]["title"] == "Fence")
+        assert set(wire.objects) == set(held), "the file went on where it was"
+        await wire.write(create(**world.values()))
+        assert wire.rejected == [] and len(wire.objects) == 3
+
+
+async def test_every_session_is_of_the_user_that_its_own_bind_proves(world: World) -> None:
+    mine, theirs = world.inspection(), world.inspection(world.south)
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        assert set(wire.of("Inspection")) == {str(mine.pk)}
+        await wire.unbind()
+        wire.user = world.sol
+        wire.bind()
+        assert (await wire.ended()).code == "UserMismatch"
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        await wire.unbind()
+        wire.user = world.sol
+        wire.forget()
+        wire.bind()
+        await wire.subscribe("Inspection")
+        assert set(wire.of("Inspection")) == {str(theirs.pk)}
+        await wire.unbind()
+        wire.user = AnonymousUser()
+        wire.bind()
+        assert (await wire.ended()).code == "AuthError"
+
+
+async def test_nothing_of_a_session_follows_its_unbound(world: World, settings: Any) -> None:
+    """Unbound in the middle of a bootstrap, of live changes and of a mark; the next session is another file's."""
+    settings.REALM_SYNC = {**settings.REALM_SYNC, "DOWNLOAD_BYTES": 20_000, "WINDOW": 3}
+    many = [Inspection(team=world.north, airfield_id="EDDM", title="é" * 60) for _ in range(700)]
+    await db(Inspection.objects.bulk_create, many)
+    async with Wire(world.nora) as wire:
+        wire.query("Inspection")
+        wire.send(m.Mark(request_ident=1))
+        await wire.until(lambda: any(isinstance(it, m.Download) and it.batch_state == "more" for it in wire.log))
+        writing = asyncio.create_task(db(world.inspection))
+        await wire.unbind()
+        wire.forget()
+        wire.bind()
+        await wire.next(m.Bound)
+        await writing
+        await wire.mark()
+        kinds = [type(message) for message in wire.log]
+        assert kinds[:2] == [m.Ident, m.Bound] and kinds.count(m.Mark) == 1
+        assert not any(message.changes for message in wire.log if isinstance(message, m.Download))
+        assert wire.objects == {}
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+async def test_what_is_out_of_order_between_two_sessions_ends_the_socket(world: World) -> None:
+    for frame in (
+        m.Upload(received=0),
+        m.Mark(request_ident=1),
+        m.Ping(timestamp=1),
+        m.Query(query_version=9, subscriptions=[]),
+    ):
+        async with Wire(world.nora) as wire:
+            await wire.next(m.Download)
+            wire.send(m.Unbind())
+            wire.send(frame)
+            error = await wire.ended()
+            assert error.code == "BadMessageOrder" and "bind must come first" in error.message
+            assert [type(message) for message in wire.log][-2:] == [m.Unbound, m.Error]
+    async with Wire(world.nora) as wire:
+        await wire.next(m.Download)
+        await wire.unbind()
+        wire.bind()
+        wire.bind()
+        assert (await wire.ended()).code == "BadMessageOrder", "two binds without unbind"
+    async with Wire(world.nora) as wire:
+        await wire.next(m.Download)
+        wire.send(m.Unbind())
+        wire.send(m.Unbind())
+        await wire.closed()
+        assert [type(message) for message in wire.log][-2:] == [m.Unbound, m.Unbound]
+    async with Wire(world.nora) as wire:
+        await wire.next(m.Download)
+        wire.send(m.Unbind())
+        for number in range(3000):
+            wire.send(m.Mark(request_ident=number))
+        assert len(wire.connection._inbox) <= 65
+        assert (await wire.ended()).code == "LimitExceeded"
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+async def test_many_sessions_on_one_socket_leave_nothing_behind(world: World) -> None:
+    async with Wire(world.nora) as other, Wire(world.nora) as wire:
+        await other.subscribe("Inspection")
+        await wire.subscribe("Inspection: priority == 1")
+        await wire.unbind()
+
+        def held() -> tuple[int, ...]:
+            hub = feed.current()
+            listed = sum(map(len, hub._by_ident.values())), sum(map(len, hub._by_user.values()))
+            return len(asyncio.all_tasks()), threading.active_count(), len(hub._attached), *listed, len(hub._waiting)
+
+        await happened(lambda: len(feed.current()._attached) == 1 and not wire.session.ident)
+        before = held()
+        for number in range(60):
+            wire.bind()
+            if number % 3:  # without waiting for an answer, too
+                wire.send(m.Mark(request_ident=number))
+            if number % 2:
+                await wire.next(m.Mark if number % 3 else m.Bound)
+            await wire.unbind()
+        await happened(lambda: held()[0] <= before[0] and held()[2:] == before[2:])
+        assert held()[1] <= before[1] + conf.DATABASE_THREADS, "the pool's threads, which start when they are needed"
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+async def test_a_socket_without_a_session_is_closed_when_it_is_idle(world: World, settings: Any) -> None:
+    settings.REALM_SYNC = {**settings.REALM_SYNC, "IDLE_SECONDS": 0.2}
+    async with Wire(world.nora) as wire:
+        await wire.next(m.Download)
+        await wire.unbind()
+        await wire.closed()
+        assert wire.log == []
+
+
+async def test_each_session_of_a_socket_is_rechecked(world: World, settings: Any) -> None:
+    settings.REALM_SYNC = {**settings.REALM_SYNC, "RECHECK_SECONDS": 0.1}
+    async with Wire(world.nora) as wire:
+        await wire.next(m.Download)
+        await wire.unbind()
+        wire.user = world.sol
+        wire.forget()
+        wire.bind()
+        await wire.next(m.Download)
+        await db(get_user_model().objects.filter(pk=world.nora.pk).update, is_active=False)
+        await wire.mark()
+        await db(get_user_model().objects.filter(pk=world.sol.pk).update, is_active=False)
+        assert (await wire.ended()).code == "UserDisabled"

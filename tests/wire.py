@@ -1,6 +1,6 @@
 """A client of the smallest kind, to test the engine with: it speaks the protocol and keeps what it is told.
 
-It runs a real `Session` in this process, without a socket; the database is real. What it holds is a dict, applied by
+It runs a real `Connection` in this process, without a socket; the database is real. What it holds is a dict, applied by
 the rules of PROTOCOL.md §3. It acknowledges every download unless told not to.
 """
 
@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from realm_sync.core import messages as m
-from realm_sync.sessions import Session
+from realm_sync.sessions import Connection, Session
 
 TIMEOUT = 10
 
@@ -39,14 +39,36 @@ class Wire:
         async def page_user() -> Any:
             return self.user
 
-        self.session = Session(self._take, page_user)
-        self._task = asyncio.create_task(self.session.run())
-        bind = {"client_file": self.file, "epoch": self.epoch, "progress": self.progress} | self._bind
-        self.send(m.Bind(**bind))
+        self.connection = Connection(self._take, page_user)
+        self._task = asyncio.create_task(self.connection.run())
+        self.bind()
         return self
 
     async def __aexit__(self, *_: Any) -> None:
         await self.drop()
+
+    @property
+    def session(self) -> Session:
+        """The connection's present one."""
+        return self.connection._session
+
+    def bind(self, **bind: Any) -> None:
+        bind = {"client_file": self.file, "epoch": self.epoch, "progress": self.progress} | self._bind | bind
+        self.send(m.Bind(**bind))
+
+    async def unbind(self) -> None:
+        """Ends the session; the socket stays."""
+        self.send(m.Unbind())
+        await self.next(m.Unbound)
+        assert isinstance(self.log[-1], m.Unbound)
+        self.received, self._parts = 0, []
+        self.log.clear()
+
+    def forget(self) -> None:
+        """From here on this is a new file."""
+        self.file = self.epoch = None
+        self.progress, self.objects = m.Progress(), {}
+        self.client_version = self.query_version = 0
 
     async def drop(self) -> None:
         """The socket is gone, without a word."""
@@ -55,7 +77,7 @@ class Wire:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def send(self, message: m.Message | str | None) -> None:
-        self.session.receive(m.encode(message) if isinstance(message, m.Message) else message)
+        self.connection.receive(m.encode(message) if isinstance(message, m.Message) else message)
 
     async def _take(self, frame: str) -> None:
         message = m.decode_from_server(frame)
@@ -166,9 +188,13 @@ class Wire:
     def of(self, class_name: str) -> dict[Any, dict[str, Any]]:
         return {id: image for (name, id), image in self.objects.items() if name == class_name}
 
+    async def closed(self) -> None:
+        """Waits until the server ends the connection."""
+        assert self._task is not None
+        await asyncio.wait_for(self._task, TIMEOUT)
+
     async def ended(self) -> m.Error:
         """The error that ended the session."""
         error = await self.next(m.Error)
-        assert self._task is not None
-        await asyncio.wait_for(self._task, TIMEOUT)
+        await self.closed()
         return error

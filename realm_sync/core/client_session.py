@@ -18,6 +18,17 @@ State × message. `!` is a violation by the server: Stop with `BadMessageOrder`.
     unbinding  –       –       –          –      –           –         –     →closed  – → closed
     closed     –       –       –          –      –           –         –     –        –
 
+With `download_first`, a client that was away sees what happened meanwhile before it uploads: `bound` asks for a mark of
+its own, and until that is answered no changeset is read or sent. While it catches up:
+
+    acknowledgements, marks, pings      go out as ever, so that the server goes on
+    a set that follows no changeset     is sent at once: its bootstrap comes before the mark
+    a set that follows changesets       waits for them, and they for the mark
+    a client reset                      ends when its content is applied; uploads wait for both
+    a refused set                       changes nothing: the server answers the mark all the same
+    the mark is answered                as without `download_first` from here on, and `caught_up`
+    error, lost(), close()              end the session as ever, not `caught_up`
+
 Rules it carries: R6 (nothing at or below `bound.clientVersion` is uploaded again), R9 (a compensating write is told
 after its correction is applied), R10 (parts are stored, and applied with the last).
 """
@@ -61,6 +72,8 @@ UPLOADS_AHEAD = 4
 """Uploads on the way that no download has acknowledged yet."""
 PING_SECONDS = 60.0
 PONG_SECONDS = 120.0
+CATCH_UP_MARK = 0
+"""The session's own mark; those of `request_mark` are above."""
 UNBIND_SECONDS = 3.0
 """How long an ending session waits for `unbound`."""
 
@@ -181,11 +194,15 @@ class ClientSession:
     token: str | None
     schema: list[ObjectSchema] | None
     user_agent: str = ""
+    download_first: bool = False
+    """Nothing is uploaded before everything that the server has at `bound` is here."""
 
     state: State = "new"
     limits: Limits | None = None
     uploaded: int = 0
     """Changesets up to this client version are with the server, or on their way to it."""
+    caught_up: bool = False
+    """Bound, and nothing holds uploads back for `download_first`."""
     _sets: deque[UnsentSet] = field(default_factory=deque)
     _query_sent: int = 0
     _awaited: int = 0
@@ -240,6 +257,9 @@ class ClientSession:
             case "bound", Download():
                 return self._download(message)
             case "bound", Mark():
+                if message.request_ident == CATCH_UP_MARK and not self.caught_up:
+                    self.caught_up = True
+                    return self._proceed()
                 if message.request_ident in self._marks:
                     self._marks.remove(message.request_ident)
                     return [Marked(message.request_ident)]
@@ -271,7 +291,7 @@ class ClientSession:
         return self._proceed()
 
     def request_mark(self, ident: int) -> list[Effect]:
-        """Ask for a mark; sent as soon as the session is bound. `Marked(ident)` is the answer."""
+        """Ask for a mark, above CATCH_UP_MARK; sent as soon as the session is bound. `Marked(ident)` is the answer."""
         self._marks.append(ident)
         return [Send(Mark(request_ident=ident))] if self.state == "bound" else []
 
@@ -334,8 +354,10 @@ class ClientSession:
         self._query_sent = self._awaited = bound.query_version
         while self._sets and self._sets[0].query_version <= bound.query_version:
             self._sets.popleft()
+        self.caught_up = not self.download_first
+        own = [] if self.caught_up else [CATCH_UP_MARK]
         effects: list[Effect] = [StoreBound(self._new_file, bound), *self._proceed()]
-        return effects + [Send(Mark(request_ident=ident)) for ident in self._marks]
+        return effects + [Send(Mark(request_ident=ident)) for ident in own + self._marks]
 
     def _download(self, download: Download) -> list[Effect]:
         if download.batch_state == "more":
@@ -362,7 +384,7 @@ class ClientSession:
             drained, self._unread = False, True
         if drained:
             self._unread = False
-        if self._unread and not self._held_back and len(self._ahead) < UPLOADS_AHEAD:
+        if self._unread and self.caught_up and not self._held_back and len(self._ahead) < UPLOADS_AHEAD:
             self._reading = True
             limit = self.limits.max_message_bytes * 3 // 4 if self.limits else UPLOAD_BYTES
             upto = self._sets[0].after if self._sets else None

@@ -6,10 +6,11 @@ exception: it becomes an `error` message and `Close`. Downloads are made by `dow
 
     state   bind                query             upload             mark             ping    unbind
     new     Open                error             error              error            error   unbound, Close
-    bound   error               Subscribe         Integrate          FindNewest       pong    unbound, Close
+    bound   error               Subscribe         Integrate          FindNewest       pong    unbound, Release
     closed  –                   –                 –                  –                –       –
 
-`error` is BadMessageOrder; `–` means: ignored, the socket is closing.
+`error` is BadMessageOrder; `–` means: ignored, the session is over. One object is one session: after Release the driver
+makes another for what comes next on the socket, so that nothing of the old one can reach it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ class Close(NamedTuple):
     """Close the socket once everything queued is sent."""
 
     reason: str
+
+
+class Release(NamedTuple):
+    """The session is over by its client's wish. Once everything queued is sent, the socket is free for another."""
 
 
 class Open(NamedTuple):
@@ -67,7 +72,7 @@ class Wake(NamedTuple):
     """There may be something to do now: the window opened, a bootstrap was acknowledged, the session is bound."""
 
 
-Effect = Send | Close | Open | Subscribe | Integrate | FindNewest | Wake
+Effect = Send | Close | Release | Open | Subscribe | Integrate | FindNewest | Wake
 
 
 class Opened(NamedTuple):
@@ -131,8 +136,9 @@ class ServerSession:
 
     def _dispatch(self, message: m.FromClient) -> list[Effect]:
         if isinstance(message, m.Unbind):
+            end = Release() if self.state == "bound" else Close("unbound")
             self.state = "closed"
-            return [Send(m.encode(m.Unbound())), Close("unbound")]
+            return [Send(m.encode(m.Unbound())), end]
         if isinstance(message, m.Bind) != (self.state == "new"):
             name = type(message).__name__.lower()
             expected = "bind must come first" if self.state == "new" else "the session is bound already"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from realm_sync.core.client_session import (
+    CATCH_UP_MARK,
     PING_SECONDS,
     PONG_SECONDS,
     UNBIND_SECONDS,
@@ -291,6 +292,90 @@ def test_the_end_of_a_bootstrap_is_acknowledged_at_once():
     made = session("bound")
     made.receive(download("last"), 0.0)
     assert messages(perform(made, made.applied(download("last")), [])) == [Upload(received=1)]
+
+
+# --- first what happened, then uploads ------------------------------------------------------------------------------
+
+
+def returning(pending=(), sets=(), client_file=FILE, resetting=False):
+    """A session that is to catch up first, bound; and what it sent at that."""
+    made = ClientSession(
+        FileState(client_file, "e", Progress(), tuple(sets), resetting), "token", None, download_first=True
+    )
+    made.opened(0.0)
+    if client_file is None:
+        made.receive(Ident(client_file=FILE), 0.0)
+    sent = messages(perform(made, made.receive(bound(), 0.0), list(pending)))
+    assert not made.caught_up
+    return made, sent
+
+
+CAUGHT_UP = Mark(request_ident=CATCH_UP_MARK)
+
+
+def test_who_was_away_uploads_once_everything_that_happened_is_there():
+    pending = [changeset(1), changeset(2)]
+    made, sent = returning(pending)
+    assert sent == [CAUGHT_UP]
+    assert perform(made, made.local_commit(), pending) == []
+    assert perform(made, made.applied(download()), pending) == []
+    uploads = messages(perform(made, made.receive(CAUGHT_UP, 0.0), pending))
+    assert [u.changesets[0].client_version for u in uploads] == [1, 2] and made.caught_up
+    assert perform(made, made.receive(CAUGHT_UP, 0.0), pending) == [], "one answer is enough"
+
+
+def test_catching_up_acknowledges_as_ever():
+    made, _ = returning([changeset(1)])
+    made.stored()
+    assert messages(made.stored()) == [Upload(received=2)]
+    assert messages(perform(made, made.applied(download("last")), [changeset(1)])) == [Upload(received=3)]
+
+
+def test_while_catching_up_sets_go_out_that_follow_no_changeset():
+    pending = [changeset(1), changeset(2)]
+    made, sent = returning(pending, [UnsentSet(1, 0, ()), UnsentSet(2, 1, ())])
+    assert [m.query_version if isinstance(m, Query) else type(m) for m in sent] == [1, Mark]
+    sent = messages(perform(made, made.receive(CAUGHT_UP, 0.0), pending))
+    assert [m.query_version if isinstance(m, Query) else "upload" for m in sent] == ["upload", 2, "upload"]
+
+
+def test_a_set_whose_changesets_are_gone_is_sent_when_all_is_there():
+    made, sent = returning([], [UnsentSet(1, 4, ())])
+    assert sent == [CAUGHT_UP]
+    assert [type(m) for m in messages(perform(made, made.receive(CAUGHT_UP, 0.0), []))] == [Query]
+
+
+def test_a_set_made_while_catching_up_does_not_wait():
+    made, _ = returning([changeset(1)])
+    assert [type(m) for m in messages(made.subscriptions_changed([UnsentSet(1, 0, ())]))] == [Query]
+    assert made.receive(QueryError(query_version=1, code="InvalidSubscriptionQuery", message="no"), 0.0) != []
+    assert [type(m) for m in messages(perform(made, made.receive(CAUGHT_UP, 0.0), [changeset(1)]))] == [Upload]
+
+
+def test_marks_of_the_app_are_answered_while_catching_up():
+    made, _ = returning([changeset(1)])
+    assert messages(made.request_mark(1)) == [Mark(request_ident=1)]
+    assert made.receive(Mark(request_ident=1), 0.0) == [Marked(1)]
+    assert not made.caught_up
+
+
+@pytest.mark.parametrize("mark_first", [True, False])
+def test_a_client_reset_that_catches_up_waits_for_both(mark_first):
+    pending = [changeset(1)]
+    made, sent = returning(pending, [UnsentSet(3, 2, ())], client_file=None, resetting=True)
+    assert [type(m) for m in sent] == [Query, Mark]
+    steps = [lambda: made.receive(CAUGHT_UP, 0.0), lambda: made.applied(download("last", query_version=3))]
+    first, second = steps if mark_first else reversed(steps)
+    assert not any(isinstance(m, Upload) and m.changesets for m in messages(perform(made, first(), pending)))
+    assert any(isinstance(m, Upload) and m.changesets for m in messages(perform(made, second(), pending)))
+
+
+@pytest.mark.parametrize("end", ["error", "lost", "close"])
+def test_a_session_may_end_while_it_catches_up(end):
+    made, _ = returning([changeset(1)])
+    effects = made.receive(MESSAGES["error"], 0.0) if end == "error" else getattr(made, end)()
+    assert (effects == [Send(Unbind())]) == (end == "close")
+    assert made.receive(CAUGHT_UP, 0.0) == [] and not made.caught_up
 
 
 # --- marks, pings, the end -------------------------------------------------------------------------------------------

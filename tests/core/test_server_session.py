@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from realm_sync.core import messages as m
+from realm_sync.core.errors import ProtocolError
 from realm_sync.core.schema import Schema, parse_class
 from realm_sync.core.server_session import (
     Close,
@@ -16,6 +17,7 @@ from realm_sync.core.server_session import (
     Integrate,
     Open,
     Opened,
+    Release,
     Send,
     ServerSession,
     Subscribe,
@@ -53,7 +55,7 @@ OUTCOMES: dict[str, dict[str, list[Any]]] = {
         "upload": [Integrate],
         "mark": [FindNewest],
         "ping": ["pong"],
-        "unbind": ["unbound", Close],
+        "unbind": ["unbound", Release],
         "not a message": ["BadSyntax", Close],
     },
     "closed": dict.fromkeys(FRAMES, []),
@@ -96,8 +98,16 @@ def _name(effect: Effect) -> Any:
 def test_every_state_has_an_answer_to_every_message(state: str, frame: str) -> None:
     session = in_state(state)
     assert names(session.receive(FRAMES[frame])) == OUTCOMES[state][frame]
-    if Close in OUTCOMES[state][frame]:
+    if {Close, Release} & set(OUTCOMES[state][frame]):
         assert session.state == "closed"
+
+
+def test_nothing_follows_unbound() -> None:
+    session = bound()
+    session.newest(1, 0)
+    session.receive(FRAMES["unbind"])
+    assert session.fail(ProtocolError("InternalServerError", "too late")) == []
+    assert [session.receive(FRAMES[frame]) for frame in FRAMES] == [[]] * len(FRAMES)
 
 
 def test_a_new_file_is_named_before_the_session_is_bound() -> None:

@@ -1,7 +1,7 @@
 // The client's half of the protocol: a total table of state × message, then what each rule promises.
 
 import { equal, ok, test } from "../harness.js";
-import { ClientSession, PING_MS, PONG_MS, UNBIND_MS, UPLOADS_AHEAD } from "/realm_sync/core/clientSession.js";
+import { CATCH_UP_MARK, ClientSession, PING_MS, PONG_MS, UNBIND_MS, UPLOADS_AHEAD } from "/realm_sync/core/clientSession.js";
 import { ProtocolError } from "/realm_sync/core/errors.js";
 
 const FILE = { ident: 7, salt: "42" };
@@ -227,7 +227,86 @@ test("the end of a bootstrap is acknowledged at once", () => {
   const made = session();
   const last = download({ batchState: "last" });
   made.receive(last, 0);
-  equal(sent(perform(made, made.applied(last), [])), [{ type: "upload", changesets: [], received: 1 }]);
+  equal(sent(perform(made, made.applied(last), [])), [{ type: "upload", changesets: [], receive// --- first what happened, then uploads -------------------------------------------------------------------------------
+
+const CAUGHT_UP = { type: "mark", requestIdent: CATCH_UP_MARK };
+
+/** A session that is to catch up first, bound; and what it sent at that. */
+function returning(pending = [], { sets = [], clientFile = FILE, resetting = false } = {}) {
+  const file = { clientFile, epoch: "e", progress: NOTHING, sets, resetting };
+  const made = new ClientSession(file, "token", null, "", { downloadFirst: true });
+  made.opened(0);
+  if (!clientFile) made.receive(MESSAGES.ident, 0);
+  const atOnce = sent(perform(made, made.receive(bound(), 0), pending));
+  ok(!made.caughtUp);
+  return [made, atOnce];
+}
+
+test("who was away uploads once everything that happened is there", () => {
+  const [made, atOnce] = returning(upTo(2));
+  equal(atOnce, [CAUGHT_UP]);
+  equal(perform(made, made.localCommit(), upTo(2)), []);
+  equal(perform(made, made.applied(download()), upTo(2)), []);
+  equal(numbers(sent(perform(made, made.receive(CAUGHT_UP, 0), upTo(2)))), [1, 2]);
+  ok(made.caughtUp);
+  equal(perform(made, made.receive(CAUGHT_UP, 0), upTo(2)), [], "one answer is enough");
+});
+
+test("catching up acknowledges as ever", () => {
+  const [made] = returning(upTo(1));
+  made.stored();
+  equal(sent(made.stored()), [{ type: "upload", changesets: [], received: 2 }]);
+  const last = download({ batchState: "last" });
+  equal(sent(perform(made, made.applied(last), upTo(1))), [{ type: "upload", changesets: [], received: 3 }]);
+});
+
+test("while catching up sets go out that follow no changeset", () => {
+  const [made, atOnce] = returning(upTo(2), { sets: [set(1), set(2, 1)] });
+  equal(kinds(atOnce), ["query", "mark"]);
+  equal(numbers(sent(perform(made, made.receive(CAUGHT_UP, 0), upTo(2)))), [1, "query", 2]);
+});
+
+test("a set whose changesets are gone is sent when all is there", () => {
+  const [made, atOnce] = returning([], { sets: [set(1, 4)] });
+  equal(atOnce, [CAUGHT_UP]);
+  equal(kinds(sent(perform(made, made.receive(CAUGHT_UP, 0), []))), ["query"]);
+});
+
+test("a set made while catching up does not wait, and may be refused", () => {
+  const [made] = returning(upTo(1));
+  equal(kinds(sent(made.subscriptionsChanged([set(1)]))), ["query"]);
+  equal(made.receive(MESSAGES.queryError, 0).length, 1);
+  equal(kinds(sent(perform(made, made.receive(CAUGHT_UP, 0), upTo(1)))), ["upload"]);
+});
+
+test("marks of the app are answered while catching up", () => {
+  const [made] = returning(upTo(1));
+  equal(sent(made.requestMark(1)), [{ type: "mark", requestIdent: 1 }]);
+  equal(made.receive(MESSAGES.mark, 0), [{ kind: "Marked", ident: 1 }]);
+  ok(!made.caughtUp);
+});
+
+test("a client reset that catches up waits for both", () => {
+  for (const markFirst of [true, false]) {
+    const [made, atOnce] = returning(upTo(1), { sets: [set(3, 2)], clientFile: null, resetting: true });
+    equal(kinds(atOnce), ["query", "mark"]);
+    const steps = [() => made.receive(CAUGHT_UP, 0), () => made.applied(download({ batchState: "last", queryVersion: 3 }))];
+    const [first, second] = markFirst ? steps : steps.reverse();
+    const uploads = (step) => sent(perform(made, step(), upTo(1))).filter((m) => m.type === "upload" && m.changesets.length);
+    equal([uploads(first).length, uploads(second).length], [0, 1]);
+  }
+});
+
+test("a session may end while it catches up", () => {
+  for (const end of [(made) => made.receive(MESSAGES.error, 0), (made) => made.lost(), (made) => made.close()]) {
+    const [made] = returning(upTo(1));
+    equal(end(made).length, 1);
+    equal(made.receive(CAUGHT_UP, 0), []);
+    ok(!made.caughtUp);
+  }
+});
+
+d: 1 }]);
 });
 
 // --- marks, pings, the end -------------------------------------------------------------------------------------------

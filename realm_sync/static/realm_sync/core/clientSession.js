@@ -9,9 +9,9 @@
  *     new ──opened()──> binding ──bound──> bound ──close()──> unbinding ──unbound──> closed
  *                          └───────────────── error, lost() ──────────────────────────^
  *
- * State × message: the table in core/client_session.py, held by the same tests. Rules: R6 (nothing at or below
- * `bound.clientVersion` is uploaded again), R9 (a compensating write is told after its correction is applied), R10
- * (parts are stored, and applied with the last).
+ * State × message, and what `downloadFirst` holds back: the tables in core/client_session.py, held by the same tests.
+ * Rules: R6 (nothing at or below `bound.clientVersion` is uploaded again), R9 (a compensating write is told after its
+ * correction is applied), R10 (parts are stored, and applied with the last).
  */
 
 import { ProtocolError } from "./errors.js"
@@ -20,6 +20,8 @@ import { ProtocolError } from "./errors.js"
 export const UPLOAD_BYTES = 128 * 1024;
 /** Uploads on the way that no download has acknowledged yet. */
 export const UPLOADS_AHEAD = 4;
+/** The session's own mark; those of `requestMark` are above. */
+export const CATCH_UP_MARK = 0;
 export const PING_MS = 60_000;
 export const PONG_MS = 120_000;
 /** How long an ending session waits for `unbound`. */
@@ -70,6 +72,8 @@ export class ClientSession {
   limits = null;
   /** Changesets up to this client version are with the server, or on their way to it. */
   uploaded = 0;
+  /** Bound, and nothing holds uploads back for `downloadFirst`. */
+  caughtUp = false;
   /** @type {UnsentSet[]} */
   #sets = [];
   #querySent = 0;
@@ -93,14 +97,16 @@ export class ClientSession {
   /** @type {number | null} */
   #unbinding = null;
 
-  /** @param {FileState} file @param {string | null} token @param {import("./schema.js").WireClass[] | null} schema */
-  constructor(file, token, schema, userAgent = "", { ping = PING_MS, pong = PONG_MS } = {}) {
+  /** `downloadFirst`: nothing is uploaded before everything that the server has at `bound` is here.
+   * @param {FileState} file @param {string | null} token @param {import("./schema.js").WireClass[] | null} schema */
+  constructor(file, token, schema, userAgent = "", { ping = PING_MS, pong = PONG_MS, downloadFirst = false } = {}) {
     this.file = file;
     this.token = token;
     this.schema = schema;
     this.userAgent = userAgent;
     this.ping = ping;
     this.pong = pong;
+    this.downloadFirst = downloadFirst;
   }
 
   /** The socket is open. Parts of an earlier session are thrown away, then the file presents itself.
@@ -138,6 +144,10 @@ export class ClientSession {
         case "download":
           return this.#download(message);
         case "mark": {
+          if (message.requestIdent === CATCH_UP_MARK && !this.caughtUp) {
+            this.caughtUp = true;
+            return this.#proceed();
+          }
           const at = this.#marks.indexOf(message.requestIdent);
           return at < 0 ? [] : [{ kind: "Marked", ident: this.#marks.splice(at, 1)[0] }];
         }
@@ -173,7 +183,7 @@ export class ClientSession {
     return this.#proceed();
   }
 
-  /** Ask for a mark; sent as soon as the session is bound. `Marked` is the answer.
+  /** Ask for a mark, above CATCH_UP_MARK; sent as soon as the session is bound. `Marked` is the answer.
    * @param {number} ident @returns {Effect[]} */
   requestMark(ident) {
     this.#marks.push(ident);
@@ -238,7 +248,9 @@ export class ClientSession {
     this.uploaded = bound.clientVersion;
     this.#querySent = this.#awaited = bound.queryVersion;
     this.#sets = this.#sets.filter((set) => set.queryVersion > bound.queryVersion);
-    const marks = this.#marks.map((ident) => send({ type: "mark", requestIdent: ident }));
+    this.caughtUp = !this.downloadFirst;
+    const own = this.caughtUp ? [] : [CATCH_UP_MARK];
+    const marks = [...own, ...this.#marks].map((ident) => send({ type: "mark", requestIdent: ident }));
     return [{ kind: "StoreBound", clientFile: this.#newFile, bound }, ...this.#proceed(), ...marks];
   }
 
@@ -271,7 +283,7 @@ export class ClientSession {
       this.#unread = true;
     }
     if (drained) this.#unread = false;
-    if (this.#unread && !this.#heldBack && this.#ahead.length < UPLOADS_AHEAD) {
+    if (this.#unread && this.caughtUp && !this.#heldBack && this.#ahead.length < UPLOADS_AHEAD) {
       this.#reading = true;
       const limit = this.limits ? Math.floor((this.limits.maxMessageBytes * 3) / 4) : UPLOAD_BYTES;
       const upto = this.#sets[0]?.after ?? null;
