@@ -227,7 +227,10 @@ test("the end of a bootstrap is acknowledged at once", () => {
   const made = session();
   const last = download({ batchState: "last" });
   made.receive(last, 0);
-  equal(sent(perform(made, made.applied(last), [])), [{ type: "upload", changesets: [], receive// --- first what happened, then uploads -------------------------------------------------------------------------------
+  equal(sent(perform(made, made.applied(last), [])), [{ type: "upload", changesets: [], received: 1 }]);
+});
+
+// --- first what happened, then uploads -------------------------------------------------------------------------------
 
 const CAUGHT_UP = { type: "mark", requestIdent: CATCH_UP_MARK };
 
@@ -304,9 +307,6 @@ test("a session may end while it catches up", () => {
     equal(made.receive(CAUGHT_UP, 0), []);
     ok(!made.caughtUp);
   }
-});
-
-d: 1 }]);
 });
 
 // --- marks, pings, the end -------------------------------------------------------------------------------------------
