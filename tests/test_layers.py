@@ -51,7 +51,7 @@ LAYERS = {
 }
 """From the top: each layer may import those before it. `client` may import the version and core only."""
 
-PURE = {"core": {"msgspec", "lark"}, "client": {"msgspec", "lark", "websockets", "rich"}}
+PURE = {"core": {"msgspec", "lark"}, "client": {"msgspec", "lark", "websockets", "rich", "sqlcipher3"}}
 """Layers that may import the standard library and these packages, nothing else from outside."""
 
 

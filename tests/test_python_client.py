@@ -42,10 +42,11 @@ def subscribe(subscriptions, realm):
 def open_realm(world, tmp_path):
     realms = []
 
-    def open(process, name="nora", device="laptop", **options):
+    def open(process, name="nora", device="laptop", encryption_key=None, **options):
         app = App("realm-sync", base_url=process.url, base_file_path=tmp_path / device)
         user = app.current_user or app.log_in(Credentials.email_password(f"{name}@example.org", "pw")).result(10)
-        realm = Realm.open(sync=SyncConfiguration(user, subscribe, **options)).result(20)
+        sync = SyncConfiguration(user, subscribe, **options)
+        realm = Realm.open(sync=sync, encryption_key=encryption_key).result(20)
         realms.append(realm)
         return realm
 
@@ -107,6 +108,35 @@ def test_a_day_of_an_inspector(server, world, open_realm):
     until(lambda: realm.object_for_primary_key("Inspection", theirs.pk) is not None)
     Inspection.objects.filter(pk=theirs.pk).delete()
     until(lambda: realm.object_for_primary_key("Inspection", theirs.pk) is None)
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+def test_an_encrypted_device_converges_with_the_server_and_with_a_plain_one(server, world, open_realm):
+    encryption_key = bytes(range(64))
+    first = world.inspection()
+    process = server()
+    tablet, phone = open_realm(process, device="tablet", encryption_key=encryption_key), open_realm(process)
+    process.kill()
+    for realm, title in ((tablet, "On the tablet"), (phone, "On the phone")):
+        with realm.write():
+            there = realm.object_for_primary_key("Inspection", first.pk)
+            there.title = title
+            for _ in range(20):
+                values = {"_id": uuid4(), "title": title, "team": there.team, "airfield": there.airfield}
+                realm.create("Inspection", values)
+    tablet.close()
+    process.start()
+    tablet = open_realm(process, device="tablet", encryption_key=encryption_key)
+    for realm in (tablet, phone, tablet):
+        realm.sync_session.reconnect()
+        realm.sync_session.upload_all_local_changes(20).result(30)
+        realm.sync_session.download_all_server_changes(20).result(30)
+    stored = {row.pk: row.title for row in Inspection.objects.all()}
+    assert len(stored) == 41
+    for realm in (tablet, phone):
+        assert {each._id: each.title for each in realm.objects("Inspection")} == stored
+    tablet.close()
+    assert b"On the tablet" not in Path(tablet.path).read_bytes()
 
 
 def test_every_type_goes_there_and_comes_back(server, world, open_realm):

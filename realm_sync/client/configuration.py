@@ -129,11 +129,16 @@ class SyncConfiguration:
 @dataclass(frozen=True)
 class Configuration:
     """Which file, which classes, and whether it syncs. `schema`: Object classes or Realm object schemas; none: the
-    classes of the file, which are the server's."""
+    classes of the file, which are the server's. `read_only`: of a file that exists and does not sync here; it stays as
+    it is. `encryption_key`: 64 bytes that the file was made with, or is to be. `should_compact(total_bytes,
+    used_bytes)`: asked when this process opens the file, and nothing else here has it open."""
 
     path: str | Path | None = None
     schema: Sequence[SchemaItem] | None = None
     sync: SyncConfiguration | None = None
+    read_only: bool = False
+    encryption_key: bytes | None = field(default=None, repr=False)
+    should_compact: Callable[[int, int], bool] | None = None
 
     def __post_init__(self) -> None:
         if self.path is not None and not isinstance(self.path, str | Path):
@@ -142,6 +147,14 @@ class Configuration:
             raise RealmError("The path cannot be empty. Provide a path or remove the field.", code="InvalidArgument")
         if self.sync is not None and not isinstance(self.sync, SyncConfiguration):
             raise ValueTypeError("a SyncConfiguration", self.sync, "sync")
+        if not isinstance(self.read_only, bool):
+            raise ValueTypeError("a boolean", self.read_only, "'read_only' on realm configuration")
+        if self.read_only and self.sync is not None:
+            raise RealmError("Synchronized Realms cannot be opened in immutable mode", code="IllegalCombination")
+        if self.encryption_key is not None:
+            object.__setattr__(self, "encryption_key", _key_bytes(self.encryption_key))
+        if self.should_compact is not None:
+            _must_be_callable(self.should_compact, "'should_compact' on realm configuration")
 
     @property
     def file_path(self) -> Path:
@@ -157,6 +170,18 @@ def read_configuration(config: Configuration | str | Path | None, options: Mappi
     if isinstance(config, Configuration):
         return replace(config, **options) if options else config
     return Configuration(path=config, **options) if config is not None else Configuration(**options)
+
+
+def _key_bytes(value: object) -> bytes:
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise ValueTypeError("bytes", value, "'encryption_key' on realm configuration")
+    key = bytes(value)
+    if len(key) != KEY_BYTES:
+        raise RealmError(
+            f"'encryption_key' on realm configuration has {len(key)} bytes; it must have {KEY_BYTES}.",
+            code="InvalidEncryptionKey",
+        )
+    return key
 
 
 def _check_partition(value: object) -> None:

@@ -16,7 +16,6 @@ import base64
 import json
 import os
 import re
-import sqlite3
 import sys
 import threading
 import uuid
@@ -37,6 +36,7 @@ from realm_sync.core.values import ObjectId
 
 from .app import App, Credentials, User
 from .configuration import SyncConfiguration
+from .database import ERRORS
 from .display import ShortKeys, Show, change_line, label, table_lines, value_text, wire_values
 from .errors import AppError, CompensatedWrite, CompensatingWriteError, RealmError, SyncError
 from .listeners import CollectionChanges
@@ -53,6 +53,8 @@ MOST_ROWS = 1000
 """Rows that `query` prints unless told otherwise."""
 MOST_LINES = 100
 """Lines that `watch` prints of one transaction."""
+EXPLAINED: tuple[type[Exception], ...] = (RealmSyncError, OSError, EOFError, *ERRORS)
+"""Errors that end a command with a sentence."""
 
 
 def main(arguments: Sequence[str] | None = None, stopped: threading.Event | None = None) -> int:
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None, stopped: threading.Event | None
     except BrokenPipeError:  # whoever reads, as `head` does, has enough; Python would complain at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (RealmSyncError, OSError, sqlite3.Error, EOFError) as error:
+    except EXPLAINED as error:
         text, remedy = str(error) or "Nothing was entered.", getattr(error, "remedy", "")
         _complain(text if remedy in text else f"{text} {remedy}")
         return 1

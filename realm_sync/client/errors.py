@@ -30,8 +30,8 @@ class RealmError(RealmSyncError):
 class RealmFileError(RealmError):
     """The realm file at `path` cannot be opened."""
 
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f"Cannot open the realm at '{path}'. {problem}", code="FileOperationFailed")
+    def __init__(self, path: str, problem: str, code: str = "FileOperationFailed") -> None:
+        super().__init__(f"Cannot open the realm at '{path}'. {problem}", code=code)
         self.path = path
 
 

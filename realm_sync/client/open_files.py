@@ -6,13 +6,17 @@ soon as nothing is pending (Realm's stop policy after-upload), and a realm opene
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from realm_sync.core.schema import Schema
 
 from . import user_files
-from .errors import RealmError
+from .configuration import Configuration
+from .errors import RealmError, RealmFileError
 from .listeners import Notifier
 from .store import Store
 from .sync_session import SyncSession
@@ -22,14 +26,23 @@ CLOSE_SECONDS = 5.0
 """How long the last `close` waits for uploads that are on their way, and for the session to say good-bye."""
 
 _open: dict[str, OpenFile] = {}
+"""By the real path: two ways of writing it are one file."""
 _guard = threading.RLock()
 
 
 class OpenFile:
     """One file. `realms` counts who uses it."""
 
-    def __init__(self, path: Path, synced: bool) -> None:
-        self.store = Store(path, synced)
+    def __init__(self, config: Configuration) -> None:
+        self.name = os.path.realpath(config.file_path)
+        self.config = config
+        """Of the realm that opened it."""
+        self.store = Store(
+            config.file_path,
+            synced=config.sync is not None,
+            encryption_key=config.encryption_key,
+            read_only=config.read_only,
+        )
         self.notifier = Notifier(self.store)
         self.options: SyncOptions | None = None
         self.transport: Transport | None = None
@@ -52,18 +65,14 @@ class OpenFile:
                 self.transport.start()
 
 
-def share(path: Path, schema: Schema | None, options: SyncOptions | None) -> OpenFile:
-    """The open file at `path`, opened if need be; `release` it. Raises RealmError if it is open in another way."""
-    name = str(path)
+def share(config: Configuration, schema: Schema | None, options: SyncOptions | None) -> OpenFile:
+    """The open file of `config`, opened if need be; `release` it. Raises RealmError if it is open in another way."""
+    name = os.path.realpath(config.file_path)
     with _guard:
         file = _open.get(name)
-        if file is not None and file.realms and (file.options is None) != (options is None):
+        if file is not None and (difference := _difference(file, config)):
             raise RealmError(
-                f"Realm at path '{name}' already opened with different sync configurations.", code="MismatchedConfig"
-            )
-        if file is not None and file.realms and file.options and options and file.options.user != options.user:
-            raise RealmError(
-                f"Realm at path '{name}' already opened with different sync user.", code="MismatchedConfig"
+                f"Realm at path '{config.file_path}' already opened with {difference}.", code="MismatchedConfig"
             )
         if (
             file is not None
@@ -73,10 +82,22 @@ def share(path: Path, schema: Schema | None, options: SyncOptions | None) -> Ope
             _end(file)
             file = None
         if file is None:
-            file = OpenFile(path, synced=options is not None)
+            file = OpenFile(config)
         try:
-            if schema is not None:
+            if options is None and not config.read_only and file.store.has_synced():
+                raise RealmFileError(
+                    file.store.path,
+                    "It syncs, and what is written without `sync` would never be uploaded. Give `sync`, or `read_only`; "
+                    "`write_copy_to` makes a copy of it that does not sync.",
+                    code="IncompatibleHistories",
+                )
+            if schema is not None and config.read_only:
+                file.store.check_schema(schema)
+            elif schema is not None:
                 file.store.add_schema(schema)
+            asked = config.should_compact if name not in _open and not config.read_only else None
+            if asked is not None and asked(*file.store.sizes()):
+                file.store.compact()
         except BaseException:
             if not file.realms:
                 _end(file)
@@ -86,8 +107,50 @@ def share(path: Path, schema: Schema | None, options: SyncOptions | None) -> Ope
         elif file.transport is not None and not file.realms:
             file.transport.revive()
         file.realms += 1
+        file.config = config if file.realms == 1 else file.config
         _open[name] = file
         return file
+
+
+def _difference(file: OpenFile, config: Configuration) -> str | None:
+    """What keeps realms of `config` from sharing the file, in Realm's words."""
+    was = file.config
+    if was.encryption_key != config.encryption_key:
+        return (
+            "a different encryption key"  # also while a session that no realm uses any more ends: it has the right one
+        )
+    if not file.realms:
+        return None
+    if was.read_only != config.read_only:
+        return "different read permissions"
+    if was.sync is None or config.sync is None:
+        return None if was.sync is config.sync else "different sync configurations"
+    if was.sync.user != config.sync.user:
+        return "different sync user"
+    if was.sync.is_flexible != config.sync.is_flexible:
+        return "a different synchronization mode"
+    same = was.sync.is_flexible or was.sync.partition_value == config.sync.partition_value
+    return None if same else "different partition value"
+
+
+@contextmanager
+def closed(path: Path) -> Iterator[None]:
+    """Within it the file is closed in this process, and nobody opens it. A session that outlives the realms for its
+    uploads is ended; what it still had to upload stays in the file. Raises RealmError while a realm has the file."""
+    name = os.path.realpath(path)
+    with _guard:
+        file = _open.get(name)
+        ending = file.transport if file is not None and not file.realms else None
+        if ending is not None:
+            ending.stop()
+    if ending is not None:
+        ending.join(CLOSE_SECONDS)
+    with _guard:
+        if name in _open:
+            raise RealmError(
+                f"Cannot delete files of an open Realm: '{path}' is still in use.", code="DeleteOnOpenRealm"
+            )
+        yield
 
 
 def release(file: OpenFile) -> None:
@@ -135,8 +198,8 @@ def _stopped(file: OpenFile) -> None:
 
 
 def _end(file: OpenFile) -> None:
-    if _open.get(file.store.path) is file:
-        del _open[file.store.path]
+    if _open.get(file.name) is file:
+        del _open[file.name]
     if file.transport is not None and file.transport.running:
         file.transport.stop()
     file.notifier.stop()

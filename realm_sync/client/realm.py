@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
@@ -22,6 +23,7 @@ from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema, 
 
 from .configuration import Configuration, InitialSubscriptions, SchemaItem, read_configuration
 from .errors import RealmError
+from .files import check_conversion, delete_files, merge, write_copy
 from .listeners import CollectionObserver, ObjectChanges, ObjectObserver, Observer, deliver, running_loop
 from .objects import NO_DEFAULT, Object, class_names, declared_schema, default_value
 from .open_files import OpenFile, release, share
@@ -41,8 +43,16 @@ UpdateMode = Literal["never", "modified", "all"]
 INVALID = "Accessing object which has been invalidated or deleted"
 
 
+class _DefaultPath:
+    def __get__(self, instance: object, owner: type) -> str:
+        return str(Configuration().file_path)
+
+
 class Realm:
     """An open realm. Close it with `close()`, or use it as a context manager."""
+
+    default_path = _DefaultPath()
+    """The file of a realm without path and sync: `default.realm` in the working directory."""
 
     _config: Configuration
     _loop: asyncio.AbstractEventLoop | None
@@ -101,6 +111,15 @@ class Realm:
     def exists(config: Configuration | str | Path | None = None, **options: Any) -> bool:
         return read_configuration(config, options).file_path.exists()
 
+    @staticmethod
+    def delete_file(config: Configuration | str | Path | None = None, **options: Any) -> None:
+        """Deletes the file and all that belongs to it; a missing one is no error. What was not uploaded is lost.
+
+        A session that is still uploading after its realms were closed ends. Raises RealmError with code
+        DeleteOnOpenRealm, and deletes nothing, while a realm of this process has the file or another process syncs
+        it."""
+        delete_files(read_configuration(config, options).file_path)
+
     # --- state -------------------------------------------------------------------------------------------------------
 
     @property
@@ -111,6 +130,10 @@ class Realm:
     def schema(self) -> list[ObjectSchema]:
         """The classes of this realm: those it was opened with, else all of the file."""
         return list(self._declared) if self._declared is not None else list(self._store.schema)
+
+    @property
+    def is_read_only(self) -> bool:
+        return self._config.read_only
 
     @property
     def is_closed(self) -> bool:
@@ -170,6 +193,8 @@ class Realm:
     def begin_transaction(self) -> None:
         """Waits for other writers, sync included. Raises RealmError if this thread is in a transaction already."""
         store = self._open_store
+        if self.is_read_only:
+            raise RealmError("Can't perform transactions on read-only Realms.", code="WrongTransactionState")
         if store.lock.owner == threading.get_ident():
             raise RealmError("The Realm is already in a write transaction", code="WrongTransactionState")
         transaction = store.transaction()
@@ -362,6 +387,34 @@ class Realm:
             self._file.notifier.changed()
         return self._refreshed != before
 
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def compact(self) -> bool:
+        """Gives the file's free space back to the disk; false if others were at the file meanwhile."""
+        store = self._open_store
+        if self.is_read_only:
+            raise RealmError("Can't compact a read-only Realm", code="WrongTransactionState")
+        if store.lock.owner == threading.get_ident():
+            raise RealmError("Cannot compact a Realm within a transaction.", code="WrongTransactionState")
+        return store.compact()
+
+    def write_copy_to(self, config: Configuration | str | Path | None = None, **options: Any) -> None:
+        """Copies this realm to the file of `config`, with other encryption, or without sync, if that says so.
+
+        A new file has everything that is visible here. It appears as a whole, or not at all. If it syncs, it can be
+        used offline at once, and downloads anew when it is opened; nothing may be pending here then. Into a file that
+        exists, which `config` opens, the objects of this realm's classes are merged by primary key, with mode
+        `modified`: in one transaction, in several if it syncs."""
+        store, target = self._open_store, read_configuration(config, options)
+        if store.lock.owner == threading.get_ident():
+            raise RealmError("Can only convert Realms outside a transaction.", code="WrongTransactionState")
+        check_conversion(self._config, target)
+        if not target.file_path.exists():
+            write_copy(store, target)
+            return
+        with Realm(target if target.schema is not None else replace(target, schema=self.schema)) as other:
+            merge(self, other)
+
     # --- closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -408,7 +461,7 @@ class Realm:
                 sync.client_reset.mode,
                 sync.cancel_waits_on_non_fatal_error,
             )
-        self._file = share(config.file_path, self._declared, options)
+        self._file = share(config, self._declared, options)
         self._store = self._file.store
         self._transport = self._file.transport
         if config.sync is not None and config.sync.on_error is not None and self._file.session is not None:
@@ -435,7 +488,7 @@ class Realm:
 
     def _opened(self) -> None:
         """This opening succeeded: from now on the file counts as existing."""
-        if not self._was_opened:
+        if not self._was_opened and not self._store.read_only:
             self._store.set_opened()
 
     def _run_initial_subscriptions(self) -> None:

@@ -118,8 +118,12 @@ class Results(Generic[T], Sequence[T]):
 
     def first(self) -> T | None:
         """The first object, or None."""
-        keys = self._keys()
-        return self._object(keys[0]) if keys else None
+        if self._keys_cache is not None and self._keys_cache[0] == self._realm._version:
+            keys = self._keys_cache[1]
+            return self._object(keys[0]) if keys else None
+        sql, parameters = self._sql("_id")
+        row = self._realm._connection.execute(f"{sql} LIMIT 1", parameters).fetchone()
+        return self._object(row[0]) if row else None
 
     def to_dicts(self) -> list[dict[str, Any]]:
         return [instance.to_dict() for instance in self]
@@ -247,6 +251,9 @@ class FrozenResults(Results[T]):
 
     def _keys(self) -> list[Any]:
         return self._fixed
+
+    def first(self) -> T | None:
+        return self._object(self._fixed[0]) if self._fixed else None
 
     def __len__(self) -> int:
         return len(self._fixed)

@@ -11,6 +11,7 @@ its own connection, writers wait for each other. Knows no network and no user; c
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections import defaultdict
@@ -38,11 +39,12 @@ from realm_sync.core.messages import (
     Update,
 )
 from realm_sync.core.schema import ObjectSchema, Schema
-from realm_sync.core.sql import register_functions
+from realm_sync.core.sql import quoted, register_functions
 
+from .database import ERRORS, check, connect
 from .errors import RealmError, RealmFileError
 from .rebase import Fold, Image, Key, replay
-from .tables import Table, type_text
+from .tables import REVISION, Table, type_text
 
 FORMAT = 2
 DEFAULT_MESSAGE_BYTES = 700_000
@@ -230,18 +232,44 @@ def _image_text(image: Image | None) -> str | None:
     return None if image is None else _encode(image).decode()
 
 
+@dataclass(frozen=True)
+class _Difference:
+    """What a schema has that a file has not."""
+
+    merged: dict[str, ObjectSchema]
+    """The file's classes with the additions."""
+    classes: list[str]
+    properties: list[tuple[str, str]]
+    more: bool
+    """Options that need no column, as `indexed`."""
+    problems: list[str]
+    """What contradicts the file."""
+
+    def __bool__(self) -> bool:
+        return bool(self.classes or self.properties or self.more or self.problems)
+
+
 class Store:
     """One realm file. `synced`: local writes become pending changesets."""
 
-    def __init__(self, path: str | Path, synced: bool = True, create: bool = True) -> None:
-        """Opens the file, creating it and its directory unless told not to. Raises RealmFileError if it is no realm."""
+    def __init__(
+        self,
+        path: str | Path,
+        synced: bool = True,
+        create: bool = True,
+        encryption_key: bytes | None = None,
+        read_only: bool = False,
+    ) -> None:
+        """Opens the file, creating it and its directory unless told not to; `read_only` never does, nor changes it.
+        Raises RealmFileError if it is no realm, or none of this key, and leaves it as it is then."""
         self.path = str(Path(path).absolute())
-        self.synced = synced
-        if not create and not Path(self.path).exists():
-            raise RealmFileError(self.path, "There is no such file.")
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        self.synced, self.read_only, self.encryption_key = synced, read_only, encryption_key
+        if (read_only or not create) and not Path(self.path).exists():
+            raise RealmFileError(self.path, "There is no such file.", code="FileNotFound")
+        if not read_only:
+            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         with _write_locks_guard:
-            self.lock = _write_locks.setdefault(self.path, WriteLock())
+            self.lock = _write_locks.setdefault(os.path.realpath(self.path), WriteLock())
         self._local = threading.local()
         self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._guard = threading.Lock()
@@ -263,9 +291,7 @@ class Store:
         with self._guard:
             if self.closed:
                 raise RealmError("Cannot access realm that has been closed.")
-            connection = sqlite3.connect(
-                self.path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=256
-            )
+            connection = connect(self.path, self.encryption_key, self.read_only)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA cache_size = -16000")
             # Parts of a bootstrap are of no use to another session: a temporary table goes with its connection, and
@@ -281,28 +307,40 @@ class Store:
 
     def _prepare(self) -> None:
         try:
+            if os.path.exists(self.path) and os.path.getsize(self.path):
+                check(self.path, self.encryption_key)
             connection = self.connection
-            if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            if not self.read_only and connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
                 raise RealmFileError(self.path, "Its file system does not allow SQLite's write-ahead log.")
-            with self.transaction():
-                found = connection.execute("PRAGMA user_version").fetchone()[0]
-                if found == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                    for statement in _TABLES.split(";\n"):
-                        connection.execute(statement)
-                elif found == 1:
-                    connection.execute("ALTER TABLE __realm_file ADD COLUMN opened INTEGER NOT NULL DEFAULT 1")
-                    connection.execute(f"PRAGMA user_version = {FORMAT}")
-                elif (
-                    found != FORMAT
-                    or not connection.execute("SELECT 1 FROM sqlite_master WHERE name = '__realm_file'").fetchone()
-                ):
-                    raise RealmFileError(self.path, "It is not a realm file of this version of realm_sync.")
-        except sqlite3.DatabaseError as error:
+            # Nothing of this waits for a writer, unless the file is new or of an older version.
+            if not self.read_only and not self._is_current(connection):
+                with self.transaction():
+                    self._bring_up_to_date(connection)
+            if not self._is_current(connection):
+                raise RealmFileError(self.path, "It is not a realm file of this version of realm_sync.")
+        except ERRORS as error:
             self.close()
             raise RealmFileError(self.path, f"SQLite cannot use it: {error}.") from error
         except RealmFileError:
             self.close()
             raise
+
+    @staticmethod
+    def _is_current(connection: sqlite3.Connection) -> bool:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = '__realm_file'").fetchone()
+        return bool(found == FORMAT and known)
+
+    @staticmethod
+    def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+        """Within a transaction: makes the tables of a new file, and what older versions had not."""
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            for statement in _TABLES.split(";\n"):
+                connection.execute(statement)
+        elif found == 1:
+            connection.execute("ALTER TABLE __realm_file ADD COLUMN opened INTEGER NOT NULL DEFAULT 1")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     def close(self) -> None:
         """Closes every thread's connection. An open transaction is rolled back."""
@@ -331,6 +369,62 @@ class Store:
         """Changes when another connection of any process has committed; as seen by this thread's connection."""
         return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
 
+    # --- size and copies ---------------------------------------------------------------------------------------------
+
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the file, and of these those in use."""
+        total, free, size = (
+            int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return total * size, (total - free) * size
+
+    def compact(self) -> bool:
+        """Gives free space back to the disk; false if others were at the file, which then shrinks later or not."""
+        with self.lock:
+            try:
+                self.connection.execute("VACUUM")
+                return bool(self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+            except ERRORS as error:
+                if "locked" in str(error):
+                    return False
+                raise
+
+    def copy_into(self, copy: Store) -> None:
+        """Everything visible here, as of one moment, into the new file of `copy`; nobody here waits for that.
+
+        If `copy` syncs, the newest subscriptions go along, and it will ask the server for everything anew, as after a
+        client reset. Raises RealmError while anything is pending then: only this file's own session may upload it."""
+        source = self.connection
+        source.execute("BEGIN")
+        try:
+            if copy.synced and self.pending_count():
+                raise RealmError(
+                    "Could not write file as not all client changes are integrated in server", code="IllegalOperation"
+                )
+            with copy.transaction() as target:
+                copy._add_schema(target, self.schema)
+                for cls in self.schema:
+                    table = Table(cls, self.schema)
+                    names = [*map(quoted, table.properties), REVISION]
+                    rows = source.execute(f"SELECT {', '.join(names)} FROM {table.sql_name} ORDER BY rowid")
+                    target.executemany(table.insert, rows)
+                for name in ("__realm_class", *(("__realm_set", "__realm_subscription") if copy.synced else ())):
+                    found = source.execute(f"SELECT * FROM {name}").fetchall()  # subscriptions in the order of rowids
+                    if found:
+                        marks = ", ".join("?" * len(found[0]))
+                        target.executemany(f"INSERT INTO {name} VALUES ({marks})", found)
+                file = self.file()
+                target.execute(
+                    "UPDATE __realm_file SET revision = ?, max_message_bytes = ?, opened = 1",
+                    (file.revision, file.max_message_bytes),
+                )
+        finally:
+            source.execute("ROLLBACK")
+        if copy.synced:
+            copy.begin_reset(keep_pending=True)
+        copy.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     # --- schema ------------------------------------------------------------------------------------------------------
 
     @property
@@ -353,10 +447,27 @@ class Store:
     def add_schema(self, classes: Iterable[ObjectSchema]) -> bool:
         """Adds classes and properties; true if there were any. Raises RealmError listing what contradicts the file:
         like Realm's additive mode, a property never changes its type and nothing is ever removed."""
+        classes = list(classes)
+        if not self._difference(classes):  # the usual case, and it need not wait for a writer
+            return False
         with self.transaction() as connection:
             return self._add_schema(connection, classes)
 
-    def _add_schema(self, connection: sqlite3.Connection, classes: Iterable[ObjectSchema]) -> bool:
+    def check_schema(self, classes: Iterable[ObjectSchema]) -> None:
+        """Of a file that stays as it is: raises RealmError listing what it has not."""
+        found = self._difference(classes)
+        lines = [
+            *found.problems,
+            *(f"Class '{name}' has been added." for name in found.classes),
+            *(f"Property '{class_name}.{name}' has been added." for class_name, name in found.properties),
+        ]
+        if lines:
+            text = "".join(f"\n- {line}" for line in lines)
+            raise RealmError(
+                f"The following changes cannot be made in read-only schema mode:{text}", code="SchemaMismatch"
+            )
+
+    def _difference(self, classes: Iterable[ObjectSchema]) -> _Difference:
         self._load_schema()
         merged = {cls.name: cls for cls in self._schema}
         problems, added = [], False
@@ -382,25 +493,29 @@ class Store:
             if properties != ours.properties or cls.read_only != ours.read_only:
                 merged[cls.name] = msgspec.structs.replace(ours, properties=properties, read_only=cls.read_only)
                 added = True
-        if problems:
-            lines = "".join(f"\n- {problem}" for problem in problems)
+        return _Difference(merged, new_classes, new_columns, added, problems)
+
+    def _add_schema(self, connection: sqlite3.Connection, classes: Iterable[ObjectSchema]) -> bool:
+        found = self._difference(classes)
+        if found.problems:
+            lines = "".join(f"\n- {problem}" for problem in found.problems)
             raise RealmError(
                 f"The following changes cannot be made in additive-only schema mode:{lines}",
                 code="SchemaMismatch",
             )
-        if not (added or new_classes or new_columns):
+        if not found:
             return False
-        schema = Schema(merged.values())
+        schema = Schema(found.merged.values())
         tables = {cls.name: Table(cls, schema) for cls in schema}
-        for name in new_classes:
+        for name in found.classes:
             for statement in tables[name].create_sql():
                 connection.execute(statement)
-        for class_name, name in new_columns:
+        for class_name, name in found.properties:
             for statement in tables[class_name].add_column_sql(name):
                 connection.execute(statement)
         connection.execute(
             "UPDATE __realm_file SET schema = ?, schema_revision = schema_revision + 1",
-            (_encode(list(merged.values())).decode(),),
+            (_encode(list(found.merged.values())).decode(),),
         )
         return True
 
@@ -425,6 +540,14 @@ class Store:
     def set_opened(self) -> None:
         with self.transaction() as connection:
             connection.execute("UPDATE __realm_file SET opened = 1")
+
+    def has_synced(self) -> bool:
+        """Whether a server knows this file, or is to know of it."""
+        known = self.connection.execute(
+            "SELECT ident IS NOT NULL OR EXISTS (SELECT 1 FROM __realm_set) OR EXISTS (SELECT 1 FROM __realm_changeset)"
+            " FROM __realm_file"
+        ).fetchone()[0]
+        return bool(known)
 
     def file_state(self) -> FileState:
         """What a session needs to know when its connection opens."""
