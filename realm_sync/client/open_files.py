@@ -16,7 +16,7 @@ from realm_sync.core.schema import Schema
 
 from . import user_files
 from .configuration import Configuration
-from .errors import RealmError, RealmFileError
+from .errors import RealmError
 from .listeners import Notifier
 from .store import Store
 from .sync_session import SyncSession
@@ -84,13 +84,6 @@ def share(config: Configuration, schema: Schema | None, options: SyncOptions | N
         if file is None:
             file = OpenFile(config)
         try:
-            if options is None and not config.read_only and file.store.has_synced():
-                raise RealmFileError(
-                    file.store.path,
-                    "It syncs, and what is written without `sync` would never be uploaded. Give `sync`, or `read_only`; "
-                    "`write_copy_to` makes a copy of it that does not sync.",
-                    code="IncompatibleHistories",
-                )
             if schema is not None and config.read_only:
                 file.store.check_schema(schema)
             elif schema is not None:

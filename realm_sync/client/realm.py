@@ -195,6 +195,12 @@ class Realm:
         store = self._open_store
         if self.is_read_only:
             raise RealmError("Can't perform transactions on read-only Realms.", code="WrongTransactionState")
+        if not store.synced and store.has_synced():
+            raise RealmError(
+                f"The realm at '{store.path}' syncs, but was opened without `sync`: what is written now would never be "
+                "uploaded. Open it with `sync`, or write to a local copy that `write_copy_to` makes.",
+                code="IncompatibleHistories",
+            )
         if store.lock.owner == threading.get_ident():
             raise RealmError("The Realm is already in a write transaction", code="WrongTransactionState")
         transaction = store.transaction()
