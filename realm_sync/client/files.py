@@ -7,7 +7,6 @@ first, in the directory `<file>.management`, and then as a whole. What is in a f
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
@@ -21,6 +20,7 @@ from .configuration import Configuration
 from .errors import RealmError
 from .open_files import closed
 from .store import DEFAULT_MESSAGE_BYTES, Store
+from .user_files import take
 
 if TYPE_CHECKING:
     from .realm import Realm
@@ -34,24 +34,15 @@ def delete_files(path: Path) -> None:
     """Deletes what belongs to the realm at `path`. Raises RealmError, and deletes nothing, if it is in use."""
     if not path.parent.exists():
         return
-    with closed(path), _sync_lock(path):
-        for part in PARTS:
-            Path(f"{path}{part}").unlink(missing_ok=True)
-        shutil.rmtree(f"{path}{MANAGEMENT}", ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _sync_lock(path: Path) -> Iterator[None]:
-    """Holds the lock of the process that syncs the file (transport.py)."""
-    with open(f"{path}.lock", "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+    with closed(path), contextlib.ExitStack() as locks:
+        if not take(path, locks):
             raise RealmError(
                 f"Cannot delete files of an open Realm: '{path}' is still in use, by another process.",
                 code="DeleteOnOpenRealm",
-            ) from error
-        yield
+            )
+        for part in PARTS:
+            Path(f"{path}{part}").unlink(missing_ok=True)
+        shutil.rmtree(f"{path}{MANAGEMENT}", ignore_errors=True)
 
 
 def check_conversion(source: Configuration, target: Configuration) -> None:

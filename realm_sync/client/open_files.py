@@ -130,16 +130,9 @@ def _difference(file: OpenFile, config: Configuration) -> str | None:
 def closed(path: Path) -> Iterator[None]:
     """Within it the file is closed in this process, and nobody opens it. A session that outlives the realms for its
     uploads is ended; what it still had to upload stays in the file. Raises RealmError while a realm has the file."""
-    name = os.path.realpath(path)
+    end(str(path))
     with _guard:
-        file = _open.get(name)
-        ending = file.transport if file is not None and not file.realms else None
-        if ending is not None:
-            ending.stop()
-    if ending is not None:
-        ending.join(CLOSE_SECONDS)
-    with _guard:
-        if name in _open:
+        if os.path.realpath(path) in _open:
             raise RealmError(
                 f"Cannot delete files of an open Realm: '{path}' is still in use.", code="DeleteOnOpenRealm"
             )
@@ -165,14 +158,14 @@ def release(file: OpenFile) -> None:
 def is_open(path: str) -> bool:
     """Whether a realm of this process uses the file."""
     with _guard:
-        file = _open.get(path)
+        file = _open.get(os.path.realpath(path))
         return file is not None and file.realms > 0
 
 
 def end(path: str) -> None:
     """Ends the session of a file that no realm uses any more, uploads or not, and closes it: it is to be deleted."""
     with _guard:
-        file = _open.get(path)
+        file = _open.get(os.path.realpath(path))
         if file is None or file.realms:
             return
         _end(file)

@@ -52,7 +52,7 @@ def delete_user_files(directory: Path, others: Iterable[Path] = ()) -> bool:
         for file in files:
             _end(str(file))
         with contextlib.ExitStack() as locks:
-            if not all(_lock(file, locks) for file in files):
+            if not all(take(file, locks) for file in files):
                 return False
             for other in others:
                 for each in (other, *(other.with_name(f"{other.name}{end}") for end in _COMPANIONS)):
@@ -65,8 +65,8 @@ def delete_user_files(directory: Path, others: Iterable[Path] = ()) -> bool:
     return True
 
 
-def _lock(file: Path, locks: contextlib.ExitStack) -> bool:
-    """Takes the lock of whoever syncs the file, until `locks` close; false if the file is in use."""
+def take(file: Path, locks: contextlib.ExitStack) -> bool:
+    """Takes the lock of whoever syncs the file, until `locks` close; false if the file is in use by another process."""
     lock = locks.enter_context(file.with_name(f"{file.name}.lock").open("a"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

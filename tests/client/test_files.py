@@ -167,12 +167,21 @@ def test_delete_file_ends_a_session_that_only_uploads(server, user, open_realm):
     assert parts(realm.path) == {}
 
 
-def test_delete_file_refuses_while_another_process_syncs(tmp_path):
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import fcntl; f = open(sys.argv[1] + '.lock', 'a'); fcntl.flock(f, fcntl.LOCK_EX)",
+        "import sqlite3; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM sqlite_master').fetchall()",
+    ],
+    ids=["that syncs", "that reads"],
+)
+def test_delete_file_refuses_while_another_process_uses_it(tmp_path, program):
     path = tmp_path / "a.realm"
     local(path).close()
-    program = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
     with subprocess.Popen(
-        [sys.executable, "-c", program, f"{path}.lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", f"import sys; {program}; print(flush=True); input()", path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as other:
         other.stdout.readline()
         with pytest.raises(RealmError, match="is still in use, by another process") as caught:
