@@ -5,7 +5,11 @@
         proxy.delay, proxy.piece = 0.01, 7                   # slow, and in pieces of 7 bytes
         proxy.cut_after(5000)                                # and gone in the middle of something
 
-The proxy knows TCP only, so that it can do what networks do: delay, split, lose, stall, and deliver twice.
+    with Cables(server.port) as cables:                      # a cable to each client, by number
+        cables.url(3); cables.mend()                         # number 3 is pulled after 3 messages, until it is mended
+
+The proxy knows TCP only, so that it can do what networks do: delay, split, lose, stall, and deliver twice. Cables know
+websocket messages.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from realm_sync.core import messages as m
@@ -226,7 +231,8 @@ class Proxy:
         pumps = [self._pump("up", reader, *(up for _, up in ways)), self._pump("down", ways[0][0], writer)]
         pumps += [self._pump("lost", down) for down, _ in ways[1:]]
         tasks = [asyncio.ensure_future(pump) for pump in pumps]
-        await asyncio.wait(tasks[:2], return_when=asyncio.FIRST_COMPLETED)
+        with contextlib.suppress(asyncio.CancelledError):  # the test is over
+            await asyncio.wait(tasks[:2], return_when=asyncio.FIRST_COMPLETED)
         for each in [writer, *(up for _, up in ways)]:
             with contextlib.suppress(OSError):
                 each.close()
@@ -252,3 +258,80 @@ class Proxy:
                     await asyncio.sleep(0.01)  # let the half that was passed on arrive
                     self._abort()
                     return
+
+
+class Cables:
+    """Websocket proxies in one thread, made when they are asked for: number *n* loses its first connection once *n*
+    messages have passed, in whichever direction, and is dead until `mend`. The handshake of the socket counts as none."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.passed: dict[int, int] = {}
+        """Messages of the first connection, by number."""
+        self.is_mended = False
+        self._first: dict[int, ServerConnection] = {}
+        self._servers: list[Any] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> Cables:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def url(self, number: int) -> str:
+        """A base URL whose websockets go through a new cable of this number."""
+        port = free_port()
+
+        async def start() -> None:
+            async def handle(client: ServerConnection) -> None:
+                await self._connected(number, client)
+
+            subprotocols: Any = [m.SUBPROTOCOL]
+            self._servers.append(
+                await serve(handle, "127.0.0.1", port, subprotocols=subprotocols, max_size=None, ping_interval=None)
+            )
+
+        asyncio.run_coroutine_threadsafe(start(), self._loop).result(10)
+        return f"http://127.0.0.1:{port}"
+
+    def mend(self) -> None:
+        self.is_mended = True
+
+    def is_pulled(self, number: int) -> bool:
+        return self.passed.get(number, 0) > number
+
+    async def _end(self) -> None:
+        for server in self._servers:
+            for client in server.connections:
+                client.transport.abort()
+            server.close()
+            await server.wait_closed()
+
+    async def _connected(self, number: int, client: ServerConnection) -> None:
+        self._first.setdefault(number, client)
+        if self._first[number] is not client and not self.is_mended:
+            client.transport.abort()
+            return
+        url, subprotocols = f"ws://127.0.0.1:{self.target}{client.request.path}", [m.SUBPROTOCOL]
+        async with connect(url, subprotocols=subprotocols, max_size=None, ping_interval=None) as up:  # type: ignore[arg-type]
+            pumps = [self._pump(number, client, client, up), self._pump(number, client, up, client)]
+            tasks = [asyncio.ensure_future(pump) for pump in pumps]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for each in (client, up):
+                each.transport.abort()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _pump(self, number: int, client: ServerConnection, source: Any, target: Any) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            async for message in source:
+                if self._first[number] is client:
+                    passed = self.passed[number] = self.passed.get(number, 0) + 1
+                    if passed > number:
+                        return
+                await target.send(message)

@@ -156,7 +156,7 @@ class User:
         """A new access token. Blocks. Refused with 401 or 403, the user is logged out and AppError is raised."""
         token = self.refresh_token
         if token is None:
-            raise _logged_out()
+            raise logged_out()
         app = self._app
         try:
             answer = app._request("POST", "/api/client/v2.0/auth/session", token=token)
@@ -172,7 +172,7 @@ class User:
             app._take_settings(app._fetch_settings())
         # Meanwhile the user may have logged out, and in again in another process: his new tokens count.
         if self.access_token is None:
-            raise _logged_out()
+            raise logged_out()
         return self.access_token
 
     def __eq__(self, other: object) -> bool:
@@ -299,7 +299,7 @@ class App:
             if own is None:
                 raise AppError("User does not exist", "ClientUserNotFound")
             if not own.is_logged_in:
-                raise _logged_out()
+                raise logged_out()
             self._current = own.id
         self._tell()
 
@@ -582,7 +582,8 @@ class App:
         return answer if isinstance(answer, dict) else {"result": answer}
 
 
-def _logged_out() -> AppError:
+def logged_out() -> AppError:
+    """What a user who is not logged in cannot do."""
     return AppError("User is no longer valid or is logged out", "ClientUserNotLoggedIn", 401)
 
 

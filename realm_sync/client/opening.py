@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .app import logged_out
 from .configuration import Configuration
 from .errors import RealmError, WaitTimeout
 from .listeners import deliver, running_loop
 from .operation import Operation
 from .settings import DEFAULT_BEHAVIOR, OpenBehavior
-from .transport import INACTIVE, wait_for
+from .transport import INACTIVE, Transport, wait_for
 
 if TYPE_CHECKING:
     from .realm import Realm
@@ -135,12 +136,14 @@ class _Opener:
         transport = realm._transport
         assert transport is not None
         if not realm.schema:  # the server's classes must be here before anything can be subscribed to
-            self._until(transport.wait_for_download(), behavior)
+            self._until(transport.wait_for_download(), transport, behavior)
         realm._run_initial_subscriptions()
-        self._until(transport.wait_for_set(realm._store.newest_set().version), behavior)
-        self._until(transport.wait_for_download(), behavior)
+        self._until(transport.wait_for_set(realm._store.newest_set().version), transport, behavior)
+        self._until(transport.wait_for_download(), transport, behavior)
 
-    def _until(self, future: Future[None], behavior: OpenBehavior) -> None:
+    def _until(self, future: Future[None], transport: Transport, behavior: OpenBehavior) -> None:
+        if not transport.options.user.is_logged_in and not future.done():  # nobody would ever complete it
+            raise logged_out()
         left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
         text = f"Realm could not be downloaded in the allocated time: {behavior.time_out or 0:g} s."
         wait_for(future, left, text)

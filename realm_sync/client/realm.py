@@ -75,8 +75,8 @@ class Realm:
     _refreshed: int
     _was_opened: bool
     """Some opening of the file succeeded before this one."""
-    _ran: bool
-    """The initial subscriptions ran."""
+    _unsubscribed: _Unsubscribed | None
+    """The initial subscriptions have not run."""
     _own_revisions: set[int]
     """The revisions of this realm's commits, while it has `change` listeners to be spared of them."""
 
@@ -432,6 +432,8 @@ class Realm:
         if self.is_in_transaction:
             self.cancel_transaction()
         self.remove_all_listeners()
+        if self._unsubscribed is not None:
+            self._file.notifier.remove(self._unsubscribed)
         self._closed = True
         if self._file.session is not None and self._config.sync is not None:
             self._file.session._remove_on_error(self._config.sync.on_error)
@@ -452,7 +454,7 @@ class Realm:
         self._config, self._loop, self._closed = config, loop, False
         self._classes, self._dynamic, self._change_listeners, self._observers = {}, {}, [], {}
         self._writer = self._writer_thread = self._writable = self._sql_transaction = None
-        self._own_revisions, self._ran = set(), False
+        self._own_revisions, self._unsubscribed = set(), _Unsubscribed(self)
         self._declared = self._declare(config.schema)
         options = None
         if config.sync is not None:
@@ -498,11 +500,18 @@ class Realm:
             self._store.set_opened()
 
     def _run_initial_subscriptions(self) -> None:
-        """In a file whose first opening this is, or on every open where asked for; once the classes are known."""
-        sync = self._config.sync
-        if sync is None or self._ran or not self.schema:
+        """In a file whose first opening this is, or on every open where asked for; as soon as the classes are known."""
+        sync, unsubscribed = self._config.sync, self._unsubscribed
+        if sync is None or unsubscribed is None:
             return
-        self._ran = True
+        if not self.schema:
+            self._file.notifier.add(unsubscribed)
+            return
+        with unsubscribed.lock:
+            if self._unsubscribed is None:  # another thread was faster
+                return
+            self._unsubscribed = None
+        self._file.notifier.remove(unsubscribed)
         if not sync.is_flexible:
             self._subscribe_to_partition(sync.user.app.settings.partition_field, sync.partition_value)
             return
@@ -765,6 +774,18 @@ class Realm:
 
 class _Cancel(Exception):
     """Rolls a transaction back; never leaves this module."""
+
+
+class _Unsubscribed:
+    """Runs a realm's initial subscriptions when the server's classes have come, for a realm that was opened before."""
+
+    def __init__(self, realm: Realm) -> None:
+        self.realm = realm
+        self.lock = threading.Lock()
+
+    def look(self) -> None:
+        if self.realm.schema:
+            self.realm._run_initial_subscriptions()
 
 
 class _RealmObserver:

@@ -44,7 +44,7 @@ from realm_sync.core.messages import SUBPROTOCOL, Error, Rejected, decode_from_s
 from realm_sync.core.schema import ObjectSchema
 from realm_sync.core.values import decode
 
-from .app import User
+from .app import User, logged_out
 from .configuration import ResetMode
 from .errors import (
     AppError,
@@ -274,6 +274,8 @@ class Transport:
         self._report(self.store.due_reports())
         while not self._is_over():
             if not self.options.user.is_logged_in:
+                if self.active:
+                    self._fail_waits(logged_out())
                 self.active, self._failed = False, None  # whatever failed, logging in again revives the session
             elif not self._paused and self._failed is None:
                 self.active = True

@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 c3c2320d9b7b1eeb5ff3c134e93cd00e25bdbad0668b76a256ef40bb6f9a11f9. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 19a5321622af152d12ba2c30c9adfcb970a6de6c15ab5a81b2aa13741ee828fd. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -821,6 +821,8 @@ declare module "realm/client/app" {
     export function pageConfiguration(): any;
     /** Encoded as one name in a directory. @param {string} text */
     export function pathComponent(text: string): string;
+    /** What a user who is not logged in cannot do. */
+    export function loggedOut(): AppError;
     export const VERSION: "0.1.0";
     export namespace UserState {
         let LoggedIn: string;
@@ -992,6 +994,7 @@ declare module "realm/client/app" {
         disabled: boolean;
         key?: string;
     };
+    import { AppError } from "realm/core/errors";
     class Listenable {
         /** Calls all, whatever one of them throws. @param {Listenable} listenable */
         static tell(listenable: Listenable): void;

@@ -619,7 +619,8 @@ function claims(token) {
   }
 }
 
-function loggedOut() {
+/** What a user who is not logged in cannot do. */
+export function loggedOut() {
   return new AppError("User is no longer valid or is logged out", "ClientUserNotLoggedIn", 401);
 }
 

@@ -5,6 +5,7 @@
 // succeeded: a first attempt that timed out or was cancelled leaves a file, and the next must not take that for a copy.
 
 import { realmError, TimeoutError } from "../core/errors.js"
+import { loggedOut } from "./app.js"
 import { DEFAULT_BEHAVIOR, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, readConfiguration } from "./configuration.js"
 import { callWithProgress, limited } from "./syncSession.js"
 
@@ -87,10 +88,15 @@ export class ProgressRealmPromise {
   /** @param {any} realm */
   async #download(realm) {
     const transport = realm._transport;
-    if (!realm._store.tables.size) await transport.waitForDownload(); // the server's classes, before anything can be subscribed to
+    const done = (/** @type {Promise<void>} */ wait) => {
+      if (transport.user.isLoggedIn) return wait;
+      wait.catch(() => {});
+      throw loggedOut(); // nobody would ever complete it
+    };
+    if (!realm._store.tables.size) await done(transport.waitForDownload()); // the server's classes, before anything can be subscribed to
     realm._runInitialSubscriptions();
-    await transport.waitForSet(realm._store.newestSet());
-    await transport.waitForDownload();
+    await done(transport.waitForSet(realm._store.newestSet()));
+    await done(transport.waitForDownload());
   }
 
   /** @param {number} transferred @param {number} transferable */

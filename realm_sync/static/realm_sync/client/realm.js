@@ -609,6 +609,7 @@ export class Realm {
 
   /** This opening succeeded: from now on the file counts as existing. */
   _opened() {
+    this.#config._isAwaited = false;
     if (!this.#closed) this._file.opened();
   }
 

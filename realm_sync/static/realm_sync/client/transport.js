@@ -9,7 +9,7 @@ import { ClientSession } from "../core/clientSession.js"
 import { ClientResetError, CompensatingWriteError, ProtocolError, realmError, SyncError } from "../core/errors.js"
 import { decodeFromServer, encode, SUBPROTOCOL } from "../core/messages.js"
 import { decode } from "../core/values.js"
-import { VERSION } from "./app.js"
+import { loggedOut, VERSION } from "./app.js"
 import { log } from "./logging.js"
 
 /** @typedef {"disconnected" | "connecting" | "connected"} ConnectionState */
@@ -265,6 +265,7 @@ export class Transport {
     while (!this.#stopping) {
       this.#woken = false;
       if (!this.user.isLoggedIn) {
+        if (this.active) this.#failWaits(loggedOut());
         this.active = false;
         this.#failed = null; // whatever failed, logging in again revives the session
       } else if (!this.#paused && !this.#failed) this.active = true;
