@@ -314,9 +314,10 @@ class Realm:
             if changed:
                 self._update(writer, table, key, changed)
             return self._wrap(table, key, None)
+        partition = self._partition
         for name, prop in declared.properties.items():
             if name not in wire:
-                default = default_value(python_class, name)
+                default = partition[name] if name in partition else default_value(python_class, name)
                 if default is not NO_DEFAULT:
                     wire[name] = self._to_wire(table, name, prop, default, mode)
                 elif not (prop.optional or prop.has_default or prop.read_only):
@@ -513,7 +514,7 @@ class Realm:
             self._unsubscribed = None
         self._file.notifier.remove(unsubscribed)
         if not sync.is_flexible:
-            self._subscribe_to_partition(sync.user.app.settings.partition_field, sync.partition_value)
+            self._subscribe_to_partition()
             return
         initial = sync.initial_subscriptions
         if initial is not None and not isinstance(initial, InitialSubscriptions):
@@ -523,8 +524,17 @@ class Realm:
         ):
             self.subscriptions.update(initial.update)
 
-    def _subscribe_to_partition(self, field: str, value: object) -> None:
+    @property
+    def _partition(self) -> dict[str, object]:
+        """The property of partition-based sync and its value; empty for other realms."""
+        sync = self._config.sync
+        if sync is None or sync.is_flexible:
+            return {}
+        return {sync.user.app.settings.partition_field: sync.partition_value}
+
+    def _subscribe_to_partition(self) -> None:
         """Partition sync is one subscription for each class that has the partition's property."""
+        ((field, value),) = self._partition.items()
         stored = self._store.newest_set()
         known = {item.name for item in stored.subscriptions}
         names = [cls.name for cls in self.schema if field in cls.properties and f"partition:{cls.name}" not in known]
