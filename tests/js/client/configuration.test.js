@@ -71,6 +71,11 @@ test("opening behaviour", () => {
   equal(Realm.App.Sync.downloadBeforeOpenBehavior, { type: "downloadBeforeOpen", timeOut: 30000, timeOutBehavior: "throwException" });
 });
 
+test("waits that errors end", () => {
+  for (const wrong of [null, "yes", 1]) refused(flexible({ cancelWaitsOnNonFatalError: wrong }), "Expected 'cancelWaitsOnNonFatalError' on realm sync configuration to be a boolean, got ");
+  for (const fine of [true, false, undefined]) ok(readConfiguration(flexible({ cancelWaitsOnNonFatalError: fine })));
+});
+
 test("client reset", () => {
   const of = (clientReset, more) => flexible({ clientReset, ...more });
   refused(of({ mode: "never" }), "Invalid 'mode' on 'clientReset': 'never'. Only 'manual', 'discardUnsyncedChanges', 'recoverUnsyncedChanges', 'recoverOrDiscardUnsyncedChanges' is allowed.");

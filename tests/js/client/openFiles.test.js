@@ -78,6 +78,10 @@ test("one file is open in one way", async () => {
   throws(() => new Realm({ path: `/${path}`, schema: SCHEMA }), `Realm at path '/${path}' already opened with different sync configurations.`);
   const { sync: others } = await synced({ user: await offlineUser({}, "tom") });
   throws(() => new Realm({ path: `/${path}`, schema: SCHEMA, sync: others }), `Realm at path '/${path}' already opened with different sync user.`);
+  const other = (mode) => new Realm({ path: `/${path}`, schema: SCHEMA, sync: { ...sync, clientReset: { mode } } });
+  const { codeName } = throws(() => other("discardUnsyncedChanges"), `Realm at path '/${path}' already opened with different sync configurations.`);
+  equal(codeName, "MismatchedConfig");
+  other("recoverUnsyncedChanges").close(); // as without saying
   file.close();
 });
 

@@ -251,7 +251,7 @@ for (const mode of ["recover", "discard"]) {
     await store.writesFlushed();
     await apply(store, [], { clientVersion: 1, queryVersion: 1, serverVersion: 51 });
     const other = await opened(store.path);
-    await store.beginReset(mode);
+    await store.beginReset(`${mode}UnsyncedChanges`);
     equal(store.fileState().clientFile, null);
     equal(store.fileState().resetting, true);
     ok("gone" in titles(store));
@@ -269,6 +269,83 @@ for (const mode of ["recover", "discard"]) {
     equal(titles(await opened(store.path)), expected);
   });
 }
+
+const subscription = (id, query = "TRUEPREDICATE") => ({ id: `${id}`.padStart(24, "0"), class: "Inspection", query, createdAt: "x", updatedAt: "x" });
+
+/** A store with one complete set and one pending, one pending write, and one object of the server. */
+async function inUse() {
+  const store = await opened();
+  store.addSet([subscription(1)]);
+  await store.writesFlushed();
+  await apply(store, [put(inspection("a"))], { queryVersion: 1, serverVersion: 50 });
+  store.addSet([subscription(2)]);
+  write(store, ["create", "mine", { title: "mine" }]);
+  await store.writesFlushed();
+  return store;
+}
+
+const versions = (store) => store.sets.map(({ version, state }) => [version, state]);
+
+test("a client reset keeps the newest set; one that discards, the newest that was complete", async () => {
+  for (const [mode, kept] of [["recoverUnsyncedChanges", 2], ["recoverOrDiscardUnsyncedChanges", 2], ["discardUnsyncedChanges", 1]]) {
+    const store = await inUse();
+    await store.beginReset(mode);
+    equal(versions(store), [[kept, "pending"]], mode);
+    ok(store.isAwaitingReset);
+    await store.beginReset(mode); // the server asks again before it got through
+    equal(versions(store), [[kept, "pending"]], `${mode} again`);
+    await apply(store, [put(inspection("a"))], { queryVersion: kept, serverVersion: 5 });
+    ok(!store.isAwaitingReset);
+  }
+  const fresh = await opened(); // nothing was ever here: what the app subscribed to first stays
+  fresh.addSet([subscription(1)]);
+  await fresh.writesFlushed();
+  await fresh.beginReset("discardUnsyncedChanges");
+  equal([versions(fresh), fresh.hasHistory], [[[1, "pending"]], false]);
+});
+
+test("client resets that do not get through end: after two, or in discarding", async () => {
+  const refused = "The server asked for it again and again: the";
+  for (const mode of ["recoverUnsyncedChanges", "discardUnsyncedChanges"]) {
+    const store = await inUse();
+    await store.beginReset(mode);
+    await store.beginReset(mode);
+    await throws(() => store.beginReset(mode), `${refused} 2 client resets`);
+    equal(store.pending.length, 1);
+  }
+  const store = await inUse();
+  const begin = () => store.beginReset("recoverOrDiscardUnsyncedChanges");
+  await begin();
+  equal((await apply(store, [], { queryVersion: 2, serverVersion: 5 })).reset, "recover"); // applied, and not acknowledged
+  await begin();
+  await begin();
+  equal([store.file.reset, versions(store)], ["fallback", [[2, "pending"]]]); // of the first, the set of then is in use by now
+  await throws(begin, `${refused} 3 client resets`);
+  equal([(await apply(store, [], { queryVersion: 2, serverVersion: 5 })).reset, store.pending, store.file.resets], ["fallback", [], 0]);
+  const through = await inUse();
+  for (let turn = 1; turn <= 4; turn += 1) {
+    await through.beginReset("recoverUnsyncedChanges");
+    await apply(through, [], { queryVersion: 2, serverVersion: 5 });
+    equal(through.file.resets, 1);
+    await apply(through, [], { queryVersion: 2, serverVersion: 6, clientVersion: 1 }); // acknowledged: it counts from nothing
+    equal(through.file.resets, 0);
+    write(through, ["update", "mine", { title: `${turn}` }]);
+    await through.writesFlushed();
+    await apply(through, [], { queryVersion: 2, serverVersion: 7, clientVersion: 1 });
+  }
+});
+
+test("what is written while the new content is being stored is not discarded", async () => {
+  const store = await inUse();
+  await store.beginReset("discardUnsyncedChanges");
+  const applying = apply(store, [put(inspection("a", { title: "new" }))], { queryVersion: 1, serverVersion: 5 });
+  write(store, ["create", "late", { title: "late" }]);
+  await applying;
+  equal(titles(store), { a: "new", late: "late" });
+  await store.writesFlushed();
+  equal(store.pending.map(({ clientVersion, baseVersion }) => [clientVersion, baseVersion]), [[1, 5]]);
+  equal(titles(await opened(store.path)), { a: "new", late: "late" });
+});
 
 // --- the disk -------------------------------------------------------------------------------------------------------
 

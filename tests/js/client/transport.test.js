@@ -32,6 +32,7 @@ class FakeSocket {
 
   send(text) {
     this.sent.push(JSON.parse(text));
+    if (this.sent.at(-1).type === "unbind") setTimeout(() => this.say({ type: "unbound" }));
   }
 
   close() {
@@ -65,9 +66,9 @@ window.WebSocket = /** @type {any} */ (FakeSocket);
 let made = 0;
 
 /** A transport that runs, on a store in memory; `user` may be given other tokens. */
-async function started(options = {}, user = {}) {
+async function started(options = {}, user = {}, accepting = true) {
   sockets = [];
-  accepts = true;
+  accepts = accepting;
   Object.assign(delays, { first: 20, longest: 100, jitter: 0 });
   const name = `transport-${Date.now()}-${(made += 1)}`;
   const store = new Store(name, true);
@@ -185,15 +186,57 @@ test("a fatal error ends waits and session, `resume` starts it again", async () 
   equal(transport.active, true);
 });
 
-test("non-fatal errors end waits only where that is wished", async () => {
-  for (const cancelWaitsOnNonFatalError of [true, false]) {
-    const { socket, transport } = await bound({ cancelWaitsOnNonFatalError });
-    let ended = null;
-    transport.waitForDownload().catch((error) => (ended = error.message));
-    socket().error("InternalServerError", "retry");
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    equal(ended, cancelWaitsOnNonFatalError ? "InternalServerError!" : null);
-  }
+// Which errors that are not fatal end the waits where that is wished, and which the app is told.
+const failures = {
+  "a lost connection": [({ socket }) => socket().close(), false, null],
+  "a missing pong": [({ socket, transport }) => ((socket().onmessage = null), setTimeout(() => transport.wake(), 50)), false, null, { pong: 30 }],
+  "an error of the server that says retry": [({ socket }) => socket().error("InternalServerError", "retry"), false, null],
+  "a connection that fails": [({ socket }) => ((accepts = false), socket().close()), true, "Cannot connect to ws://nowhere"],
+  "a connection that is not there in time": [({ socket }) => ((accepts = null), socket().close()), true, "Sync connection was not fully established in time", { connect: 30 }],
+  "a token refresh without network": [({ socket, user }) => (withoutTokens(user, 2), socket().error("AuthError", "reauthenticate")), true, null],
+  "compensating writes": [
+    ({ socket }) => (socket().say({ type: "rejected", clientVersion: 1, writes: [{ class: "Team", _id: "a", property: null, code: "WriteNotAllowed", reason: "no" }] }), socket().download({ clientVersion: 1 })),
+    true, "Client attempted a write that is not allowed; it has been reverted (Team a: no)."],
+};
+function withoutTokens(user, times) {
+  user.refreshAccessToken = user.freshAccessToken = async () => {
+    if ((times -= 1) >= 0) throw Object.assign(new Error("no network"), { status: 0 });
+    return "token";
+  };
+}
+for (const [what, [happen, ends, told, timeouts]] of Object.entries(failures)) {
+  test(`${what} ${ends ? "ends the waits where that is wished" : "ends no wait"}${told ? ", and is told" : ""}`, async () => {
+    for (const cancelWaitsOnNonFatalError of [true, false]) {
+      const all = await bound({ cancelWaitsOnNonFatalError }, { app: { syncUrl: "ws://nowhere", settings: { timeouts } } });
+      const { store, socket, transport, errors } = all;
+      write(store, "a");
+      await until(() => socket().of("upload").length, "an upload");
+      const ended = [];
+      for (const wait of [transport.waitForUpload(), transport.waitForSet(store.addSet([])), transport.waitForDownload()]) wait.catch((error) => ended.push(error));
+      const count = sockets.length;
+      happen(all);
+      if (ends && cancelWaitsOnNonFatalError) {
+        await until(() => ended.length === 3, "every wait has ended");
+        ok(new Set(ended).size === 1 && !ended[0].isFatal && ended[0].name === "SyncError");
+        if (told) equal(ended[0].message, told);
+      } else await until(() => sockets.length > count || errors.length, "it comes back, or says so");
+      if (told) {
+        await until(() => errors.length, "the app is told");
+        equal([errors[0].message, errors[0].isFatal], [told, false]);
+      }
+      if (!ends || !cancelWaitsOnNonFatalError) equal(ended, []);
+      if (!told) equal(errors, []);
+      equal(transport.active, true);
+      await transport.stop();
+    }
+  });
+}
+
+test("a first start offline ends waits where that is wished, and is not told", async () => {
+  const { transport, errors } = await started({ cancelWaitsOnNonFatalError: true }, {}, false);
+  await throws(() => transport.waitForDownload(), "Cannot connect to ws://nowhere");
+  equal(errors, []);
+  await transport.stop();
 });
 
 test("pause ends the session and its waits; nothing connects until resume", async () => {
@@ -202,7 +245,6 @@ test("pause ends the session and its waits; nothing connects until resume", asyn
   transport.pause();
   await wait;
   await until(() => socket().of("unbind").length, "it says good-bye");
-  socket().say({ type: "unbound" });
   await until(() => transport.connectionState === "disconnected", "disconnected");
   const count = sockets.length;
   window.dispatchEvent(new Event("online"));
@@ -212,13 +254,194 @@ test("pause ends the session and its waits; nothing connects until resume", asyn
   await until(() => sockets.length > count, "again");
 });
 
-test("a server that does not answer the handshake is given up in time", async () => {
-  const all = await started({ cancelWaitsOnNonFatalError: true }, { app: { syncUrl: "ws://nowhere", settings: { timeouts: { connect: 40 } } } });
-  accepts = null;
-  all.socket().close();
-  await until(() => sockets.length > 1, "the next attempt hangs");
-  await throws(() => all.transport.waitForDownload(), "Sync connection was not fully established in time");
+// --- ending in the middle -------------------------------------------------------------------------------------------
+
+/** The timers of this page that run. */
+const timers = new Set();
+for (const [set, clear] of [["setTimeout", "clearTimeout"], ["setInterval", "clearInterval"]]) {
+  const [start, end] = [window[set].bind(window), window[clear].bind(window)];
+  window[set] = (call, milliseconds, ...more) => {
+    const timer = start((...all) => (set === "setTimeout" && timers.delete(timer), call(...all)), milliseconds, ...more);
+    if (milliseconds > 100) timers.add(timer); // `until` waits less at a time
+    return timer;
+  };
+  window[clear] = (timer) => (timers.delete(timer), end(timer));
+}
+
+const INACTIVE = "Sync session became inactive";
+const endings = { pause: ({ transport }) => transport.pause(), close: ({ transport }) => transport.stop() };
+for (const [verb, end] of Object.entries(endings)) {
+  test(`${verb} while it connects`, async () => {
+    timers.clear();
+    const all = await started({}, {}, null);
+    await until(() => all.socket(), "a socket");
+    await endsAtOnce(all, end);
+  });
+
+  test(`${verb} while a token is asked for`, async () => {
+    timers.clear();
+    const all = await started({}, { freshAccessToken: () => new Promise(() => {}) });
+    await endsAtOnce(all, end);
+    equal(sockets, []);
+  });
+
+  test(`${verb} in the middle of a bootstrap`, async () => {
+    timers.clear();
+    const all = await bound();
+    all.socket().download({ batchState: "more", changes: [{ class: "Team", put: [{ _id: "a" }] }] });
+    await until(() => all.transport.progress.download, "a part is here");
+    all.socket().say = () => {}; // the server is busy with the rest of it
+    await endsAtOnce(all, end);
+    equal(all.store.tables.get("Team").objects.size, 0);
+  });
+
+  test(`${verb} in the delay between two attempts`, async () => {
+    timers.clear();
+    const all = await bound();
+    all.socket().error("ServerShutdown", "retry", { retryAfter: 60 });
+    await until(() => all.transport.connectionState === "disconnected" && timers.size, "it waits");
+    await endsAtOnce(all, end);
+  });
+}
+
+/** That `end` closes the socket now, without a word of the server, ends the waits and leaves nothing that goes on. */
+async function endsAtOnce(all, end) {
+  const { transport, socket } = all;
+  const wait = throws(() => transport.waitForDownload(), INACTIVE);
+  const count = sockets.length;
+  const ended = end(all);
+  await wait;
+  await until(() => transport.connectionState === "disconnected" && (socket()?.readyState ?? 3) === 3, "the socket is closed", 1);
+  await all.transport.stop();
+  await ended;
+  await until(() => !timers.size, `no timer is left: ${timers.size}`, 1);
+  equal(sockets.length, count);
+}
+
+// --- client reset ---------------------------------------------------------------------------------------------------
+
+/** A bound session of a file that has content, and what its hooks are called with. */
+async function withContent(mode) {
+  const all = await bound({ clientReset: { mode } });
+  const heard = [];
+  all.transport.resets = {
+    before: () => (heard.push("before"), "frozen"),
+    after: (before, reset) => heard.push(`after ${before} ${reset}`),
+    failed: (error) => heard.push(error),
+    putAside: () => "backup",
+  };
+  all.store.addSet([{ id: "0".repeat(24), class: "Team", query: "TRUEPREDICATE", createdAt: "x", updatedAt: "x" }]);
+  await until(() => all.socket().of("query").length, "the set is sent");
+  all.socket().download({ queryVersion: 1, batchState: "last", changes: [{ class: "Team", put: [{ _id: "a" }] }] });
+  await until(() => all.store.sets[0].state === "complete", "content");
+  write(all.store, "mine");
+  await until(() => all.socket().of("upload").some(({ changesets }) => changesets.length), "an upload");
+  return { ...all, heard };
+}
+
+/** The server asks for a client reset, and meets the file anew. */
+async function askToReset({ socket }) {
+  const before = sockets.length;
+  socket().error("DivergingHistories", "reset");
+  await until(() => sockets.length > before && socket().of("bind").length, "a new session");
+  equal(socket().of("bind")[0].clientFile, null);
+  socket().say({ type: "ident", clientFile: { ident: 8, salt: "2" } });
+  socket().bound({ epoch: "f" });
+  await until(() => socket().of("query").length, "the subscriptions are sent again");
+}
+
+test("waits are carried over a client reset; a download is complete once the new content is here", async () => {
+  const all = await withContent("recoverUnsyncedChanges");
+  const { socket, transport, heard } = all;
+  const done = [];
+  transport.waitForUpload().then(() => done.push("upload"));
+  transport.waitForDownload().then(() => done.push("download"));
+  await askToReset(all);
+  equal([socket().of("mark"), socket().of("upload"), heard], [[], [], []]);
+  socket().download({ queryVersion: 1, batchState: "last", changes: [{ class: "Team", put: [{ _id: "b" }] }] });
+  await until(() => socket().of("mark").length && socket().of("upload").some(({ changesets }) => changesets.length), "mark and upload");
+  equal([heard, done], [["before", "after frozen recover"], []]);
+  socket().say({ type: "mark", requestIdent: socket().of("mark")[0].requestIdent });
+  socket().download({ queryVersion: 1, clientVersion: 1 });
+  await until(() => done.length === 2, "both");
+  equal(all.errors, []);
+  await transport.stop();
 });
+
+test("a wait for a set that a client reset drops ends as superseded", async () => {
+  const all = await withContent("discardUnsyncedChanges");
+  let isDone = false;
+  all.transport.waitForSet(all.store.addSet([])).then(() => (isDone = true));
+  await all.store.writesFlushed();
+  await askToReset(all);
+  await until(() => isDone, "superseded");
+  await all.transport.stop();
+});
+
+test("a file without content that has nothing pending is reset without a word", async () => {
+  const all = await bound();
+  const heard = [];
+  all.transport.resets = { before: () => heard.push("before"), after: () => heard.push("after"), failed: (error) => heard.push(error), putAside: () => "" };
+  all.store.addSet([]);
+  await until(() => all.socket().of("query").length, "the set is sent");
+  await askToReset(all);
+  all.socket().download({ queryVersion: 1, batchState: "last" });
+  await until(() => all.store.sets[0].state === "complete", "complete");
+  equal(heard, []);
+  await all.transport.stop();
+});
+
+test("a third client reset in a row fails, or discards where that is allowed; then a fourth fails", async () => {
+  for (const [mode, most] of [["recoverUnsyncedChanges", 2], ["discardUnsyncedChanges", 2], ["recoverOrDiscardUnsyncedChanges", 3]]) {
+    const all = await withContent(mode);
+    const { store, transport, socket, heard } = all;
+    for (let turn = 1; turn <= most; turn += 1) await askToReset(all);
+    const wait = throws(() => transport.waitForDownload(), "A fatal error occurred during 'ClientReset' client reset for");
+    socket().error("DivergingHistories", "reset");
+    const error = await wait;
+    equal([error.name, error.code, error.codeName, error.isFatal, error.logUrl], ["ClientReset", 1028, "AutoClientResetFailed", true, ""]);
+    equal(error.message, `A fatal error occurred during 'ClientReset' client reset for '${store.path}': The server asked for it again and again: the ${most} client resets before this one did not get through.`);
+    equal([error.config, error.userInfo], [{ path: "backup", readOnly: true }, { ORIGINAL_FILE_PATH: store.path, RECOVERY_FILE_PATH: "backup" }]);
+    equal([heard, transport.active, store.pending.length], [[error], false, 1]);
+    await transport.stop();
+  }
+  const all = await withContent("recoverOrDiscardUnsyncedChanges");
+  for (let turn = 1; turn <= 3; turn += 1) await askToReset(all);
+  all.socket().download({ queryVersion: 1, batchState: "last" });
+  await until(() => all.heard.length === 2, "it got through");
+  equal([all.heard, all.store.pending], [["before", "after frozen fallback"], []]);
+  await all.transport.stop();
+});
+
+test("new content that cannot be stored fails the client reset", async () => {
+  const all = await withContent("recoverUnsyncedChanges");
+  await askToReset(all);
+  all.store.apply = () => Promise.reject(new Error("the disk is full"));
+  all.socket().download({ queryVersion: 1, batchState: "last" });
+  await until(() => all.heard.length === 3, "told");
+  equal([all.heard[0], all.heard[1].codeName, all.heard[2], all.transport.active], ["before", "AutoClientResetFailed", "after frozen null", false]);
+  ok(all.heard[1].message.endsWith(": the disk is full"));
+  await all.transport.stop();
+});
+
+test("a manual client reset ends the session and its waits, in every tab", async () => {
+  const { store, transport, heard, socket } = await withContent("manual");
+  const channel = new BroadcastChannel(`realm-sync:${store.path}`);
+  const told = [];
+  channel.onmessage = ({ data }) => data.type === "failed" && told.push(data);
+  const wait = throws(() => transport.waitForDownload(), "DivergingHistories!");
+  socket().error("DivergingHistories", "reset");
+  const error = await wait;
+  equal([heard, error.code, error.config.path, transport.active], [[error], 1032, "backup", false]);
+  await until(() => told.length, "the others are told");
+  equal(told[0], { type: "failed", code: "DivergingHistories", message: "DivergingHistories!", backup: "backup" });
+  channel.postMessage({ type: "hello" }); // one that is opened now is told as well
+  await until(() => told.length === 2, "told again");
+  channel.close();
+  await transport.stop();
+});
+
+// --- users ----------------------------------------------------------------------------------------------------------
 
 test("a token the server refuses is refreshed; a refused refresh logs the session out", async () => {
   let refreshed = 0;

@@ -153,6 +153,7 @@ export class Pane {
 
   #failed(error) {
     if (!(error instanceof Realm.CompensatingWriteError)) {
+      if (error.isFatal === false) return this.#showLight(); // no connection came about: the light says so
       toast(error.message, { kind: "refused", title: `${nameOf(this.person)}: ${error.isFatal ? "sync has stopped." : ""}` });
       return this.#showLight();
     }

@@ -83,6 +83,8 @@ function checkSync(sync) {
     if (initialSubscriptions) throw new AssertionError("'initialSubscriptions' can only be specified when flexible sync is enabled.");
   }
   if (sync.onError !== undefined) mustBeFunction(sync.onError, "'onError' on realm sync configuration");
+  const { cancelWaitsOnNonFatalError: cancels } = sync;
+  if (cancels !== undefined && typeof cancels !== "boolean") throw new TypeAssertionError("a boolean", cancels, "'cancelWaitsOnNonFatalError' on realm sync configuration");
   for (const name of ["newRealmFileBehavior", "existingRealmFileBehavior"]) if (sync[name]) checkBehavior(sync[name]);
   if (clientReset !== undefined) checkClientReset(clientReset, sync);
   if (user.state === "Removed") {

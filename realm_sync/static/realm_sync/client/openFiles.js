@@ -5,6 +5,8 @@
 // the list of files that there are, because `Realm.exists` cannot wait for an answer of IndexedDB.
 
 import { AssertionError, realmError } from "../core/errors.js"
+import { ClientResetHooks } from "./clientReset.js"
+import { ClientResetMode } from "./configuration.js"
 import { Disk, MemoryDisk } from "./disk.js"
 import { deliver, Notifier } from "./listeners.js"
 import { migrate } from "./migration.js"
@@ -72,6 +74,8 @@ export class OpenFile {
     if (config.sync) {
       this.transport = new Transport(this.store, this.tabs, config.sync);
       this.session = new SyncSession(this.transport);
+      const { app } = config.sync.user;
+      this.transport.resets = new ClientResetHooks(/** @type {any} */ (this), () => scheduleReset(this.path, app.directory));
     }
     /** Resolves when what is durable is here. @type {Promise<void>} */
     this.loaded = this.#load(config);
@@ -126,6 +130,7 @@ export function share(config, realm) {
     const { sync, inMemory, schemaVersion, readOnly, classes } = file.config;
     if (Boolean(sync) !== Boolean(config.sync)) throw differs("sync configurations");
     if (sync && config.sync && sync.user.id !== config.sync.user.id) throw differs("sync user");
+    if (sync && config.sync && resetMode(sync) !== resetMode(config.sync)) throw differs("sync configurations");
     if (Boolean(inMemory) !== Boolean(config.inMemory)) throw differs("inMemory settings");
     if (Boolean(readOnly) !== Boolean(config.readOnly)) throw differs("read permissions");
     if (!sync && config.classes) {
@@ -147,6 +152,9 @@ export function share(config, realm) {
   file.realms.add(realm);
   return file;
 }
+
+/** @param {import('./configuration.js').SyncConfiguration} sync */
+const resetMode = ({ clientReset }) => clientReset?.mode ?? ClientResetMode.RecoverUnsyncedChanges;
 
 /** The classes in a form that compares. @param {Iterable<import('../core/schema.js').ClassSchema>} classes */
 const shape = (classes) => JSON.stringify([...classes].map(({ name, wire }) => [name, wire]).sort());
@@ -182,9 +190,12 @@ export function deleteFile(path) {
   return until(path, Promise.resolve(file ? end(file) : ending.get(path)).then(() => Disk.delete(path)));
 }
 
-/** A client reset is left to the app: the next opening, or `initiateClientReset`, puts the file aside and begins anew.
+/** A client reset is left to the app, or failed: the next opening, or `initiateClientReset`, puts the file aside and begins
+ * anew. Scheduled once, it stays so.
  * @param {string} path @param {string} directory of the app @returns {string} where what was not synced can be read then */
-export function scheduleReset(path, directory) {
+function scheduleReset(path, directory) {
+  const scheduled = known.get(`reset:${path}`);
+  if (scheduled !== null) return scheduled;
   const at = new Date().toISOString().replace(/\D/g, "");
   const random = Math.random().toString(36).slice(2, 8).toUpperCase();
   const backup = `${directory}/recovered-realms/recovered_realm-${at.slice(0, 8)}-${at.slice(8, 14)}-${random}`;

@@ -17,7 +17,7 @@ import { ClientResetMode, DEFAULT_BEHAVIOR, mustBeFunction, OpenRealmBehaviorTyp
 import { CollectionObserver, deliver, ObjectObserver, resolveKeyPaths } from "./listeners.js"
 import { NumericLogLevel, setLogger, setLogLevel } from "./logging.js"
 import { encodeKey, identityOf, INVALID, prototypeFor, RealmObject, wrap } from "./objects.js"
-import { deleteFile, known, resetFile, scheduleReset, sessions, OpenFile, release, share } from "./openFiles.js"
+import { deleteFile, known, resetFile, sessions, OpenFile, release, share } from "./openFiles.js"
 import { ProgressRealmPromise } from "./opening.js"
 import { Results } from "./results.js"
 import { MutableSubscriptionSet, Subscription, SubscriptionSet } from "./subscriptions.js"
@@ -86,7 +86,6 @@ export class Realm {
     if (sync && session && transport) {
       if (sync.onError) session._errorCallbacks.add(sync.onError);
       transport.schema ??= read.classes ? read.classes.toWire() : null;
-      transport.resets = this.#resets(sync.clientReset ?? {});
     }
     if (read._isAwaited) return; // Realm.open does the rest, and hears of what goes wrong
     if (this._file.isNew) this._runInitialSubscriptions();
@@ -663,34 +662,20 @@ export class Realm {
 
   // --- client reset, migration --------------------------------------------------------------------------------------
 
+  /** What it was opened with. */
+  get _sync() {
+    return this.#config.sync;
+  }
+
   /** A realm of a moment, read-only. @param {import('./store.js').Store} store */
-  #frozen(store) {
+  _frozen(store) {
     const { schema, schemaVersion } = this.#config;
     return new Realm(/** @type {any} */ ({ path: store.path, schema, ...(schema && { schemaVersion }), _store: store }));
   }
 
-  /** What a client reset calls: `before` right before the new content replaces the old, `after` right after.
-   * @param {any} reset */
-  #resets({ onBefore, onAfter, onManual }) {
-    return {
-      before: () => {
-        const before = this.#frozen(this._store.freeze());
-        deliver(() => onBefore?.(before));
-        return before;
-      },
-      after: (/** @type {Realm} */ before) => deliver(() => onAfter?.(before, this)),
-      manual: (/** @type {ClientResetError} */ error) => {
-        const { session } = this._file;
-        const path = (error.config.path = scheduleReset(this.path, /** @type {SyncSession} */ (session).user.app.directory));
-        if (onManual) deliver(() => onManual(session, path));
-        else session?._failed(error);
-      },
-    };
-  }
-
   /** @param {import('./store.js').Store} before @param {Map<string, any>} stored classes @param {Function} onMigration */
   _migrate(before, stored, onMigration) {
-    const old = this.#frozen(before);
+    const old = this._frozen(before);
     old.#config = { ...old.#config, schemaVersion: before.file.schemaVersion, classes: new Schema([...stored.values()].map(fromStored)) };
     old.#classes.clear();
     this.#isMigrating = true;

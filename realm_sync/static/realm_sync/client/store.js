@@ -21,6 +21,8 @@ import { addClasses, Table } from "./tables.js"
  *   `clientVersion` is null until it is durable */
 /** @typedef {{version: number, state: "pending" | "complete" | "error", error: string | null, after: number, subscriptions: any[]}} StoredSet */
 /** @typedef {{clientVersion: number, writes: any[], told?: boolean}} Report compensating writes */
+/** @typedef {"recover" | "discard" | "fallback"} Reset what becomes of what is pending; fallback: discarded, since recovering
+ *   did not work */
 
 const DEFAULT_MESSAGE_BYTES = 700_000; // until a server has said its own
 const ENVELOPE_BYTES = 4096;
@@ -28,6 +30,7 @@ const FOLD_RECORDS = 400; // as many small records of the log become one
 const FOLD_CHARACTERS = 4_000_000;
 const PAGE_OBJECTS = 1000;
 const RETRY_MILLISECONDS = [1000, 30_000];
+const MOST_RESETS = 2; // in a row, before a client reset is not tried again
 
 const encoder = new TextEncoder();
 
@@ -46,7 +49,10 @@ const newFile = () => ({
   queryVersion: 0,
   view: 0,
   nextClientVersion: 1,
-  reset: /** @type {"recover" | "discard" | null} */ (null),
+  downloaded: false, // some download was applied once
+  reset: /** @type {Reset | null} */ (null),
+  resets: 0, // begun since one was through: its content here and everything pending acknowledged
+  resetSet: /** @type {StoredSet | null} */ (null), // the newest that was complete when the reset began
   maxMessageBytes: 0,
   opened: false, // some opening of the file has succeeded
   schemaVersion: /** @type {number | null} */ (null),
@@ -453,16 +459,34 @@ export class Store {
     });
   }
 
-  /** The mode of the client reset that this download completes. @param {any} download */
+  /** Whether a client reset waits for content, of a subscription set that the server may have. */
+  get isAwaitingReset() {
+    const { reset, sets, queryVersion } = this.file;
+    return reset !== null && sets.some(({ state, version }) => state !== "error" && version > queryVersion);
+  }
+
+  /** Whether anything is here that a client reset could take away. */
+  get hasHistory() {
+    return this.file.downloaded || this.pending.length > 0;
+  }
+
+  /** What becomes of what is pending in the client reset that this download completes. @param {any} download */
   resetEndedBy({ queryVersion }, file = this.file) {
     const wanted = Math.max(0, ...file.sets.map((set) => (set.state === "error" ? 0 : set.version)));
     return queryVersion >= wanted ? file.reset : null;
   }
 
-  /** One download, or one bootstrap with all its parts, in one transaction (R10): durable first, then visible.
+  /** Resolves when no local transaction is open. */
+  async idle() {
+    while (this.#writing) await this.#writing;
+  }
+
+  /** One download, or one bootstrap with all its parts, in one transaction (R10): durable first, then visible. What a
+   * client reset discards is what is pending at the call: what is written later, nobody was shown before it went.
    * @param {any} download the last part @param {Changes[]} changes of all parts @param {string[]} texts the frames they came in */
   apply(download, changes, texts) {
     const rows = changes.reduce((sum, { put, patch, erase }) => sum + (put?.length ?? 0) + (patch?.length ?? 0) + (erase?.length ?? 0), 0);
+    const shown = new Set(this.pending);
     return this.#exclusive(async () => {
       /** @type {Changeset[]} */ let renumbered = [];
       const applied = await this.#transact(
@@ -472,14 +496,15 @@ export class Store {
             transaction.delete("log", -1, file.logged);
             file.base = file.rewritten = file.tail = file.logged += 1; // so that even an empty log is another one
             file.weight = file.tailCharacters = 0;
-            const old = await transaction.above("changeset");
+            const discarded = new Set(reset === "recover" ? [] : [...shown].map(({ clientVersion }) => clientVersion));
+            const kept = (await transaction.above("changeset")).filter((/** @type {[number, any]} */ [version]) => !discarded.has(version));
             transaction.delete("changeset", -1, file.nextClientVersion);
             // The new client file has sent nothing yet: its changesets count from one, and stand on what it just got.
-            renumbered = reset === "recover" ? old.map((/** @type {any} */ [, changeset], /** @type {number} */ at) => ({ ...changeset, clientVersion: at + 1, baseVersion: download.serverVersion })) : [];
+            renumbered = kept.map((/** @type {any} */ [, changeset], /** @type {number} */ at) => ({ ...changeset, clientVersion: at + 1, baseVersion: download.serverVersion }));
             for (const changeset of renumbered) transaction.put("changeset", changeset.clientVersion, changeset);
             file.nextClientVersion = renumbered.length + 1;
             for (const set of file.sets) if (set.state === "pending") set.after = renumbered.length;
-            file.reset = null;
+            file.reset = file.resetSet = null;
           } else {
             transaction.delete("changeset", -1, download.clientVersion);
             // A restored file meets its own later changesets: it must not use their numbers again.
@@ -487,16 +512,17 @@ export class Store {
           }
           if (rows) this.#log(transaction, file, texts, rows);
           const { serverVersion, clientVersion, queryVersion, view } = download;
-          Object.assign(file, { serverVersion, clientVersion, queryVersion, view });
+          Object.assign(file, { serverVersion, clientVersion, queryVersion, view, downloaded: true });
+          if (file.reset === null && file.nextClientVersion <= clientVersion + 1) file.resets = 0;
           file.sets = file.sets.filter((set) => set.version >= queryVersion);
           for (const set of file.sets) if (set.version === queryVersion) Object.assign(set, { state: "complete", error: null });
           return { rejected: due(file), reset };
         },
         ({ reset }, file) => {
           if (reset) {
-            if (reset === "discard") {
-              this.pending = [];
-              this.#unflushed = this.#unflushed.filter((item) => !("changeset" in item));
+            if (reset !== "recover") {
+              this.pending = this.pending.filter((changeset) => !shown.has(changeset));
+              this.#unflushed = this.#unflushed.filter((item) => !("changeset" in item && shown.has(item.changeset)));
             }
             this.#rebuild(changes, renumbered, download.serverVersion);
           } else this.#merge(changes, (changeset) => changeset.clientVersion !== null && changeset.clientVersion <= download.clientVersion);
@@ -542,14 +568,28 @@ export class Store {
     });
   }
 
-  /** Client reset: the file asks for a new ident and everything anew. What is visible stays until that is here; pending
-   * changesets and the newest subscriptions stay as well. @param {"recover" | "discard"} mode */
+  /** Client reset: the file asks for a new ident and everything anew. What is visible stays until that is here, pending
+   * changesets stay as well; of the subscription sets the newest, or, where unsynced changes are discarded, the newest that
+   * was complete. Rejects, and changes nothing, if those before this one did not get through; where recovering may end in
+   * discarding, one more is tried, which discards.
+   * @param {"recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"} mode */
   beginReset(mode) {
     return this.#update((file) => {
-      const usable = file.sets.filter((set) => set.state !== "error" && (mode === "recover" || set.state === "complete"));
-      file.sets = usable.slice(-1);
-      for (const set of file.sets) Object.assign(set, { state: "pending", after: 0 });
-      Object.assign(file, { clientFile: null, epoch: null, serverVersion: 0, clientVersion: 0, queryVersion: 0, view: 0, rejected: [], reset: mode });
+      const mayDiscard = mode === "recoverOrDiscardUnsyncedChanges";
+      const { resets = 0 } = file; // of before it was counted
+      if (resets >= MOST_RESETS + (mayDiscard ? 1 : 0)) {
+        throw realmError(`The server asked for it again and again: the ${resets} client resets before this one did not get through.`);
+      }
+      /** @type {Reset} */
+      const reset = mode === "discardUnsyncedChanges" ? "discard" : resets < MOST_RESETS ? "recover" : "fallback";
+      if (file.reset === null) file.resetSet = file.sets.filter((set) => set.state === "complete").at(-1) ?? null;
+      // What a file without content is subscribed to was never complete, and nobody would subscribe again.
+      const isNewest = reset === "recover" || !file.downloaded;
+      const set = isNewest ? file.sets.filter((each) => each.state !== "error").at(-1) : file.resetSet;
+      file.sets = set ? [{ ...set, state: "pending", after: 0 }] : [];
+      const downloaded = file.downloaded || file.serverVersion > 0; // the files of before this was noted
+      const nothing = { clientFile: null, epoch: null, serverVersion: 0, clientVersion: 0, queryVersion: 0, view: 0, rejected: [] };
+      Object.assign(file, { ...nothing, downloaded, reset, resets: resets + 1 });
     });
   }
 

@@ -110,8 +110,10 @@ export class SubscriptionSet extends BaseSet {
   /** @returns {"pending" | "complete" | "error" | "superseded"} */
   get state() {
     const { _realm, _stored } = /** @type {any} */ (this);
-    if (_realm._store.file.queryVersion > _stored.version) return "superseded";
-    return current(this).state;
+    const { file, sets } = _realm._store;
+    // Above all that there are is one that a client reset dropped.
+    const isDropped = _stored.version > Math.max(0, ...sets.map((/** @type {StoredSet} */ { version }) => version));
+    return file.queryVersion > _stored.version || isDropped ? "superseded" : current(this).state;
   }
 
   /** The server's reason, in state `error`. */

@@ -21,13 +21,16 @@ export const delays = { first: 1000, longest: 300_000, jitter: 0.25 };
 const CONNECT_MILLISECONDS = 120_000;
 const TICK_MILLISECONDS = 1000;
 const INACTIVE = "Sync session became inactive";
+/** @type {Ended} */
+const DONE = { kind: "Ended", action: "done", error: null };
 
 export class Transport {
   onError = (/** @type {SyncError} */ error) => console.warn(`realm_sync: ${error.message}`);
   onProgress = (/** @type {Progress} */ _progress) => {};
   onConnection = (/** @type {ConnectionState} */ _now, /** @type {ConnectionState} */ _before) => {};
-  /** Client resets, told to the realm. @type {{before: () => any, after: (before: any, isDiscarded: boolean) => void, manual: (error: ClientResetError) => void}} */
-  resets = { before: () => null, after: () => {}, manual: () => {} };
+  /** What client resets say to the realms of the file, and where it will be put aside.
+   * @type {{before: () => any, after: (before: any, reset: string | null) => void, failed: (error: ClientResetError) => void, putAside: () => string}} */
+  resets = { before: () => null, after: () => {}, failed: (error) => this.onError(error), putAside: () => this.path };
   /** The classes that the app declares, as `bind` sends them; null: it takes the server's. @type {any} */
   schema = null;
   /** @type {ConnectionState} */
@@ -62,6 +65,7 @@ export class Transport {
   #received = 0;
   #uploadBatch = 0;
   #told = 0; // when progress was
+  #wasConnected = false; // once, from whichever tab
   #woken = false;
   #resume = () => {};
   /** @type {Promise<void>} */
@@ -84,13 +88,17 @@ export class Transport {
     tabs.on("marked", ({ ident, tab }) => tab === this.#name && store.catchUp().then(() => this.#settleMark(ident)));
     tabs.on("connection", ({ state }) => this.#setConnection(state));
     tabs.on("progress", ({ progress }) => this.#tell(progress));
-    tabs.on("failed", ({ code, message, isFatal }) => (isFatal ? this.#fail : this.#nonFatal).call(this, new SyncError(code, message, isFatal)));
-    tabs.on("rejected", ({ reports }) => store.catchUp().then(() => this.onError(this.#compensating(reports))));
+    tabs.on("failed", ({ code, message, backup }) => {
+      if (!this.#failed) this.#fail(backup ? new ClientResetError(code, message, this.path, backup) : new SyncError(code, message, true));
+    });
+    tabs.on("unreachable", ({ code, message, isTold }) => this.#unreachable(new SyncError(code, message, false), isTold));
+    tabs.on("rejected", ({ reports }) => store.catchUp().then(() => this.#nonFatal(this.#compensating(reports), true)));
     tabs.on("steer", ({ verb }) => this.#steer(verb));
     tabs.on("hello", () => {
       if (!tabs.isLeader) return;
       tabs.send({ type: "connection", state: this.connectionState });
       if (this.#paused) tabs.send({ type: "steer", verb: "pause" });
+      if (this.#failed) this.#sendFailure(this.#failed);
     });
   }
 
@@ -100,6 +108,15 @@ export class Transport {
 
   get path() {
     return this.#store.path;
+  }
+
+  /** Somebody wants this session to have a connection. */
+  get #isWanted() {
+    return !this.#stopping && this.active && this.user.isLoggedIn;
+  }
+
+  get #cancelsWaits() {
+    return this.#sync.cancelWaitsOnNonFatalError ?? this.user.app.settings?.cancelWaitsOnNonFatalError ?? false;
   }
 
   get pendingTransactions() {
@@ -229,12 +246,15 @@ export class Transport {
   /** Completes the waits that the store's contents fulfil. */
   #settleWaits() {
     const { pending, file, sets } = this.#store;
+    const newest = Math.max(0, ...sets.map(({ version }) => version));
+    const isReportDue = this.#cancelsWaits && this.#store.dueReports().length > 0; // which ends these waits otherwise
     this.#waits = this.#waits.filter((wait) => {
       const { kind, target, resolve, reject } = wait;
-      if (kind === "upload" && (!target || !pending.includes(target))) return resolve();
+      if (kind === "upload" && !isReportDue && (!target || !pending.includes(target))) return resolve();
       if (kind === "set") {
         const set = sets.find(({ version }) => version === target.version) ?? target;
-        if (target.version <= file.queryVersion || set.state === "complete") return resolve();
+        // One above all that there are was dropped by a client reset: superseded.
+        if (target.version <= file.queryVersion || target.version > newest || set.state === "complete") return resolve();
         if (set.state === "error") return reject(new Error(set.error ?? "The subscription set was refused."));
       }
       return true;
@@ -246,13 +266,15 @@ export class Transport {
     this.#waits = this.#waits.filter(({ kind, target, resolve }) => kind !== "download" || target !== ident || resolve());
   }
 
+  /** A client reset's content must be here first: what the server had at the question is in it. */
   #openMarks() {
+    if (this.#store.isAwaitingReset) return [];
     return this.#waits.flatMap(({ kind, target }) => (kind === "download" ? [target] : []));
   }
 
   /** Another tab leads now: what was asked of the one before is asked of it. */
   #askAgain() {
-    for (const ident of this.#openMarks()) this.#tabs.send({ type: "mark", ident, tab: this.#name });
+    for (const { kind, target } of this.#waits) if (kind === "download") this.#tabs.send({ type: "mark", ident: target, tab: this.#name });
   }
 
   // --- the loop of the leader ---------------------------------------------------------------------------------------
@@ -294,13 +316,29 @@ export class Transport {
     this.#resume = () => {};
   }
 
+  /** What a request for a token gives; undefined if the session is to end before. A log-out does not end it: a refusal logs
+   * out first. @template T @param {Promise<T>} promise */
+  async #unlessEnded(promise) {
+    let isSettled = false;
+    const settle = () => {
+      isSettled = true;
+      this.#resume();
+    };
+    promise.then(settle, settle);
+    while (!isSettled && !this.#stopping && this.active) {
+      this.#woken = false;
+      await this.#sleep(60_000);
+    }
+    return isSettled ? promise : undefined;
+  }
+
   /** The back-off, which `reconnect` and `stop` end. @param {number | null} [atLeast] */
   async #backOff(atLeast) {
     const until = Date.now() + Math.max(this.#delay * (1 - delays.jitter * Math.random()), atLeast ?? 0);
     this.#delay = Math.min(this.#delay * 2, delays.longest);
     for (;;) {
       const left = until - Date.now();
-      if (left <= 0 || this.#skipDelay || this.#stopping || !this.active || !this.user.isLoggedIn) return;
+      if (left <= 0 || this.#skipDelay || !this.#isWanted) return;
       this.#woken = false;
       await this.#sleep(left);
     }
@@ -312,12 +350,10 @@ export class Transport {
     const message = error?.message ?? "The connection was lost.";
     log(action === "retry" || action === "done" ? "info" : "warn", `Session of '${this.#store.path}' ended (${action}): ${code}: ${message}`);
     if (action === "stop") this.#fail(new SyncError(code, message, true), true);
-    else if (action === "retry") {
-      this.#nonFatal(new SyncError(code, message, false), true);
-      await this.#backOff(retryAfter);
-    } else if (action === "reset" || action === "reauthenticate") {
+    else if (action === "retry") await this.#backOff(retryAfter);
+    else if (action === "reset" || action === "reauthenticate") {
       if (action === "reset") await this.#beginReset(code, message);
-      else await this.user.refreshAccessToken().catch((refused) => this.#tokenRefused(refused));
+      else await this.#unlessEnded(this.user.refreshAccessToken()).catch((refused) => this.#tokenRefused(refused));
       if (this.#reacted) await this.#backOff(retryAfter); // the second attempt in a row
       this.#reacted = true;
     }
@@ -326,41 +362,50 @@ export class Transport {
   /** @param {string} code @param {string} message */
   async #beginReset(code, message) {
     const mode = this.#sync.clientReset?.mode ?? "recoverUnsyncedChanges";
-    if (mode === "manual") {
-      this.#failed = new ClientResetError(code, message, this.#store.path);
-      this.active = false;
-      this.#failWaits(this.#failed);
-      return this.resets.manual(this.#failed);
-    }
-    try {
-      await this.#store.beginReset(mode === "discardUnsyncedChanges" ? "discard" : "recover");
-    } catch (failure) {
-      const text = `A fatal error occurred during 'ClientReset' client reset for '${this.#store.path}': ${/** @type {Error} */ (failure).message}`;
-      this.#fail(new ClientResetError("AutoClientResetFailed", text, this.#store.path));
-    }
+    if (mode === "manual") return this.#fail(new ClientResetError(code, message, this.path, this.resets.putAside()), true);
+    await this.#store.beginReset(mode).catch((failure) => this.#resetFailed(failure));
+  }
+
+  /** Nothing is lost: the next opening puts the file aside. @param {any} failure */
+  #resetFailed(failure) {
+    const text = `A fatal error occurred during 'ClientReset' client reset for '${this.path}': ${failure.message}`;
+    this.#fail(new ClientResetError("AutoClientResetFailed", text, this.path, this.resets.putAside()), true);
   }
 
   /** @param {any} error */
   #tokenRefused(error) {
     if (error.status === 401 || error.status === 403 || !this.user.isLoggedIn) this.#fail(new SyncError("AuthError", error.message, true), true);
-    else this.#nonFatal(new SyncError("ConnectionFailed", error.message, false), true);
+    else this.#unreachable(new SyncError("ConnectionFailed", error.message, false), false, true);
   }
 
   /** @param {SyncError} error @param {boolean} [isOurs] other tabs want to know */
   #fail(error, isOurs = false) {
-    if (isOurs) this.#tabs.send({ type: "failed", code: error.codeName, message: error.message, isFatal: true });
+    if (isOurs) this.#sendFailure(error);
     this.#failed = error;
     this.active = false;
     this.#failWaits(error);
-    this.onError(error);
+    if (error instanceof ClientResetError) this.resets.failed(error);
+    else this.onError(error);
     this.wake();
   }
 
-  /** @param {SyncError} error @param {boolean} [isOurs] */
-  #nonFatal(error, isOurs = false) {
-    if (isOurs) this.#tabs.send({ type: "failed", code: error.codeName, message: error.message, isFatal: false });
-    const cancels = this.#sync.cancelWaitsOnNonFatalError ?? this.user.app.settings?.cancelWaitsOnNonFatalError;
-    if (cancels && error.codeName !== "ConnectionClosed") this.#failWaits(error);
+  /** @param {SyncError} error */
+  #sendFailure(error) {
+    const backup = error instanceof ClientResetError ? error.config.path : null;
+    this.#tabs.send({ type: "failed", code: error.codeName, message: error.message, backup });
+  }
+
+  /** No connection came about, which is tried again. The app is told where one had been before: at a first start offline
+   * it knows. @param {SyncError} error @param {boolean} isTold @param {boolean} [isOurs] */
+  #unreachable(error, isTold, isOurs = false) {
+    if (isOurs) this.#tabs.send({ type: "unreachable", code: error.codeName, message: error.message, isTold });
+    this.#nonFatal(error, isTold);
+  }
+
+  /** @param {SyncError} error @param {boolean} isTold */
+  #nonFatal(error, isTold) {
+    if (this.#cancelsWaits) this.#failWaits(error);
+    if (isTold) this.onError(error);
   }
 
   /** @param {ConnectionState} state */
@@ -368,6 +413,7 @@ export class Transport {
     const before = this.connectionState;
     if (before === state) return;
     this.connectionState = state;
+    if (state === "connected") this.#wasConnected = true;
     if (this.#tabs.isLeader) this.#tabs.send({ type: "connection", state });
     this.onConnection(state, before);
   }
@@ -379,11 +425,12 @@ export class Transport {
     this.#setConnection("connecting");
     let token;
     try {
-      token = await this.user.freshAccessToken();
+      token = await this.#unlessEnded(this.user.freshAccessToken());
     } catch (error) {
       this.#tokenRefused(error);
       return { kind: "Ended", action: this.#failed ? "done" : "retry", error: new ProtocolError("ConnectionFailed", /** @type {Error} */ (error).message) };
     }
+    if (token === undefined) return DONE;
     const socket = new WebSocket(this.user.app.syncUrl, [SUBPROTOCOL]);
     /** @type {string[]} */
     const frames = [];
@@ -401,25 +448,28 @@ export class Transport {
       return (await this.#open(socket)) ?? (await this.#converse(socket, token, frames, () => isClosed));
     } finally {
       this.#session = null;
+      this.#parts = { changes: [], texts: [] };
       socket.onmessage = socket.onclose = socket.onerror = null;
       socket.close();
     }
   }
 
-  /** Resolves when the socket is open, to null; or to why it is not. @param {WebSocket} socket @returns {Promise<Ended | null>} */
+  /** Resolves when the socket is open, to null; or to why it is not, which is told. @param {WebSocket} socket @returns {Promise<Ended | null>} */
   async #open(socket) {
     const timeout = this.user.app.settings?.timeouts?.connect ?? CONNECT_MILLISECONDS;
     const until = Date.now() + timeout;
     socket.onopen = () => this.#resume();
-    while (socket.readyState === WebSocket.CONNECTING && Date.now() < until && !this.#stopping && this.active) {
+    while (socket.readyState === WebSocket.CONNECTING && Date.now() < until && this.#isWanted) {
       this.#woken = false;
       await this.#sleep(until - Date.now());
     }
+    if (!this.#isWanted) return DONE;
     if (socket.readyState === WebSocket.OPEN) return null;
-    const isLate = socket.readyState === WebSocket.CONNECTING && !this.#stopping;
+    const isLate = socket.readyState === WebSocket.CONNECTING;
     const error = isLate
       ? new ProtocolError("ConnectTimeout", "Sync connection was not fully established in time")
       : new ProtocolError("ConnectionFailed", `Cannot connect to ${socket.url}`);
+    this.#unreachable(new SyncError(error.code, error.message, false), this.#wasConnected, true);
     return { kind: "Ended", action: "retry", error };
   }
 
@@ -446,7 +496,8 @@ export class Transport {
       else await this.#sleep(TICK_MILLISECONDS);
       if (!ended && this.#woken) {
         this.#woken = false;
-        ended = await this.#perform(socket, this.#wishes(session), texts);
+        const isLeft = !this.#isWanted && this.#isBootstrapping; // the server would answer after all of it
+        ended = (await this.#perform(socket, this.#wishes(session), texts)) ?? (isLeft ? DONE : null);
       }
       ended ??= await this.#perform(socket, session.tick(performance.now()), texts);
     }
@@ -467,7 +518,7 @@ export class Transport {
 
   /** What the page wants by now. @param {ClientSession} session */
   #wishes(session) {
-    if (this.#stopping || !this.active || !this.user.isLoggedIn) return session.close();
+    if (!this.#isWanted) return session.close();
     const effects = [...session.subscriptionsChanged(this.#store.unsentSets()), ...session.localCommit()];
     for (const ident of this.#openMarks()) {
       if (this.#asked.has(ident)) continue;
@@ -476,6 +527,11 @@ export class Transport {
     }
     this.#reportUpload();
     return effects;
+  }
+
+  /** Content is on its way that is not here as a whole. */
+  get #isBootstrapping() {
+    return this.#parts.texts.length > 0 || this.#store.isAwaitingReset || this.#store.unsentSets().length > 0;
   }
 
   /** @param {WebSocket} socket @param {any[]} effects @param {WeakMap<any, string>} texts @returns {Promise<Ended | null>} */
@@ -498,7 +554,7 @@ export class Transport {
           queue.unshift(...session.stored());
           break;
         case "ApplyDownload":
-          await this.#apply(effect.download, effect.withParts, texts);
+          if (!(await this.#apply(effect.download, effect.withParts, texts))) return DONE;
           queue.unshift(...session.applied(effect.download));
           break;
         case "ReadPending":
@@ -539,19 +595,35 @@ export class Transport {
     this.#tell({ direction: "download", estimate, transferred: this.#received, transferable: Math.round(this.#received / (estimate || 1)) });
   }
 
-  /** @param {any} download @param {boolean} withParts @param {WeakMap<any, string>} texts */
+  /** False: it was to complete a client reset and could not. @param {any} download @param {boolean} withParts
+   * @param {WeakMap<any, string>} texts */
   async #apply(download, withParts, texts) {
     if (!withParts) this.#parts = { changes: [], texts: [] };
-    const before = this.#store.resetEndedBy(download) ? this.resets.before() : null;
     this.#keep(download, texts);
     const { changes, texts: frames } = this.#parts;
     this.#parts = { changes: [], texts: [] };
-    const { rejected, reset } = await this.#store.apply(download, changes, frames);
+    const store = this.#store;
+    const isReset = store.resetEndedBy(download) !== null;
+    if (isReset) await store.idle(); // what `before` shows is what was committed
+    const before = isReset && store.hasHistory ? this.resets.before() : null;
+    let rejected;
+    let reset = null;
+    try {
+      ({ rejected, reset } = await store.apply(download, changes, frames));
+    } catch (failure) {
+      if (!isReset || this.#stopping) throw failure;
+      this.#resetFailed(failure);
+      return false;
+    } finally {
+      if (before) this.resets.after(before, reset);
+    }
     this.#succeeded();
-    if (reset) this.resets.after(before, reset === "discard");
+    if (reset === "fallback") log("warn", `Client reset of '${this.path}': recovering failed again and again, so what was not synced is discarded.`);
+    if (reset) this.#woken = true; // what waited for its end can be asked now
     await this.#report(rejected);
     this.#reportUpload();
     this.#settleWaits();
+    return true;
   }
 
   #succeeded() {
@@ -580,7 +652,7 @@ export class Transport {
   async #report(reports) {
     if (!reports.length) return;
     this.#tabs.send({ type: "rejected", reports });
-    this.onError(this.#compensating(reports));
+    this.#nonFatal(this.#compensating(reports), true);
     await this.#store.reportsTold(reports);
   }
 

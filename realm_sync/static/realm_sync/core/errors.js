@@ -190,13 +190,14 @@ export class SyncError extends Error {
   }
 }
 
-/** A client reset that is left to the app, or failed; `config` opens the file as it was. */
+/** A client reset that is left to the app, or failed; `config` opens the file as it was, once it is put aside. */
 export class ClientResetError extends SyncError {
-  /** @param {string} codeName @param {string} message @param {string} path */
-  constructor(codeName, message, path) {
+  /** @param {string} codeName @param {string} message @param {string} path of the file @param {string} backup where it is put aside */
+  constructor(codeName, message, path, backup) {
     super(codeName, message, true);
     this.name = "ClientReset";
-    this.config = { path, readOnly: true };
+    this.config = { path: backup, readOnly: true };
+    this.userInfo = { ORIGINAL_FILE_PATH: path, RECOVERY_FILE_PATH: backup };
   }
 }
 
