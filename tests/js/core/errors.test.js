@@ -65,8 +65,9 @@ test("a sync error has Realm's members", () => {
   equal([isOk, isFatal, logUrl, userInfo, codeName], [false, true, "", {}, "UserMismatch"]);
   ok(error.remedy);
   equal(new SyncError("FromTheFuture", "?", false).code, 2000000);
-  const reset = new errors.ClientResetError("AutoClientResetFailed", "gone", "a.realm");
-  equal([reset.name, reset.code, reset.isFatal, reset.config], ["ClientReset", 1028, true, { path: "a.realm", readOnly: true }]);
+  const reset = new errors.ClientResetError("AutoClientResetFailed", "gone", "a.realm", "b.realm");
+  equal([reset.name, reset.code, reset.isFatal, reset.config], ["ClientReset", 1028, true, { path: "b.realm", readOnly: true }]);
+  equal([reset.userInfo, reset.logUrl], [{ ORIGINAL_FILE_PATH: "a.realm", RECOVERY_FILE_PATH: "b.realm" }, ""]);
   ok(reset instanceof SyncError);
 });
 
