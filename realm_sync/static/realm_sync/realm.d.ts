@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 19a5321622af152d12ba2c30c9adfcb970a6de6c15ab5a81b2aa13741ee828fd. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 db24632f6d6abdf58b068c582f7b280068ac258f44e9d04e00a4451fe82f58b2. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -178,13 +178,17 @@ declare module "realm/core/errors" {
         isFatal: boolean;
         remedy: string;
     }
-    /** A client reset that is left to the app, or failed; `config` opens the file as it was. */
+    /** A client reset that is left to the app, or failed; `config` opens the file as it was, once it is put aside. */
     export class ClientResetError extends SyncError {
-        /** @param {string} codeName @param {string} message @param {string} path */
-        constructor(codeName: string, message: string, path: string);
+        /** @param {string} codeName @param {string} message @param {string} path of the file @param {string} backup where it is put aside */
+        constructor(codeName: string, message: string, path: string, backup: string);
         config: {
             path: string;
             readOnly: boolean;
+        };
+        userInfo: {
+            ORIGINAL_FILE_PATH: string;
+            RECOVERY_FILE_PATH: string;
         };
     }
     /**
@@ -1383,11 +1387,6 @@ declare module "realm/client/disk" {
     }
     export {};
 }
-declare module "realm/client/migration" {
-    /** Brings the file to the declared classes; throws, and changes nothing, where that needs another `schemaVersion`.
-     * @param {any} file @param {any} config */
-    export function migrate({ store, realms }: any, { classes, schemaVersion, readOnly, deleteRealmIfMigrationNeeded, onMigration }: any): Promise<any>;
-}
 declare module "realm/client/store" {
     export class Store {
         /** @param {string} path @param {boolean} synced local writes become pending changesets */
@@ -1412,7 +1411,10 @@ declare module "realm/client/store" {
             queryVersion: number;
             view: number;
             nextClientVersion: number;
-            reset: "recover" | "discard" | null;
+            downloaded: boolean;
+            reset: Reset | null;
+            resets: number;
+            resetSet: StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
             schemaVersion: number | null;
@@ -1479,7 +1481,11 @@ declare module "realm/client/store" {
         }[];
         /** The server's answer to `bind`. @param {any} clientFile @param {any} bound */
         storeBound(clientFile: any, bound: any): Promise<void>;
-        /** The mode of the client reset that this download completes. @param {any} download */
+        /** Whether a client reset waits for content, of a subscription set that the server may have. */
+        get isAwaitingReset(): boolean;
+        /** Whether anything is here that a client reset could take away. */
+        get hasHistory(): boolean;
+        /** What becomes of what is pending in the client reset that this download completes. @param {any} download */
         resetEndedBy({ queryVersion }: any, file?: {
             revision: number;
             logged: number;
@@ -1498,19 +1504,25 @@ declare module "realm/client/store" {
             queryVersion: number;
             view: number;
             nextClientVersion: number;
-            reset: "recover" | "discard" | null;
+            downloaded: boolean;
+            reset: Reset | null;
+            resets: number;
+            resetSet: StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
             schemaVersion: number | null;
             schema: StoredClass[];
             sets: StoredSet[];
             rejected: Report[];
-        }): "discard" | "recover" | null;
-        /** One download, or one bootstrap with all its parts, in one transaction (R10): durable first, then visible.
+        }): Reset | null;
+        /** Resolves when no local transaction is open. */
+        idle(): Promise<void>;
+        /** One download, or one bootstrap with all its parts, in one transaction (R10): durable first, then visible. What a
+         * client reset discards is what is pending at the call: what is written later, nobody was shown before it went.
          * @param {any} download the last part @param {Changes[]} changes of all parts @param {string[]} texts the frames they came in */
         apply(download: any, changes: Changes[], texts: string[]): Promise<{
             rejected: Report[];
-            reset: "discard" | "recover" | null;
+            reset: Reset | null;
         }>;
         /** Keeps a report of compensating writes until its correction is here; gives those whose correction is here already.
          * @param {Report} report */
@@ -1521,9 +1533,12 @@ declare module "realm/client/store" {
         reportsTold(reports: Report[]): Promise<void>;
         /** @param {number} version @param {string} message */
         refuseSet(version: number, message: string): Promise<void>;
-        /** Client reset: the file asks for a new ident and everything anew. What is visible stays until that is here; pending
-         * changesets and the newest subscriptions stay as well. @param {"recover" | "discard"} mode */
-        beginReset(mode: "recover" | "discard"): Promise<void>;
+        /** Client reset: the file asks for a new ident and everything anew. What is visible stays until that is here, pending
+         * changesets stay as well; of the subscription sets the newest, or, where unsynced changes are discarded, the newest that
+         * was complete. Rejects, and changes nothing, if those before this one did not get through; where recovering may end in
+         * discarding, one more is tried, which discards.
+         * @param {"recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"} mode */
+        beginReset(mode: "recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"): Promise<void>;
         /** @returns {StoredSet[]} every set that is not superseded, oldest first */
         get sets(): StoredSet[];
         /** The newest set; version 0, empty and complete, in a new file. */
@@ -1589,6 +1604,11 @@ declare module "realm/client/store" {
         writes: any[];
         told?: boolean;
     };
+    /**
+     * what becomes of what is pending; fallback: discarded, since recovering
+     *  did not work
+     */
+    export type Reset = "recover" | "discard" | "fallback";
     import { Table } from "realm/client/tables";
     /** A local write transaction: the tables change at once, the changeset is made at the end. */
     class Writer {
@@ -1607,6 +1627,40 @@ declare module "realm/client/store" {
         #private;
     }
     export {};
+}
+declare module "realm/client/clientReset" {
+    /** @typedef {import('../core/errors.js').ClientResetError} ClientResetError */
+    export class ClientResetHooks {
+        /** @param {{path: string, realms: Set<any>, store: import('./store.js').Store, session: any}} file
+         * @param {() => string} putAside schedules that, and gives where */
+        constructor(file: {
+            path: string;
+            realms: Set<any>;
+            store: import("realm/client/store").Store;
+            session: any;
+        }, putAside: () => string);
+        putAside: () => string;
+        /** The new content is about to replace the old: `onBefore` of each realm. `after` must be called with what this gives. */
+        before(): {
+            realm: any;
+            before: any;
+        }[];
+        /** It has: `onAfter` of each realm, or `onFallback` where what was to be recovered is discarded. The realms of before are
+         * closed. @param {{realm: any, before: any}[]} frozen @param {string | null} reset null: it failed */
+        after(frozen: {
+            realm: any;
+            before: any;
+        }[], reset: string | null): void;
+        /** It is left to the app (`onManual`, else `onError`), or failed (`onError`). @param {ClientResetError} error */
+        failed(error: ClientResetError): any;
+        #private;
+    }
+    export type ClientResetError = import("realm/core/errors").ClientResetError;
+}
+declare module "realm/client/migration" {
+    /** Brings the file to the declared classes; throws, and changes nothing, where that needs another `schemaVersion`.
+     * @param {any} file @param {any} config */
+    export function migrate({ store, realms }: any, { classes, schemaVersion, readOnly, deleteRealmIfMigrationNeeded, onMigration }: any): Promise<any>;
 }
 declare module "realm/core/messages" {
     /** The text frame of a message. @param {FromClient} message */
@@ -1967,11 +2021,13 @@ declare module "realm/client/transport" {
         onError: (/** @type {SyncError} */ error: SyncError) => void;
         onProgress: (/** @type {Progress} */ _progress: Progress) => void;
         onConnection: (/** @type {ConnectionState} */ _now: ConnectionState, /** @type {ConnectionState} */ _before: ConnectionState) => void;
-        /** Client resets, told to the realm. @type {{before: () => any, after: (before: any, isDiscarded: boolean) => void, manual: (error: ClientResetError) => void}} */
+        /** What client resets say to the realms of the file, and where it will be put aside.
+         * @type {{before: () => any, after: (before: any, reset: string | null) => void, failed: (error: ClientResetError) => void, putAside: () => string}} */
         resets: {
             before: () => any;
-            after: (before: any, isDiscarded: boolean) => void;
-            manual: (error: ClientResetError) => void;
+            after: (before: any, reset: string | null) => void;
+            failed: (error: ClientResetError) => void;
+            putAside: () => string;
         };
         /** The classes that the app declares, as `bind` sends them; null: it takes the server's. @type {any} */
         schema: any;
@@ -2114,9 +2170,6 @@ declare module "realm/client/openFiles" {
     /** Deletes the file of a realm that is not open in this page; other tabs' realms of it are closed. What a closed realm had
      * still to upload is given up. @param {string} path */
     export function deleteFile(path: string): Promise<void>;
-    /** A client reset is left to the app: the next opening, or `initiateClientReset`, puts the file aside and begins anew.
-     * @param {string} path @param {string} directory of the app @returns {string} where what was not synced can be read then */
-    export function scheduleReset(path: string, directory: string): string;
     /** The same now; the realm must be closed. @param {string} path */
     export function resetFile(path: string): Promise<void>;
     export namespace known {
@@ -2651,6 +2704,10 @@ declare module "realm/client/realm" {
         }): Promise<any>;
         /** @param {any} results */
         _unsubscribe(results: any): void;
+        /** What it was opened with. */
+        get _sync(): import("realm/client/configuration").SyncConfiguration | undefined;
+        /** A realm of a moment, read-only. @param {import('./store.js').Store} store */
+        _frozen(store: import("realm/client/store").Store): Realm;
         /** @param {import('./store.js').Store} before @param {Map<string, any>} stored classes @param {Function} onMigration */
         _migrate(before: import("realm/client/store").Store, stored: Map<string, any>, onMigration: Function): void;
         #private;
