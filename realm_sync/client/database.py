@@ -47,7 +47,7 @@ def connect(path: str, encryption_key: bytes | None, read_only: bool = False) ->
     if sqlcipher is None:
         raise RealmFileError(
             path,
-            "An `encryption_key` needs SQLCipher, which is not installed: pip install 'django-realm-sync[encryption]'.",
+            "An 'encryption_key' needs SQLCipher, which is not installed: pip install 'django-realm-sync[encryption]'.",
             code="NotSupported",
         )
     connection: sqlite3.Connection = sqlcipher.connect(where, **options)
@@ -73,13 +73,15 @@ def _unreadable(path: str, encryption_key: bytes | None) -> RealmFileError:
     with open(path, "rb") as file:
         plain = file.read(len(_PLAIN_HEADER)) == _PLAIN_HEADER
     if encryption_key is None:
-        problem = "It is encrypted, or no realm file. Give the `encryption_key` that it was made with."
-        return RealmFileError(path, problem, code="InvalidDatabase")
-    if plain:
-        problem = "It is not encrypted. Open it without `encryption_key`; `write_copy_to` makes an encrypted copy."
-        return RealmFileError(path, problem, code="InvalidDatabase")
-    problem = "The `encryption_key` is not the one that it was made with, or it is no realm file."
-    return RealmFileError(path, problem, code="DecryptionFailed")
+        code = "InvalidDatabase"
+        problem = "It is encrypted, or no realm file. Give the 'encryption_key' that it was made with."
+    elif plain:
+        code = "InvalidDatabase"
+        problem = "It is not encrypted. Open it without 'encryption_key'; 'write_copy_to' makes an encrypted copy."
+    else:
+        code = "DecryptionFailed"
+        problem = "The 'encryption_key' is not the one that it was made with, or it is no encrypted realm file."
+    return RealmFileError(path, f"{problem} Nothing was changed.", code)
 
 
 def _raw_key(encryption_key: bytes) -> str:
