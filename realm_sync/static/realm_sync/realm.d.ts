@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 db24632f6d6abdf58b068c582f7b280068ac258f44e9d04e00a4451fe82f58b2. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 84147a47248de47834da8181bd4b935bb3026c7d417cbce178c54e34aed901d9. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -6,7 +6,7 @@ declare module "realm/core/errors" {
      */
     export function realmError(message: string, codeName?: keyof typeof ERROR_CODES): Error & {
         code: number;
-        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
+        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
     };
     /** How an error names a value's kind: `a string`, `null`, `an instance of Task`. @param {any} value */
     export function describe(value: any): string;
@@ -44,6 +44,7 @@ declare module "realm/core/errors" {
         export let ObjectAlreadyExists: number;
         export let FileOperationFailed: number;
         export let FileNotFound: number;
+        export let DecryptionFailed: number;
         export let SchemaVersionMismatch: number;
         export let NoSubscriptionForWrite: number;
         export let OperationAborted: number;
@@ -65,12 +66,14 @@ declare module "realm/core/errors" {
         export let MissingPropertyValue: number;
         export let ModifyPrimaryKey: number;
         export let InvalidProperty: number;
+        export let InvalidEncryptionKey: number;
         export let InvalidQueryArg: number;
         export let KeyNotFound: number;
         export let OutOfBounds: number;
         let LimitExceeded_1: number;
         export { LimitExceeded_1 as LimitExceeded };
         export let NoSuchTable: number;
+        export let IllegalCombination: number;
         export let CustomError: number;
         export let ClientUserNotFound: number;
         export let ClientUserNotLoggedIn: number;
@@ -825,8 +828,6 @@ declare module "realm/client/app" {
     export function pageConfiguration(): any;
     /** Encoded as one name in a directory. @param {string} text */
     export function pathComponent(text: string): string;
-    /** What a user who is not logged in cannot do. */
-    export function loggedOut(): AppError;
     export const VERSION: "0.1.0";
     export namespace UserState {
         let LoggedIn: string;
@@ -998,7 +999,6 @@ declare module "realm/client/app" {
         disabled: boolean;
         key?: string;
     };
-    import { AppError } from "realm/core/errors";
     class Listenable {
         /** Calls all, whatever one of them throws. @param {Listenable} listenable */
         static tell(listenable: Listenable): void;
@@ -1194,16 +1194,23 @@ declare module "realm/client/configuration" {
      * @param {string | RealmConfiguration} [given] */
     export function readConfiguration(given?: string | RealmConfiguration): {
         sync: SyncConfiguration | undefined;
+        encryptionKey: Uint8Array<ArrayBufferLike> | undefined;
         schemaVersion: number | null;
         classes: Schema | undefined;
         path: string;
         schema?: any[];
         inMemory?: boolean;
         readOnly?: boolean;
+        shouldCompact?: Function;
+        deleteRealmIfMigrationNeeded?: boolean;
         _store?: any;
         _isAwaited?: boolean;
         _ran?: boolean;
     };
+    /** @param {any} path */
+    export function checkPath(path: any): void;
+    /** A copy: what the app does to its own does not matter then. @param {any} key @returns {Uint8Array} */
+    export function keyBytes(key: any): Uint8Array;
     /** @param {any} value @param {string} target */
     export function mustBeFunction(value: any, target: string): any;
     export const OpenRealmBehaviorType: Readonly<{
@@ -1222,9 +1229,13 @@ declare module "realm/client/configuration" {
     }>;
     /** @typedef {{type: "downloadBeforeOpen" | "openImmediately", timeOut?: number | null, timeOutBehavior?: "openLocalRealm" | "throwException"}} OpenBehavior */
     /** As realm.js has them, unchecked. @typedef {{user: User, newRealmFileBehavior?: OpenBehavior, existingRealmFileBehavior?: OpenBehavior, [other: string]: any}} SyncConfiguration */
-    /** @typedef {{path?: string, schema?: any[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean, sync?: SyncConfiguration, [other: string]: any}} RealmConfiguration */
+    /** @typedef {{path?: string, schema?: any[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean, encryptionKey?: ArrayBuffer | ArrayBufferView,
+     *   shouldCompact?: (totalBytes: number, usedBytes: number) => boolean, sync?: SyncConfiguration, [other: string]: any}} RealmConfiguration */
     /** @type {OpenBehavior} */
     export const DEFAULT_BEHAVIOR: OpenBehavior;
+    export namespace defaults {
+        let path: string;
+    }
     export type Configuration = ReturnType<typeof readConfiguration>;
     export type OpenBehavior = {
         type: "downloadBeforeOpen" | "openImmediately";
@@ -1246,11 +1257,101 @@ declare module "realm/client/configuration" {
         schemaVersion?: number;
         inMemory?: boolean;
         readOnly?: boolean;
+        encryptionKey?: ArrayBuffer | ArrayBufferView;
+        shouldCompact?: (totalBytes: number, usedBytes: number) => boolean;
         sync?: SyncConfiguration;
         [other: string]: any;
     };
     import { Schema } from "realm/core/schema";
     import { User } from "realm/client/app";
+}
+declare module "realm/client/disk" {
+    /** A realm's database in IndexedDB; every tab of the origin may have it open. */
+    export class Disk {
+        /** Opens the database, which is made if need be. Without storage in this browser, what it gives is a MemoryDisk.
+         * @param {string} name */
+        static open(name: string): Promise<Disk | MemoryDisk>;
+        /** @param {string} name */
+        static delete(name: string): Promise<void>;
+        /** Record by record as they are: a copy of an encrypted database has the same key. @param {string} from @param {string} to */
+        static copy(from: string, to: string): Promise<void>;
+        /** @param {IDBDatabase} database */
+        constructor(database: IDBDatabase);
+        /** Called when another tab deletes the database. */
+        onGone: () => void;
+        /** Runs `work` in one transaction over all stores: all of it happens, durably once this resolves, or nothing.
+         * @template T @param {(transaction: IndexedTransaction) => Promise<T>} work
+         * @param {{mode?: IDBTransactionMode, durability?: "strict" | "relaxed"}} [options] @returns {Promise<T>} */
+        transact<T>(work: (transaction: IndexedTransaction) => Promise<T>, { mode, durability }?: {
+            mode?: IDBTransactionMode;
+            durability?: "strict" | "relaxed";
+        }): Promise<T>;
+        close(): void;
+        #private;
+    }
+    /** The same without storage: for `inMemory` realms and for browsers that give none. One tab only. */
+    export class MemoryDisk {
+        onGone: () => void;
+        /** @template T @param {(transaction: any) => Promise<T>} work */
+        transact<T>(work: (transaction: any) => Promise<T>): Promise<T>;
+        close(): void;
+        #private;
+    }
+    /** What a transaction can do. Reads are awaited; writes need not be: the transaction fails if one of them does. */
+    class IndexedTransaction {
+        /** @param {IDBTransaction} transaction @param {string} name of the database */
+        constructor(transaction: IDBTransaction, name: string);
+        /** Throws if an EncryptedDisk wrote it. @param {string} store @param {number} key */
+        get(store: string, key: number): Promise<any>;
+        /** The record as it is. @param {string} store @param {number} key @returns {Promise<any>} */
+        read(store: string, key: number): Promise<any>;
+        /** The records above `after`, as [[key, value]]. @param {string} store @param {number} after */
+        above(store: string, after?: number): Promise<[number, any][]>;
+        /** @param {string} store @param {number} key @param {any} value */
+        put(store: string, key: number, value: any): void;
+        /** Deletes the records above `after` up to `upto`. @param {string} store @param {number} after @param {number} upto */
+        delete(store: string, after: number, upto: number): void;
+        #private;
+    }
+    export {};
+}
+declare module "realm/client/encryptedDisk" {
+    /** A realm's database, opened with or without a key. @param {string} name @param {Uint8Array | undefined} key */
+    export function openDisk(name: string, key: Uint8Array | undefined): Promise<Disk | MemoryDisk | EncryptedDisk>;
+    export class EncryptedDisk {
+        /** @param {Disk} disk @param {string} name @param {Uint8Array} bytes what the app calls the key */
+        constructor(disk: Disk, name: string, bytes: Uint8Array);
+        /** Called when another tab deletes the database. */
+        onGone: () => void;
+        /** Runs `work` as Disk does: all of it happens, durably once this resolves, or nothing. It may run several times.
+         * @template T @param {(transaction: any) => Promise<T>} work
+         * @param {{mode?: IDBTransactionMode, durability?: "strict" | "relaxed"}} [options] @returns {Promise<T>} */
+        transact<T>(work: (transaction: any) => Promise<T>, { mode, durability }?: {
+            mode?: IDBTransactionMode;
+            durability?: "strict" | "relaxed";
+        }): Promise<T>;
+        close(): void;
+        #private;
+    }
+    /**
+     * the `file` record
+     */
+    export type Header = {
+        salt: Uint8Array;
+        stamp: string;
+        data: Uint8Array | null;
+    };
+    /**
+     * one write that is kept back; without `key`: a deletion
+     */
+    export type Step = {
+        key?: number;
+        value?: any;
+        after: number;
+        upto: number;
+    };
+    import { Disk } from "realm/client/disk";
+    import { MemoryDisk } from "realm/client/disk";
 }
 declare module "realm/client/listeners" {
     /** What makes `next` of `old`, two lists of images. A member that moved is a deletion and an insertion.
@@ -1319,73 +1420,10 @@ declare module "realm/client/listeners" {
         changedProperties: string[];
     };
 }
-declare module "realm/client/logging" {
-    /** A category above the session's sets the level; others have nothing to say here. @param {string} level @param {string} [category] */
-    export function setLogLevel(level: string, category?: string): void;
-    /** `callback({category, level, message})`, or, if it takes two arguments, `callback(level, message)`.
-     * @param {(entry: any, message?: string) => void} callback */
-    export function setLogger(callback: (entry: any, message?: string) => void): void;
-    /** @param {"info" | "warn"} level @param {string} message */
-    export function log(level: "info" | "warn", message: string): void;
-    export const NumericLogLevel: Readonly<{
-        All: 0;
-        Trace: 1;
-        Debug: 2;
-        Detail: 3;
-        Info: 4;
-        Warn: 5;
-        Error: 6;
-        Fatal: 7;
-        Off: 8;
-    }>;
-}
-declare module "realm/client/disk" {
-    /** A realm's database in IndexedDB; every tab of the origin may have it open. */
-    export class Disk {
-        /** Opens the database, which is made if need be. Without storage in this browser, what it gives is a MemoryDisk.
-         * @param {string} name */
-        static open(name: string): Promise<Disk | MemoryDisk>;
-        /** @param {string} name */
-        static delete(name: string): Promise<void>;
-        /** @param {string} from @param {string} to */
-        static copy(from: string, to: string): Promise<void>;
-        /** @param {IDBDatabase} database */
-        constructor(database: IDBDatabase);
-        /** Called when another tab deletes the database. */
-        onGone: () => void;
-        /** Runs `work` in one transaction over all stores: all of it happens, durably once this resolves, or nothing.
-         * @template T @param {(transaction: IndexedTransaction) => Promise<T>} work
-         * @param {{mode?: IDBTransactionMode, durability?: "strict" | "relaxed"}} [options] @returns {Promise<T>} */
-        transact<T>(work: (transaction: IndexedTransaction) => Promise<T>, { mode, durability }?: {
-            mode?: IDBTransactionMode;
-            durability?: "strict" | "relaxed";
-        }): Promise<T>;
-        close(): void;
-        #private;
-    }
-    /** The same without storage: for `inMemory` realms and for browsers that give none. One tab only. */
-    export class MemoryDisk {
-        onGone: () => void;
-        /** @template T @param {(transaction: any) => Promise<T>} work */
-        transact<T>(work: (transaction: any) => Promise<T>): Promise<T>;
-        close(): void;
-        #private;
-    }
-    /** What a transaction can do. Reads are awaited; writes need not be: the transaction fails if one of them does. */
-    class IndexedTransaction {
-        /** @param {IDBTransaction} transaction */
-        constructor(transaction: IDBTransaction);
-        /** @param {string} store @param {number} key */
-        get(store: string, key: number): Promise<any>;
-        /** The records above `after`, as [[key, value]]. @param {string} store @param {number} after */
-        above(store: string, after?: number): Promise<[number, any][]>;
-        /** @param {string} store @param {number} key @param {any} value */
-        put(store: string, key: number, value: any): void;
-        /** Deletes the records above `after` up to `upto`. @param {string} store @param {number} after @param {number} upto */
-        delete(store: string, after: number, upto: number): void;
-        #private;
-    }
-    export {};
+declare module "realm/client/migration" {
+    /** Brings the file to the declared classes; throws, and changes nothing, where that needs another `schemaVersion`.
+     * @param {any} file @param {any} config */
+    export function migrate({ store, realms }: any, { classes, schemaVersion, readOnly, deleteRealmIfMigrationNeeded, onMigration }: any): Promise<any>;
 }
 declare module "realm/client/store" {
     export class Store {
@@ -1435,8 +1473,8 @@ declare module "realm/client/store" {
         onCommit: () => void;
         onFailure: (/** @type {any} */ error: any) => void;
         /** Reads what is durable. Until it resolves the store shows only what was written to it.
-         * @param {import('./disk.js').Disk | import('./disk.js').MemoryDisk} disk */
-        load(disk: import("realm/client/disk").Disk | import("realm/client/disk").MemoryDisk): Promise<void>;
+         * @param {Storage} disk */
+        load(disk: Storage): Promise<void>;
         /** Another tab has committed: reads what. One reading serves everybody who asks before it begins. @returns {Promise<any>} */
         catchUp(): Promise<any>;
         /** Ends it. What is not durable yet becomes so first. */
@@ -1566,6 +1604,44 @@ declare module "realm/client/store" {
             has: (name: string) => boolean;
             wireType: (property: any) => any;
         };
+        /** How many characters the log has, and how many it would have if it were written anew. */
+        sizes(): Promise<{
+            total: number;
+            used: number;
+        }>;
+        /** Writes the log anew. False if another tab wrote meanwhile, or a transaction is open. */
+        compact(): Promise<boolean>;
+        /** What a frozen store has as the contents of another file: its record and the texts of its log. A synced one has no
+         * ident: it fetches everything anew when it first connects, with the same subscriptions. */
+        asNewFile(): {
+            file: {
+                revision: number;
+                logged: number;
+                tail: number;
+                weight: number;
+                opened: boolean;
+                schema: import("realm/client/tables").StoredClass[];
+                schemaVersion: number | null;
+                base: number;
+                rewritten: number;
+                tailCharacters: number;
+                clientFile: {
+                    ident: number;
+                    salt: string;
+                } | null;
+                epoch: string | null;
+                serverVersion: number;
+                clientVersion: number;
+                queryVersion: number;
+                view: number;
+                nextClientVersion: number;
+                reset: "recover" | "discard" | null;
+                maxMessageBytes: number;
+                sets: StoredSet[];
+                rejected: Report[];
+            };
+            texts: string[];
+        };
         /** This moment as a store that never changes. */
         freeze(): Store;
         #private;
@@ -1604,11 +1680,7 @@ declare module "realm/client/store" {
         writes: any[];
         told?: boolean;
     };
-    /**
-     * what becomes of what is pending; fallback: discarded, since recovering
-     *  did not work
-     */
-    export type Reset = "recover" | "discard" | "fallback";
+    export type Storage = import("realm/client/disk").Disk | import("realm/client/disk").MemoryDisk | import("realm/client/encryptedDisk").EncryptedDisk;
     import { Table } from "realm/client/tables";
     /** A local write transaction: the tables change at once, the changeset is made at the end. */
     class Writer {
@@ -1812,8 +1884,6 @@ declare module "realm/core/clientSession" {
     export const UPLOAD_BYTES: number;
     /** Uploads on the way that no download has acknowledged yet. */
     export const UPLOADS_AHEAD: 4;
-    /** The session's own mark; those of `requestMark` are above. */
-    export const CATCH_UP_MARK: 0;
     export const PING_MS: 60000;
     export const PONG_MS: 120000;
     /** How long an ending session waits for `unbound`. */
@@ -1856,12 +1926,10 @@ declare module "realm/core/clientSession" {
      */
     /** One connection. Every method returns the effects to perform, in order; none throws for what the server does. */
     export class ClientSession {
-        /** `downloadFirst`: nothing is uploaded before everything that the server has at `bound` is here.
-         * @param {FileState} file @param {string | null} token @param {import("./schema.js").WireClass[] | null} schema */
-        constructor(file: FileState, token: string | null, schema: import("realm/core/schema").WireClass[] | null, userAgent?: string, { ping, pong, downloadFirst }?: {
+        /** @param {FileState} file @param {string | null} token @param {import("./schema.js").WireClass[] | null} schema */
+        constructor(file: FileState, token: string | null, schema: import("realm/core/schema").WireClass[] | null, userAgent?: string, { ping, pong }?: {
             ping?: number | undefined;
             pong?: number | undefined;
-            downloadFirst?: boolean | undefined;
         });
         /** @type {State} */
         state: State;
@@ -1869,15 +1937,12 @@ declare module "realm/core/clientSession" {
         limits: import("realm/core/messages").Limits | null;
         /** Changesets up to this client version are with the server, or on their way to it. */
         uploaded: number;
-        /** Bound, and nothing holds uploads back for `downloadFirst`. */
-        caughtUp: boolean;
         file: FileState;
         token: string | null;
         schema: import("realm/core/schema").WireClass[] | null;
         userAgent: string;
         ping: number;
         pong: number;
-        downloadFirst: boolean;
         /** The socket is open. Parts of an earlier session are thrown away, then the file presents itself.
          * @param {number} now @returns {Effect[]} */
         opened(now: number): Effect[];
@@ -1890,7 +1955,7 @@ declare module "realm/core/clientSession" {
         localCommit(): Effect[];
         /** There are new subscription sets in the file; those known already are skipped. @param {UnsentSet[]} sets */
         subscriptionsChanged(sets: UnsentSet[]): Effect[];
-        /** Ask for a mark, above CATCH_UP_MARK; sent as soon as the session is bound. `Marked` is the answer.
+        /** Ask for a mark; sent as soon as the session is bound. `Marked` is the answer.
          * @param {number} ident @returns {Effect[]} */
         requestMark(ident: number): Effect[];
         /** The answer to ReadPending; none: there are no more for now. @param {Changeset[]} changesets @returns {Effect[]} */
@@ -1986,6 +2051,26 @@ declare module "realm/core/clientSession" {
      */
     export type SessionError = import("realm/core/messages").ErrorMessage | ProtocolError;
     import { ProtocolError } from "realm/core/errors";
+}
+declare module "realm/client/logging" {
+    /** A category above the session's sets the level; others have nothing to say here. @param {string} level @param {string} [category] */
+    export function setLogLevel(level: string, category?: string): void;
+    /** `callback({category, level, message})`, or, if it takes two arguments, `callback(level, message)`.
+     * @param {(entry: any, message?: string) => void} callback */
+    export function setLogger(callback: (entry: any, message?: string) => void): void;
+    /** @param {"info" | "warn"} level @param {string} message */
+    export function log(level: "info" | "warn", message: string): void;
+    export const NumericLogLevel: Readonly<{
+        All: 0;
+        Trace: 1;
+        Debug: 2;
+        Detail: 3;
+        Info: 4;
+        Warn: 5;
+        Error: 6;
+        Fatal: 7;
+        Off: 8;
+    }>;
 }
 declare module "realm/client/tabs" {
     export class Tabs {
@@ -2170,6 +2255,15 @@ declare module "realm/client/openFiles" {
     /** Deletes the file of a realm that is not open in this page; other tabs' realms of it are closed. What a closed realm had
      * still to upload is given up. @param {string} path */
     export function deleteFile(path: string): Promise<void>;
+    /** Makes a file with these contents. False if there is one, though it was never known: it stays as it is.
+     * @param {Configuration} config @param {{file: any, texts: string[]}} contents @returns {Promise<boolean>} */
+    export function makeFile({ path, encryptionKey, schemaVersion }: Configuration, { file, texts }: {
+        file: any;
+        texts: string[];
+    }): Promise<boolean>;
+    /** A client reset is left to the app: the next opening, or `initiateClientReset`, puts the file aside and begins anew.
+     * @param {string} path @param {string} directory of the app @returns {string} where what was not synced can be read then */
+    export function scheduleReset(path: string, directory: string): string;
     /** The same now; the realm must be closed. @param {string} path */
     export function resetFile(path: string): Promise<void>;
     export namespace known {
@@ -2196,12 +2290,15 @@ declare module "realm/client/openFiles" {
         wasOpened: boolean;
         config: {
             sync: import("realm/client/configuration").SyncConfiguration | undefined;
+            encryptionKey: Uint8Array<ArrayBufferLike> | undefined;
             schemaVersion: number | null;
             classes: import("realm/core/schema").Schema | undefined;
             path: string;
             schema?: any[];
             inMemory?: boolean;
             readOnly?: boolean;
+            shouldCompact?: Function;
+            deleteRealmIfMigrationNeeded?: boolean;
             _store?: any;
             _isAwaited?: boolean;
             _ran?: boolean;
@@ -2212,6 +2309,8 @@ declare module "realm/client/openFiles" {
         tabs: Tabs;
         /** Resolves when what is durable is here. @type {Promise<void>} */
         loaded: Promise<void>;
+        /** The first realm with classes of a local file that was open without. @param {Configuration} config */
+        declare(config: Configuration): void;
         /** An opening has succeeded. */
         opened(): void;
         /** The store has changed. */
@@ -2220,6 +2319,7 @@ declare module "realm/client/openFiles" {
         failed(error: any): void;
         #private;
     }
+    export function isThere(path: string): boolean;
     export function sessions(): SyncSession[];
     export type Configuration = import("realm/client/configuration").Configuration;
     import { Transport } from "realm/client/transport";
@@ -2227,6 +2327,12 @@ declare module "realm/client/openFiles" {
     import { Store } from "realm/client/store";
     import { Notifier } from "realm/client/listeners";
     import { Tabs } from "realm/client/tabs";
+}
+declare module "realm/client/copying" {
+    /** @param {any} realm @param {any} sync its configuration @param {any[] | null} declared its classes, as a file keeps them; null: those of the file
+     * @param {Configuration} config of the copy @param {() => any} openTarget opens the copy that is there already */
+    export function writeCopy(realm: any, sync: any, declared: any[] | null, config: Configuration, openTarget: () => any): Promise<void>;
+    export type Configuration = import("realm/client/configuration").Configuration;
 }
 declare module "realm/client/opening" {
     /** The promise of `Realm.open`, with `progress` and `cancel`. @template {any} Opened the realm */
@@ -2564,6 +2670,7 @@ declare module "realm/client/realm" {
      *   onError?: (session: SyncSession, error: SyncError) => void, cancelWaitsOnNonFatalError?: boolean}} SyncConfiguration */
     /** @typedef {{name: string, primaryKey?: string, properties: Record<string, any>}} ObjectSchema */
     /** @typedef {{path?: string, schema?: (ObjectSchema | (new (...args: any[]) => RealmObject))[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean,
+     *   encryptionKey?: ArrayBuffer | ArrayBufferView, shouldCompact?: (totalBytes: number, usedBytes: number) => boolean,
      *   deleteRealmIfMigrationNeeded?: boolean, onMigration?: (oldRealm: Realm, newRealm: Realm) => void, sync?: SyncConfiguration}} RealmConfiguration */
     /** @typedef {import('./configuration.js').Configuration} Configuration */
     /** @typedef {import('../core/schema.js').ClassSchema} ClassSchema */
@@ -2594,10 +2701,13 @@ declare module "realm/client/realm" {
         /** Deletes the realm in this browser; other tabs' realms of it are closed. Resolves when it is gone, which opening it
          * anew waits for by itself. @param {string | RealmConfiguration} [config] */
         static deleteFile(config?: string | RealmConfiguration): Promise<void>;
-        /** -1 if there is no such file. @param {string} path */
-        static schemaVersion(path: string): number;
+        /** -1 if there is no such file. It is known without reading the file, so a wrong `encryptionKey` is not found out.
+         * @param {string} path @param {ArrayBuffer | ArrayBufferView} [encryptionKey] */
+        static schemaVersion(path: string, encryptionKey?: ArrayBuffer | ArrayBufferView): number;
         /** A plain object with the default of every property. @param {any} schema */
         static createTemplateObject(schema: any): Record<string, any>;
+        static set defaultPath(path: string);
+        /** Where realms are whose configuration says no path and no sync. */
         static get defaultPath(): string;
         /** Opens at once, without waiting for disk or network: what the file holds appears a moment later (`whenLoaded`), what
          * the server has when it arrives. @param {string | RealmConfiguration} [config] */
@@ -2670,8 +2780,13 @@ declare module "realm/client/realm" {
         _stopListening(target: any, callback?: Function): void;
         /** Removes a class and its objects; in `onMigration` only. @param {string} name */
         deleteModel(name: string): void;
-        /** @returns {never} */
-        writeCopyTo(): never;
+        /** Writes what is visible to another file: of another encryption, local, or synced in the same way. Resolves when it is
+         * durable; the copy of a synced realm is usable offline at once and fetches everything anew when it first connects. Is
+         * there such a file, then objects are merged into it by their keys. @param {string | RealmConfiguration} config */
+        writeCopyTo(config: string | RealmConfiguration): Promise<void>;
+        /** Writes the file anew without what is outdated in it. Resolves to whether it did: not while another realm of it is in a
+         * transaction. */
+        compact(): Promise<boolean>;
         /** Idempotent. An open transaction is cancelled, listeners end. What is written becomes durable; what is pending is
          * uploaded while the page lives, and else when the realm is opened again. */
         close(): void;
@@ -2687,6 +2802,8 @@ declare module "realm/client/realm" {
         _get(table: Table, key: any, { type, objectType, property: origin, mapTo }: import("realm/core/schema").Property): any;
         /** @param {Table} table @param {any} key @param {import('../core/schema.js').Property} property @param {any} value */
         _set(table: Table, key: any, property: import("realm/core/schema").Property, value: any): void;
+        /** @param {string} name */
+        _checkWritable(name: string): void;
         /** @param {any[]} items */
         _addSet(items: any[]): import("realm/client/store").StoredSet;
         /** Whether some opening of the file succeeded before this one. */
@@ -2784,6 +2901,8 @@ declare module "realm/client/realm" {
         schemaVersion?: number;
         inMemory?: boolean;
         readOnly?: boolean;
+        encryptionKey?: ArrayBuffer | ArrayBufferView;
+        shouldCompact?: (totalBytes: number, usedBytes: number) => boolean;
         deleteRealmIfMigrationNeeded?: boolean;
         onMigration?: (oldRealm: Realm, newRealm: Realm) => void;
         sync?: SyncConfiguration;

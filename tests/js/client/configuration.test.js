@@ -19,16 +19,49 @@ test("errors: constructors throw, Realm.open rejects", async () => {
 
 test("local options", () => {
   refused(null, "Expected 'realm configuration' to be an object, got null");
-  refused({ path: 5 }, "Expected 'path' to be a string, got a number");
+  refused({ path: 5 }, "Expected 'path' on realm configuration to be a string, got a number");
   for (const schemaVersion of [-1, 1.5, "1", null]) refused({ schemaVersion }, "'schemaVersion' on realm configuration must be 0 or a positive integer.");
-  refused({ schema: {} }, "Expected 'schema' to be an array, got an object");
-  refused({ onMigration: 5 }, "Expected 'onMigration' to be a function, got a number");
+  refused({ schema: {} }, "Expected 'schema' on realm configuration to be an array, got an object");
+  for (const name of ["onMigration", "shouldCompact", "onFirstOpen"]) {
+    for (const each of [5, true, null]) equal(refused({ [name]: each }, `Expected '${name}' on realm configuration to be a function, got `).constructor.name, "TypeAssertionError");
+  }
+  for (const name of ["inMemory", "readOnly", "deleteRealmIfMigrationNeeded", "disableFormatUpgrade", "excludeFromIcloudBackup"]) {
+    for (const each of ["yes", 1, null]) refused({ [name]: each }, `Expected '${name}' on realm configuration to be a boolean, got `);
+  }
+  refused({ fifoFilesFallbackPath: 5 }, "Expected 'fifoFilesFallbackPath' on realm configuration to be a string, got a number");
+  refused({ migrationOptions: true }, "Expected 'migrationOptions' on realm configuration to be an object, got a boolean");
+  refused({ migrationOptions: { resolveEmbeddedConstraints: 1 } }, "Expected 'resolveEmbeddedConstraints' on realm configuration to be a boolean, got a number");
+  ok(readConfiguration({ fifoFilesFallbackPath: "x", migrationOptions: {}, disableFormatUpgrade: true, excludeFromIcloudBackup: true, onFirstOpen() {}, shouldCompact: () => false }));
   refused({ deleteRealmIfMigrationNeeded: true, readOnly: true }, "Cannot set 'deleteRealmIfMigrationNeeded' when 'readOnly' is set.");
   refused({ deleteRealmIfMigrationNeeded: true, onMigration() {} }, "Cannot set 'deleteRealmIfMigrationNeeded' when 'onMigration' is set.");
-  refused({ encryptionKey: new Uint8Array(64) }, "'encryptionKey' is not supported in browsers yet");
+  refused({ readOnly: true, onMigration() {} }, "Realms opened in immutable mode do not use a migration function");
   equal([readConfiguration().path, readConfiguration("a.realm").path, readConfiguration({ path: "b" }).path], ["default.realm", "a.realm", "b"]);
   equal([readConfiguration({ schema: [] }).schemaVersion, readConfiguration({}).schemaVersion, readConfiguration({ schema: [], schemaVersion: 4 }).schemaVersion], [0, null, 4]);
+});
+
+test("an encryption key", () => {
+  for (const each of ["a".repeat(64), 5, null, Array(64).fill(0)]) {
+    equal(refused({ encryptionKey: each }, "Expected 'encryptionKey' on realm configuration to be an ArrayBuffer or a view of one, such as Uint8Array, got ").constructor.name, "TypeAssertionError");
+  }
+  for (const length of [0, 32, 63, 65]) {
+    const error = refused({ encryptionKey: new Uint8Array(length) }, `Expected 'encryptionKey' on realm configuration to be 64 bytes long, got ${length} bytes`);
+    equal([error.code, error.codeName], [3014, "InvalidEncryptionKey"]);
+  }
+  throws(() => Realm.schemaVersion("x", new Uint8Array(3)), "Expected 'encryptionKey' on realm configuration to be 64 bytes long, got 3 bytes");
+  refused({ inMemory: true, encryptionKey: new Uint8Array(64) }, "Encryption is not supported for in-memory realms");
+  const bytes = Uint8Array.from({ length: 80 }, (_, at) => at);
+  const read = (encryptionKey) => [...readConfiguration({ encryptionKey }).encryptionKey];
+  for (const each of [bytes.slice(8, 72), bytes.slice(8, 72).buffer, new DataView(bytes.buffer, 8, 64), bytes.subarray(8, 72)]) equal(read(each), [...bytes.slice(8, 72)]);
+  ok(readConfiguration({ ...flexible(), encryptionKey: bytes.slice(0, 64) }));
+});
+
+test("the default path may be another one", () => {
   equal(Realm.defaultPath, "default.realm");
+  Realm.defaultPath = "/elsewhere.realm";
+  equal([Realm.defaultPath, readConfiguration().path, readConfiguration({ path: "b" }).path], ["/elsewhere.realm", "/elsewhere.realm", "b"]);
+  throws(() => (Realm.defaultPath = ""), "The path cannot be empty. Provide a path or remove the field.");
+  throws(() => (Realm.defaultPath = 5), "Expected 'path' on realm configuration to be a string, got a number");
+  Realm.defaultPath = "default.realm";
 });
 
 test("what excludes sync, even if false", () => {
@@ -41,7 +74,11 @@ test("what excludes sync, even if false", () => {
 
 test("sync options", () => {
   const target = "on realm sync configuration";
-  refused({ sync: 5 }, "Expected 'sync' to be an object, got a number");
+  refused({ sync: 5 }, "Expected 'sync' on realm configuration to be an object, got a number");
+  refused({ sync: null }, "Expected 'sync' on realm configuration to be an object, got null");
+  refused(flexible({ customHttpHeaders: 5 }), `Expected 'customHttpHeaders' ${target} to be an object, got a number`);
+  refused(flexible({ customHttpHeaders: { a: 5 } }), `Expected all property values of 'customHttpHeaders' ${target} to be a string, got a number`);
+  refused(flexible({ ssl: true }), `Expected 'ssl' ${target} to be an object, got a boolean`);
   refused({ sync: { user: {}, flexible: true } }, `Expected 'user' ${target} to be an instance of User, got an object`);
   refused({ sync: {} }, `Expected 'user' ${target} to be an instance of User, got undefined`);
   refused(flexible({ flexible: "yes" }), "'flexible' must always be true for realms using flexible sync.");
@@ -101,9 +138,14 @@ test("paths of synced realms: a user's own directory, a partition's own file", (
   const directory = `mongodb-realm/${user.app.id}/${user.id}`;
   ok(path().endsWith(`${directory}/flx_sync_default.realm`), path());
   ok(path({ path: "a/b.realm" }).endsWith(`${directory}/a%2Fb.realm`), path({ path: "a/b.realm" }));
-  equal(path({ path: "/absolute" }), "/absolute");
-  const partitions = [null, "x", 5].map((partitionValue) => readConfiguration(partition({ partitionValue })).path);
-  equal(new Set(partitions).size, 3);
+  equal([path({ path: "/absolute" }), path({ path: "/absolute.realm" })], ["/absolute", "/absolute.realm"]);
+  for (const reserved of [".", ".."]) throws(() => path({ path: reserved }), `A path can't have an identifier reserved by the filesystem: '${reserved}'`);
+  const oid = new Realm.BSON.ObjectId();
+  const uuid = new Realm.BSON.UUID();
+  const named = new Map([[null, "null"], ["x/y", "s_x%2Fy"], [5, "i_5"], [2 ** 40, `l_${2 ** 40}`], [oid, `o_${oid}`], [uuid, `u_${uuid}`]]);
+  for (const [partitionValue, name] of named) equal(readConfiguration(partition({ partitionValue })).path, `${directory}/${name}.realm`);
+  const app = new Realm.App({ id: user.app.id, baseUrl: location.origin, baseFilePath: "base/" });
+  equal([app.realmPath("u"), app.realmPath("u", "/absolute")], [`base/mongodb-realm/${user.app.id}/u/flx_sync_default.realm`, "/absolute"]);
 });
 
 test("a removed user opens nothing", async () => {

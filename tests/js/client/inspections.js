@@ -43,7 +43,7 @@ export async function opened(config = {}) {
 }
 
 export function withAdd(realm) {
-  realm.add = (_id, values = {}) => realm.write(() => realm.create("Inspection", { _id, ...values }));
+  realm.add = (_id, values = {}, mode = "never") => realm.write(() => realm.create("Inspection", { _id, ...values }, mode));
   return realm;
 }
 
@@ -75,9 +75,9 @@ export async function offlineUser(settings = {}, id = "nora") {
 export const IMMEDIATELY = { type: "openImmediately" };
 
 /** A synced realm that never meets its server, subscribed to `names`. */
-export async function offline(names = ["Inspection", "Team"], sync = {}, schema = SCHEMA) {
+export async function offline(names = ["Inspection", "Team"], sync = {}, schema = SCHEMA, more = {}) {
   const user = sync.user ?? (await offlineUser());
-  const realm = withAdd(new Realm({ schema, sync: { user, flexible: true, onError() {}, ...sync } }));
+  const realm = withAdd(new Realm({ schema, ...more, sync: { user, flexible: true, onError() {}, ...sync } }));
   await realm.whenLoaded();
   if (names.length) {
     realm.subscriptions.update((subs) => names.forEach((name) => subs.add(realm.objects(name)))).catch(() => {});
@@ -96,5 +96,22 @@ export async function otherTab() {
   script.textContent = 'import Realm from "/realm_sync/realm.js"; window.Realm = Realm;';
   frame.contentDocument.body.append(script);
   await until(() => frame.contentWindow.Realm, "the other tab has the SDK");
-  return { Realm: frame.contentWindow.Realm, close: () => frame.remove() };
+  return { window: frame.contentWindow, Realm: frame.contentWindow.Realm, close: () => frame.remove() };
+}
+
+/** What a realm's database holds: [number, record] by store. */
+export async function records(path) {
+  const answer = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const database = await answer(indexedDB.open(path));
+  const transaction = database.transaction([...database.objectStoreNames]);
+  const stores = [...database.objectStoreNames].map(async (name) => {
+    const [keys, values] = await Promise.all([answer(transaction.objectStore(name).getAllKeys()), answer(transaction.objectStore(name).getAll())]);
+    return [name, keys.map((key, at) => [key, values[at]])];
+  });
+  const found = Object.fromEntries(await Promise.all(stores));
+  database.close();
+  return found;
 }

@@ -61,10 +61,12 @@ test("one file is open in one way", async () => {
   const path = newPath();
   const realm = await opened({ path, schemaVersion: 1 });
   const user = await offlineUser();
-  const differs = (config, what) => throws(() => new Realm({ path, schema: SCHEMA, schemaVersion: 1, ...config }), `Realm at path '${path}' already opened with different ${what}.`);
-  differs({ inMemory: true }, "inMemory settings");
-  differs({ schemaVersion: 2 }, "schema version");
-  differs({ readOnly: true }, "read permissions");
+  const differs = (config, what) => throws(() => new Realm({ path, schema: SCHEMA, schemaVersion: 1, ...config }), `Realm at path '${path}' already opened with ${what}.`);
+  differs({ encryptionKey: new Uint8Array(64) }, "a different encryption key");
+  differs({ deleteRealmIfMigrationNeeded: true }, "a different schema mode");
+  differs({ inMemory: true }, "different inMemory settings");
+  differs({ schemaVersion: 2 }, "different schema version");
+  differs({ readOnly: true }, "different read permissions");
   throws(() => new Realm({ path, schema: [TEAM, Inspection, { name: "Other", properties: {} }], schemaVersion: 1 }), `Realm at path '${path}' already opened on current thread with different schema.`);
   const same = new Realm({ path, schema: [TEAM, Inspection], schemaVersion: 1 }); // in another order
   const dynamic = new Realm(path);
@@ -82,7 +84,12 @@ test("one file is open in one way", async () => {
   const { codeName } = throws(() => other("discardUnsyncedChanges"), `Realm at path '/${path}' already opened with different sync configurations.`);
   equal(codeName, "MismatchedConfig");
   other("recoverUnsyncedChanges").close(); // as without saying
+  throws(() => new Realm({ path: `/${path}`, schema: SCHEMA, sync: { user, partitionValue: "x" } }), `Realm at path '/${path}' already opened in a different synchronization mode`);
   file.close();
+  const partition = (partitionValue) => ({ path: `/${newPath()}`, schema: SCHEMA, sync: { user, partitionValue, onError() {} } });
+  const one = new Realm(partition("x"));
+  throws(() => new Realm({ ...partition("y"), path: one.path }), `Realm at path '${one.path}' already opened with different partition value.`);
+  one.close();
 });
 
 test("a realm without classes first, one with classes later: both see all of it", async () => {

@@ -4,7 +4,7 @@
 // 3.3, 3.4, 6.4); explicit options first, then the settings that the page brought along, then the defaults.
 
 import { UUID, ObjectId } from "../core/bson.js"
-import { AssertionError, TypeAssertionError } from "../core/errors.js"
+import { AssertionError, realmError, TypeAssertionError } from "../core/errors.js"
 import { parseClass, Schema } from "../core/schema.js"
 import { User } from "./app.js"
 import { RealmObject } from "./objects.js"
@@ -20,11 +20,17 @@ export const ClientResetMode = Object.freeze({
 
 /** @typedef {{type: "downloadBeforeOpen" | "openImmediately", timeOut?: number | null, timeOutBehavior?: "openLocalRealm" | "throwException"}} OpenBehavior */
 /** As realm.js has them, unchecked. @typedef {{user: User, newRealmFileBehavior?: OpenBehavior, existingRealmFileBehavior?: OpenBehavior, [other: string]: any}} SyncConfiguration */
-/** @typedef {{path?: string, schema?: any[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean, sync?: SyncConfiguration, [other: string]: any}} RealmConfiguration */
+/** @typedef {{path?: string, schema?: any[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean, encryptionKey?: ArrayBuffer | ArrayBufferView,
+ *   shouldCompact?: (totalBytes: number, usedBytes: number) => boolean, sync?: SyncConfiguration, [other: string]: any}} RealmConfiguration */
 
 /** @type {OpenBehavior} */
 export const DEFAULT_BEHAVIOR = Object.freeze({ type: "downloadBeforeOpen", timeOut: 30_000, timeOutBehavior: "throwException" });
-const DEFAULT_PATH = "default.realm";
+const KEY_BYTES = 64;
+const BOOLEANS = ["inMemory", "readOnly", "deleteRealmIfMigrationNeeded", "disableFormatUpgrade", "excludeFromIcloudBackup"];
+const FUNCTIONS = ["onMigration", "shouldCompact", "onFirstOpen"];
+
+/** What realms are of whose configuration says no path and no sync. */
+export const defaults = { path: "default.realm" };
 
 /** A configuration that may be opened: its path, its classes and its options.
  * @param {string | RealmConfiguration} [given] */
@@ -32,29 +38,32 @@ export function readConfiguration(given = {}) {
   const config = typeof given === "string" ? { path: given } : given;
   if (typeof config !== "object" || config === null) throw new TypeAssertionError("an object", config, "realm configuration");
   const { path, schema, schemaVersion, sync } = config;
-  if (path !== undefined) {
-    if (typeof path !== "string") throw new TypeAssertionError("a string", path, "path");
-    if (!path) throw new AssertionError("The path cannot be empty. Provide a path or remove the field.");
-  }
+  if (path !== undefined) checkPath(path);
   if (schemaVersion !== undefined && !(Number.isInteger(schemaVersion) && schemaVersion >= 0)) {
     throw new AssertionError("'schemaVersion' on realm configuration must be 0 or a positive integer.");
   }
-  if (schema !== undefined && !Array.isArray(schema)) throw new TypeAssertionError("an array", schema, "schema");
-  if (config.onMigration !== undefined) mustBeFunction(config.onMigration, "onMigration");
+  if (schema !== undefined && !Array.isArray(schema)) throw new TypeAssertionError("an array", schema, named("schema"));
+  for (const name of BOOLEANS) mustBe("boolean", config[name], named(name));
+  for (const name of FUNCTIONS) if (config[name] !== undefined) mustBeFunction(config[name], named(name));
+  mustBe("string", config.fifoFilesFallbackPath, named("fifoFilesFallbackPath"));
+  mustBe("object", config.migrationOptions, named("migrationOptions"));
+  mustBe("boolean", config.migrationOptions?.resolveEmbeddedConstraints, named("resolveEmbeddedConstraints"));
+  const encryptionKey = config.encryptionKey === undefined ? undefined : keyBytes(config.encryptionKey);
   for (const name of ["inMemory", "deleteRealmIfMigrationNeeded", "onMigration", "migrationOptions"]) {
     if (sync && config[name] !== undefined) throw new AssertionError(`The realm configuration options '${name}' and 'sync' cannot both be defined.`);
   }
   if (sync && config.readOnly) throw new AssertionError("Synchronized Realms cannot be opened in immutable mode");
-  if (config.encryptionKey) throw new AssertionError("'encryptionKey' is not supported in browsers yet: IndexedDB is not encrypted.");
+  if (config.inMemory && encryptionKey) throw realmError("Encryption is not supported for in-memory realms", "IllegalCombination");
   if (config.deleteRealmIfMigrationNeeded) {
     for (const name of ["readOnly", "onMigration"]) {
       if (config[name]) throw new AssertionError(`Cannot set 'deleteRealmIfMigrationNeeded' when '${name}' is set.`);
     }
   }
-  if (sync) checkSync(sync);
+  if (config.readOnly && config.onMigration) throw new AssertionError("Realms opened in immutable mode do not use a migration function");
+  if (sync !== undefined) checkSync(sync);
   const classes = schema && new Schema(schema.map((each) => parseClass(each, { synced: Boolean(sync), base: RealmObject }))).check();
-  const options = /** @type {{schema?: any[], inMemory?: boolean, readOnly?: boolean, _store?: any, _isAwaited?: boolean, _ran?: boolean}} */ (config);
-  return { ...options, sync, schemaVersion: schema ? (schemaVersion ?? 0) : null, classes, path: filePath(config) };
+  const options = /** @type {{schema?: any[], inMemory?: boolean, readOnly?: boolean, shouldCompact?: Function, deleteRealmIfMigrationNeeded?: boolean, _store?: any, _isAwaited?: boolean, _ran?: boolean}} */ (config);
+  return { ...options, sync, encryptionKey, schemaVersion: schema ? (schemaVersion ?? 0) : null, classes, path: filePath(config) };
 }
 
 /** @typedef {ReturnType<typeof readConfiguration>} Configuration */
@@ -62,13 +71,31 @@ export function readConfiguration(given = {}) {
 /** The name of the database that holds the realm. @param {RealmConfiguration} config */
 function filePath({ path, sync }) {
   if (sync) return sync.user.app.realmPath(sync.user.id, path, sync.partitionValue);
-  return path ?? DEFAULT_PATH;
+  return path ?? defaults.path;
+}
+
+/** @param {string} name */
+const named = (name) => `'${name}' on realm configuration`;
+
+/** @param {any} path */
+export function checkPath(path) {
+  if (typeof path !== "string") throw new TypeAssertionError("a string", path, named("path"));
+  if (!path) throw new AssertionError("The path cannot be empty. Provide a path or remove the field.");
+}
+
+/** A copy: what the app does to its own does not matter then. @param {any} key @returns {Uint8Array} */
+export function keyBytes(key) {
+  if (!(key instanceof ArrayBuffer || ArrayBuffer.isView(key))) throw new TypeAssertionError("an ArrayBuffer or a view of one, such as Uint8Array", key, named("encryptionKey"));
+  if (key.byteLength !== KEY_BYTES) {
+    throw realmError(`Expected ${named("encryptionKey")} to be ${KEY_BYTES} bytes long, got ${key.byteLength} bytes`, "InvalidEncryptionKey");
+  }
+  return ArrayBuffer.isView(key) ? new Uint8Array(key.buffer, key.byteOffset, KEY_BYTES).slice() : new Uint8Array(key.slice(0));
 }
 
 /** @param {SyncConfiguration} sync */
 function checkSync(sync) {
-  if (typeof sync !== "object") throw new TypeAssertionError("an object", sync, "sync");
-  const { user, flexible, partitionValue, initialSubscriptions, clientReset } = sync;
+  if (typeof sync !== "object" || sync === null) throw new TypeAssertionError("an object", sync, named("sync"));
+  const { user, flexible, partitionValue, initialSubscriptions, clientReset, customHttpHeaders, ssl } = sync;
   if (!(user instanceof User)) throw new TypeAssertionError("an instance of User", user, "'user' on realm sync configuration");
   if (flexible) {
     if (flexible !== true) throw new AssertionError("'flexible' must always be true for realms using flexible sync.");
@@ -86,6 +113,9 @@ function checkSync(sync) {
   const { cancelWaitsOnNonFatalError: cancels } = sync;
   if (cancels !== undefined && typeof cancels !== "boolean") throw new TypeAssertionError("a boolean", cancels, "'cancelWaitsOnNonFatalError' on realm sync configuration");
   for (const name of ["newRealmFileBehavior", "existingRealmFileBehavior"]) if (sync[name]) checkBehavior(sync[name]);
+  mustBe("object", customHttpHeaders, "'customHttpHeaders' on realm sync configuration");
+  for (const value of Object.values(customHttpHeaders ?? {})) mustBe("string", value, "all property values of 'customHttpHeaders' on realm sync configuration");
+  mustBe("object", ssl, "'ssl' on realm sync configuration");
   if (clientReset !== undefined) checkClientReset(clientReset, sync);
   if (user.state === "Removed") {
     throw new AssertionError(`Cannot start a sync session for user '${user.id}' because this user has been removed.`);
@@ -124,6 +154,12 @@ function checkClientReset(reset, { onError }) {
   }
   for (const name of ["onManual", "onBefore", "onAfter", "onFallback"]) if (reset[name] !== undefined) mustBeFunction(reset[name], `'${name}' on client reset configuration`);
   if (reset.mode === "manual" && !reset.onManual && !onError) throw new AssertionError("need to set either onError or onManual or both");
+}
+
+/** Or undefined. @param {"boolean" | "string" | "object"} type @param {any} value @param {string} target */
+function mustBe(type, value, target) {
+  if (value === undefined || (typeof value === type && value !== null)) return;
+  throw new TypeAssertionError(`${type === "object" ? "an" : "a"} ${type}`, value, target);
 }
 
 /** @param {any} value @param {string} target */

@@ -18,14 +18,26 @@ const answer = (request) =>
 /** What a transaction can do. Reads are awaited; writes need not be: the transaction fails if one of them does. */
 class IndexedTransaction {
   #transaction;
+  #name;
 
-  /** @param {IDBTransaction} transaction */
-  constructor(transaction) {
+  /** @param {IDBTransaction} transaction @param {string} name of the database */
+  constructor(transaction, name) {
     this.#transaction = transaction;
+    this.#name = name;
   }
 
-  /** @param {string} store @param {number} key */
-  get(store, key) {
+  /** Throws if an EncryptedDisk wrote it. @param {string} store @param {number} key */
+  async get(store, key) {
+    const value = await this.read(store, key);
+    if (store !== "file" || !value?.salt) return value;
+    throw realmError(
+      `Cannot open the realm at '${this.#name}': it is encrypted. Nothing was changed; open it with the 'encryptionKey' it was written with.`,
+      "DecryptionFailed",
+    );
+  }
+
+  /** The record as it is. @param {string} store @param {number} key @returns {Promise<any>} */
+  read(store, key) {
     return answer(this.#transaction.objectStore(store).get(key));
   }
 
@@ -87,7 +99,7 @@ export class Disk {
     if (typeof indexedDB !== "undefined") await answer(indexedDB.deleteDatabase(name));
   }
 
-  /** @param {string} from @param {string} to */
+  /** Record by record as they are: a copy of an encrypted database has the same key. @param {string} from @param {string} to */
   static async copy(from, to) {
     const [source, target] = [await Disk.open(from), await Disk.open(to)];
     const all = await source.transact((transaction) => Promise.all(STORES.map((store) => transaction.above(store))), { mode: "readonly" });
@@ -112,7 +124,7 @@ export class Disk {
         const full = error?.name === "QuotaExceededError";
         reject(full ? realmError("The browser's storage is full: what was written is kept in memory only.", "OutOfDiskSpace") : error);
       };
-      work(new IndexedTransaction(transaction)).then(
+      work(new IndexedTransaction(transaction, this.#database.name)).then(
         (value) => (result = value),
         (error) => {
           failure = error;

@@ -8,6 +8,7 @@ import { AssertionError, realmError } from "../core/errors.js"
 import { ClientResetHooks } from "./clientReset.js"
 import { ClientResetMode } from "./configuration.js"
 import { Disk, MemoryDisk } from "./disk.js"
+import { openDisk } from "./encryptedDisk.js"
 import { deliver, Notifier } from "./listeners.js"
 import { migrate } from "./migration.js"
 import { Store } from "./store.js"
@@ -90,14 +91,31 @@ export class OpenFile {
       await this.store.load(new MemoryDisk());
     } else {
       await this.tabs.join();
-      const disk = await Disk.open(this.path);
+      const disk = await openDisk(this.path, config.encryptionKey);
       disk.onGone = () => [...this.realms].forEach((realm) => realm.close());
       await this.store.load(disk);
     }
     this.wasOpened = this.store.wasOpened;
+    if (config.shouldCompact && !config.readOnly) {
+      const { total, used } = await this.store.sizes();
+      if (config.shouldCompact(total, used)) await this.store.compact();
+    }
+    await this.#adopt(config);
+    this.transport?.start();
+  }
+
+  /** The classes of a realm of this file. @param {Configuration} config */
+  async #adopt(config) {
     if (!config.sync) await migrate(this, config);
     if (!config.inMemory) known.set(this.path, String(config.schemaVersion ?? this.store.file.schemaVersion ?? 0));
-    this.transport?.start();
+  }
+
+  /** The first realm with classes of a local file that was open without. @param {Configuration} config */
+  declare(config) {
+    const { loaded, config: before } = this;
+    this.config = config;
+    this.loaded = loaded.then(() => this.#adopt(config));
+    this.loaded.catch(() => Object.assign(this, { loaded, config: before })); // those without are open as before
   }
 
   /** An opening has succeeded. */
@@ -126,19 +144,22 @@ export class OpenFile {
 export function share(config, realm) {
   let file = open.get(config.path);
   if (file) {
-    const differs = (/** @type {string} */ what) => realmError(`Realm at path '${config.path}' already opened with different ${what}.`, "MismatchedConfig");
-    const { sync, inMemory, schemaVersion, readOnly, classes } = file.config;
-    if (Boolean(sync) !== Boolean(config.sync)) throw differs("sync configurations");
-    if (sync && config.sync && sync.user.id !== config.sync.user.id) throw differs("sync user");
-    if (sync && config.sync && resetMode(sync) !== resetMode(config.sync)) throw differs("sync configurations");
-    if (Boolean(inMemory) !== Boolean(config.inMemory)) throw differs("inMemory settings");
-    if (Boolean(readOnly) !== Boolean(config.readOnly)) throw differs("read permissions");
+    const differs = (/** @type {string} */ what) => realmError(`Realm at path '${config.path}' already opened with ${what}.`, "MismatchedConfig");
+    const { sync, inMemory, schemaVersion, readOnly, classes, encryptionKey, deleteRealmIfMigrationNeeded } = file.config;
+    if (Boolean(sync) !== Boolean(config.sync)) throw differs("different sync configurations");
+    if (Boolean(readOnly) !== Boolean(config.readOnly)) throw differs("different read permissions");
+    if (Boolean(inMemory) !== Boolean(config.inMemory)) throw differs("different inMemory settings");
+    if (`${encryptionKey}` !== `${config.encryptionKey}`) throw differs("a different encryption key");
+    if (Boolean(deleteRealmIfMigrationNeeded) !== Boolean(config.deleteRealmIfMigrationNeeded)) throw differs("a different schema mode");
+    if (sync && config.sync) {
+      if (sync.user.id !== config.sync.user.id || sync.user.app !== config.sync.user.app) throw differs("different sync user");
+      if (Boolean(sync.flexible) !== Boolean(config.sync.flexible)) throw realmError(`Realm at path '${config.path}' already opened in a different synchronization mode`, "MismatchedConfig");
+      if (`${sync.partitionValue}` !== `${config.sync.partitionValue}`) throw differs("different partition value");
+      if (resetMode(sync) !== resetMode(config.sync)) throw differs("different sync configurations");
+    }
     if (!sync && config.classes) {
-      if (!classes) {
-        const { loaded } = file;
-        file.config = config;
-        file.loaded = loaded.then(() => migrate(/** @type {OpenFile} */ (file), config));
-      } else if (schemaVersion !== config.schemaVersion) throw differs("schema version");
+      if (!classes) file.declare(config);
+      else if (schemaVersion !== config.schemaVersion) throw differs("different schema version");
       else if (shape(classes) !== shape(config.classes)) {
         throw realmError(`Realm at path '${config.path}' already opened on current thread with different schema.`, "MismatchedConfig");
       }
@@ -186,8 +207,41 @@ export function end(file) {
 export function deleteFile(path) {
   const file = open.get(path);
   if (file?.realms.size) throw realmError(`Cannot delete files of an open Realm: '${path}' is still in use.`, "DeleteOnOpenRealm");
-  known.set(path, null);
-  return until(path, Promise.resolve(file ? end(file) : ending.get(path)).then(() => Disk.delete(path)));
+  const forget = () => [path, `reset:${path}`].forEach((each) => known.set(each, null));
+  forget();
+  return until(path, Promise.resolve(file ? end(file) : ending.get(path)).then(() => {
+    forget(); // it may have been opened, or made, until now
+    return Disk.delete(path);
+  }));
+}
+
+/** Whether there is such a file, or one is being made. @param {string} path */
+export const isThere = (path) => open.has(path) || known.get(path) !== null;
+
+/** Makes a file with these contents. False if there is one, though it was never known: it stays as it is.
+ * @param {Configuration} config @param {{file: any, texts: string[]}} contents @returns {Promise<boolean>} */
+export function makeFile({ path, encryptionKey, schemaVersion }, { file, texts }) {
+  const before = ending.get(path);
+  const make = async () => {
+    await before;
+    await carryOutReset(path);
+    const disk = await openDisk(path, encryptionKey);
+    try {
+      if (disk instanceof MemoryDisk) throw realmError(`Cannot write a copy to '${path}': this browser gives no storage here.`, "FileOperationFailed");
+      return await disk.transact(async (/** @type {any} */ transaction) => {
+        if (await transaction.get("file", 1)) return false;
+        texts.forEach((text, at) => transaction.put("log", at + 1, text));
+        transaction.put("file", 1, file);
+        return true;
+      });
+    } finally {
+      disk.close();
+    }
+  };
+  return until(path, make().then((isMade) => {
+    if (isMade) known.set(path, String(file.schemaVersion ?? schemaVersion ?? 0));
+    return isMade;
+  }));
 }
 
 /** A client reset is left to the app, or failed: the next opening, or `initiateClientReset`, puts the file aside and begins
@@ -226,7 +280,7 @@ export function resetFile(path) {
 /** The sessions of the files that are open. */
 export const sessions = () => [...open.values()].flatMap((file) => file.session ?? []);
 
-/** Who opens the file meanwhile waits. @param {string} path @param {Promise<void>} done */
+/** Who opens the file meanwhile waits. @template T @param {string} path @param {Promise<T>} done */
 function until(path, done) {
   const settled = done.catch((error) => console.error(error)).then(() => {
     if (ending.get(path) === settled) ending.delete(path);

@@ -13,7 +13,8 @@ import {
 import { canonical, HIDDEN_KEY, parseClass, Schema } from "../core/schema.js"
 import { decode, encode, EXPECTED } from "../core/values.js"
 import { App, Credentials, ProviderType, User, UserState } from "./app.js"
-import { ClientResetMode, DEFAULT_BEHAVIOR, mustBeFunction, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, readConfiguration } from "./configuration.js"
+import { checkPath, ClientResetMode, DEFAULT_BEHAVIOR, defaults, mustBeFunction, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, readConfiguration } from "./configuration.js"
+import { writeCopy } from "./copying.js"
 import { CollectionObserver, deliver, ObjectObserver, resolveKeyPaths } from "./listeners.js"
 import { NumericLogLevel, setLogger, setLogLevel } from "./logging.js"
 import { encodeKey, identityOf, INVALID, prototypeFor, RealmObject, wrap } from "./objects.js"
@@ -33,6 +34,7 @@ import { ConnectionState, limited, ProgressDirection, ProgressMode, SessionState
  *   onError?: (session: SyncSession, error: SyncError) => void, cancelWaitsOnNonFatalError?: boolean}} SyncConfiguration */
 /** @typedef {{name: string, primaryKey?: string, properties: Record<string, any>}} ObjectSchema */
 /** @typedef {{path?: string, schema?: (ObjectSchema | (new (...args: any[]) => RealmObject))[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean,
+ *   encryptionKey?: ArrayBuffer | ArrayBufferView, shouldCompact?: (totalBytes: number, usedBytes: number) => boolean,
  *   deleteRealmIfMigrationNeeded?: boolean, onMigration?: (oldRealm: Realm, newRealm: Realm) => void, sync?: SyncConfiguration}} RealmConfiguration */
 /** @typedef {import('./configuration.js').Configuration} Configuration */
 /** @typedef {import('../core/schema.js').ClassSchema} ClassSchema */
@@ -88,10 +90,16 @@ export class Realm {
       transport.schema ??= read.classes ? read.classes.toWire() : null;
     }
     if (read._isAwaited) return; // Realm.open does the rest, and hears of what goes wrong
-    if (this._file.isNew) this._runInitialSubscriptions();
+    try {
+      if (this._file.isNew) this._runInitialSubscriptions();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
     this._file.loaded.then(() => (this._runInitialSubscriptions(), this._opened())).catch((error) => {
       if (this.#closed) return;
-      console.error(`realm_sync: the realm '${this.path}' could not be opened:`, error);
+      if (sync?.onError && session) deliver(() => sync.onError(session, error));
+      else console.error(`realm_sync: the realm '${this.path}' could not be opened:`, error);
       this.close();
     });
   }
@@ -113,9 +121,10 @@ export class Realm {
     return deleteFile(readConfiguration(config).path);
   }
 
-  /** -1 if there is no such file. @param {string} path */
-  static schemaVersion(path) {
-    return Number(known.get(readConfiguration(path).path) ?? -1);
+  /** -1 if there is no such file. It is known without reading the file, so a wrong `encryptionKey` is not found out.
+   * @param {string} path @param {ArrayBuffer | ArrayBufferView} [encryptionKey] */
+  static schemaVersion(path, encryptionKey) {
+    return Number(known.get(readConfiguration({ path, encryptionKey }).path) ?? -1);
   }
 
   /** A plain object with the default of every property. @param {any} schema */
@@ -130,8 +139,14 @@ export class Realm {
     return plain;
   }
 
+  /** Where realms are whose configuration says no path and no sync. */
   static get defaultPath() {
-    return readConfiguration().path;
+    return defaults.path;
+  }
+
+  static set defaultPath(path) {
+    checkPath(path);
+    defaults.path = path;
   }
 
   // --- state --------------------------------------------------------------------------------------------------------
@@ -281,7 +296,7 @@ export class Realm {
     const writer = this.#writing();
     const cls = this._classOf(type);
     const table = this.#tableOf(type);
-    this.#checkWritable(cls.name);
+    this._checkWritable(cls.name);
     const { keyName, primaryKey } = cls;
     const properties = Object.values(cls.properties).filter((property) => property.type !== "linkingObjects");
     /** @type {Record<string, any>} */
@@ -336,7 +351,7 @@ export class Realm {
     if (!table.objects.has(key)) {
       throw realmError("Object is invalid. Either it has been previously deleted or the Realm it belongs to has been closed.", "InvalidatedObject");
     }
-    this.#checkWritable(table.name);
+    this._checkWritable(table.name);
     this._file.writer.delete(table, key);
   }
 
@@ -445,9 +460,27 @@ export class Realm {
     this._store.tables.delete(name);
   }
 
-  /** @returns {never} */
-  writeCopyTo() {
-    throw realmError("'writeCopyTo' is not supported in browsers yet.", "NotSupported");
+  /** Writes what is visible to another file: of another encryption, local, or synced in the same way. Resolves when it is
+   * durable; the copy of a synced realm is usable offline at once and fetches everything anew when it first connects. Is
+   * there such a file, then objects are merged into it by their keys. @param {string | RealmConfiguration} config */
+  async writeCopyTo(config) {
+    this._open();
+    if (this._file.writer) throw new AssertionError("Can only convert Realms outside a transaction.");
+    const { sync, classes } = this.#config;
+    const given = typeof config === "string" ? { path: config } : config;
+    const openTarget = () => new Realm(/** @type {any} */ ({ ...given, _isAwaited: true }));
+    return writeCopy(this, sync, classes ? storedClasses(classes) : null, readConfiguration(given), openTarget);
+  }
+
+  /** Writes the file anew without what is outdated in it. Resolves to whether it did: not while another realm of it is in a
+   * transaction. */
+  async compact() {
+    this._open();
+    if (this.isInTransaction) throw new AssertionError("Cannot compact a Realm within a transaction.");
+    if (this.isReadOnly) throw realmError("Can't compact a read-only Realm", "WrongTransactionState");
+    await this.whenLoaded();
+    await this.writesFlushed();
+    return this._store.compact();
   }
 
   // --- closing ------------------------------------------------------------------------------------------------------
@@ -543,7 +576,7 @@ export class Realm {
     const writer = this.#writing();
     if (property.type === "linkingObjects") throw new AssertionError("Not supported");
     if (property.mapTo === table.keyName) throw realmError("Cannot change value of primary key outside migration function", "ModifyPrimaryKey");
-    this.#checkWritable(table.name);
+    this._checkWritable(table.name);
     writer.update(table, key, { [property.mapTo]: this.#toWire(property, value, UpdateMode.Never) });
   }
 
@@ -580,7 +613,7 @@ export class Realm {
   }
 
   /** @param {string} name */
-  #checkWritable(name) {
+  _checkWritable(name) {
     const { writable } = this._file.writer;
     if (writable && !writable.has(name)) {
       throw realmError(`Cannot write to class ${name} when no flexible sync subscription has been created.`, "NoSubscriptionForWrite");

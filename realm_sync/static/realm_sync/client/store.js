@@ -23,6 +23,7 @@ import { addClasses, Table } from "./tables.js"
 /** @typedef {{clientVersion: number, writes: any[], told?: boolean}} Report compensating writes */
 /** @typedef {"recover" | "discard" | "fallback"} Reset what becomes of what is pending; fallback: discarded, since recovering
  *   did not work */
+/** @typedef {import('./disk.js').Disk | import('./disk.js').MemoryDisk | import('./encryptedDisk.js').EncryptedDisk} Storage */
 
 const DEFAULT_MESSAGE_BYTES = 700_000; // until a server has said its own
 const ENVELOPE_BYTES = 4096;
@@ -153,7 +154,7 @@ export class Store {
   onCommit = () => {}; // this tab has committed something: other tabs want to know
   onFailure = (/** @type {any} */ error) => console.error(error); // a commit failed; it is tried again
 
-  /** @type {import('./disk.js').Disk | import('./disk.js').MemoryDisk | null} */
+  /** @type {Storage | null} */
   #disk = null;
   /** @type {Map<string, Map<any, Image | null>>} */
   #shadows = new Map();
@@ -203,6 +204,7 @@ export class Store {
     /** @type {any} */ let file;
     const result = await this.#disk.transact(
       async (/** @type {any} */ transaction) => {
+        news = null; // it may run again
         file = (await transaction.get("file", 1)) ?? newFile();
         if (file.revision !== this.file.revision || !this.isLoaded) news = await this.#readNews(transaction, file);
         if (!work) return undefined;
@@ -256,7 +258,7 @@ export class Store {
   }
 
   /** Reads what is durable. Until it resolves the store shows only what was written to it.
-   * @param {import('./disk.js').Disk | import('./disk.js').MemoryDisk} disk */
+   * @param {Storage} disk */
   async load(disk) {
     this.#disk = disk;
     await this.#exclusive(() => this.#transact(null));
@@ -851,14 +853,9 @@ export class Store {
     await this.#transact(null);
     await this.#transact(
       async (transaction, file) => {
-        if (file.logged !== this.#logged) return; // another tab was faster
-        if (this.#isHeavy(file)) {
-          transaction.delete("log", -1, file.logged);
-          file.base = file.logged;
-          for (const text of this.#pages()) transaction.put("log", ++file.logged, text);
-          file.rewritten = file.logged;
-          file.weight = this.#live;
-        } else if (file.logged > file.tail) {
+        if (file.logged !== this.#logged || this.#writing) return; // another tab was faster; or what is half written is no state
+        if (this.#isHeavy(file)) this.#rewrite(transaction, file);
+        else if (file.logged > file.tail) {
           const records = await transaction.above("log", file.tail);
           const text = this.#page(records.flatMap((/** @type {[number, string]} */ [, each]) => JSON.parse(each).changes));
           transaction.delete("log", file.tail, file.logged);
@@ -872,6 +869,49 @@ export class Store {
       },
       "relaxed",
     );
+  }
+
+  /** The log anew, of everything in it. @param {any} transaction @param {ReturnType<typeof newFile>} file */
+  #rewrite(transaction, file) {
+    transaction.delete("log", -1, file.logged);
+    file.base = file.logged;
+    for (const text of this.#pages()) transaction.put("log", ++file.logged, text);
+    file.rewritten = file.logged;
+    file.weight = this.#live;
+  }
+
+  /** How many characters the log has, and how many it would have if it were written anew. */
+  sizes() {
+    return this.#exclusive(async () => {
+      let total = 0;
+      await this.#transact(null);
+      await /** @type {Storage} */ (this.#disk).transact(
+        async (/** @type {any} */ transaction) => {
+          total = (await transaction.above("log")).reduce((/** @type {number} */ sum, /** @type {[number, string]} */ [, text]) => sum + text.length, 0);
+        },
+        { mode: "readonly" },
+      );
+      return { total, used: [...this.#pages()].reduce((sum, text) => sum + text.length, 0) };
+    });
+  }
+
+  /** Writes the log anew. False if another tab wrote meanwhile, or a transaction is open. */
+  compact() {
+    return this.#exclusive(async () => {
+      await this.#transact(null);
+      return this.#transact(
+        async (transaction, file) => {
+          if (file.logged !== this.#logged || this.#writing) return false;
+          this.#rewrite(transaction, file);
+          file.tail = file.logged;
+          file.tailCharacters = 0;
+          return true;
+        },
+        (isDone, file) => {
+          if (isDone) this.#logged = file.logged;
+        },
+      );
+    });
   }
 
   /** The server's image of an object. @param {Table} table @param {any} key */
@@ -917,6 +957,20 @@ export class Store {
       }
       if (put.length) yield JSON.stringify({ changes: [{ class: table.name, put }] });
     }
+  }
+
+  /** What a frozen store has as the contents of another file: its record and the texts of its log. A synced one has no
+   * ident: it fetches everything anew when it first connects, with the same subscriptions. */
+  asNewFile() {
+    const texts = [...this.#pages()];
+    const schema = [...this.tables.values()].map((table) => table.cls);
+    const { schemaVersion } = this.file;
+    const file = { ...newFile(), revision: 1, logged: texts.length, tail: texts.length, weight: this.#live, opened: true, schema, schemaVersion };
+    if (this.synced) {
+      file.sets = this.file.sets.filter((set) => set.state !== "error").slice(-1).map((set) => ({ ...set, state: "pending", after: 0 }));
+      file.reset = "recover";
+    }
+    return { file, texts };
   }
 
   /** This moment as a store that never changes. */

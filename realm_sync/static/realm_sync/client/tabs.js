@@ -68,6 +68,7 @@ export class Tabs {
     return new Promise((resolve) => {
       const held = () =>
         new Promise((/** @type {(value?: any) => void} */ release) => {
+          if (this.#ending.signal.aborted) return release(resolve(false)); // granted as it was closed
           this.#release = release;
           this.isLeader = true;
           resolve(true);
