@@ -22,7 +22,7 @@ test("local options", () => {
   refused({ path: 5 }, "Expected 'path' on realm configuration to be a string, got a number");
   for (const schemaVersion of [-1, 1.5, "1", null]) refused({ schemaVersion }, "'schemaVersion' on realm configuration must be 0 or a positive integer.");
   refused({ schema: {} }, "Expected 'schema' on realm configuration to be an array, got an object");
-  for (const name of ["onMigration", "shouldCompact", "onFirstOpen"]) {
+  for (const name of ["onMigration", "shouldCompact"]) {
     for (const each of [5, true, null]) equal(refused({ [name]: each }, `Expected '${name}' on realm configuration to be a function, got `).constructor.name, "TypeAssertionError");
   }
   for (const name of ["inMemory", "readOnly", "deleteRealmIfMigrationNeeded", "disableFormatUpgrade", "excludeFromIcloudBackup"]) {

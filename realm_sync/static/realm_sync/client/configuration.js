@@ -27,7 +27,7 @@ export const ClientResetMode = Object.freeze({
 export const DEFAULT_BEHAVIOR = Object.freeze({ type: "downloadBeforeOpen", timeOut: 30_000, timeOutBehavior: "throwException" });
 const KEY_BYTES = 64;
 const BOOLEANS = ["inMemory", "readOnly", "deleteRealmIfMigrationNeeded", "disableFormatUpgrade", "excludeFromIcloudBackup"];
-const FUNCTIONS = ["onMigration", "shouldCompact", "onFirstOpen"];
+const FUNCTIONS = ["onMigration", "shouldCompact"];
 
 /** What realms are of whose configuration says no path and no sync. */
 export const defaults = { path: "default.realm" };

@@ -898,6 +898,7 @@ export class Store {
   /** Writes the log anew. False if another tab wrote meanwhile, or a transaction is open. */
   compact() {
     return this.#exclusive(async () => {
+      if (this.#writing) return false;
       await this.#transact(null);
       return this.#transact(
         async (transaction, file) => {
