@@ -589,3 +589,65 @@ async def test_a_hundred_thousand_objects(world: World, server: Callable[..., Se
     assert await again.run(asked) == expected
     assert await again.run("(key) => find(key).title", key) == "Changed"
     await again.close()
+
+
+@SQLITE
+async def test_an_encrypted_realm_syncs_is_shared_by_tabs_and_copied(
+    world: World, server: Callable[..., Server], contexts: Any
+) -> None:
+    url = server().url
+    first = await db(world.inspection)
+    context = await contexts()
+    opening = """async () => {
+      const { realm: plain } = window;
+      window.key = new Uint8Array(64).fill(7);
+      window.encrypted = (path, more) => ({ ...config, path, encryptionKey: key, ...more });
+      window.realm = await Realm.open(encrypted("secret"));
+      plain.close();
+    }"""
+    nora, other = await open_tab(context, url, "nora"), await open_tab(context, url, "nora")
+    for tab in (nora, other):
+        await tab.run(opening)
+    made = await nora.create(**values(world))
+    await other.until_titles({str(first.pk): ("Runway lights", 0), made: ("Windsock", 0)})
+    await nora.settle()
+    await db(Inspection.objects.filter(pk=first.pk).update, title="By the ORM")
+    expected = {str(first.pk): ("By the ORM", 0), made: ("Windsock", 0)}
+    for tab in (nora, other):
+        await tab.until_titles(expected)
+        await tab.run(OFFLINE)
+    await other.change(made, title="Offline")
+    refusal = "Could not write file as not all client changes are integrated in server"
+    copying = "() => realm.writeCopyTo(encrypted('copy')).then(() => null, (error) => error.message)"
+    assert await other.run(copying) == refusal
+    await other.run("() => realm.writesFlushed()")
+    for tab in (nora, other):
+        await tab.close()
+
+    # A new page: what was pending is there, is uploaded, and the copy of it all works offline and then as any other.
+    again = await open_tab(context, url, "nora")
+    await again.run(opening)
+    expected[made] = ("Offline", 0)
+    await again.until_titles(expected)
+    await again.settle()
+    assert await db(on_server, world) == expected
+    assert await again.run(copying) is None
+    await db(Inspection.objects.filter(pk=first.pk).update, priority=5)
+    assert await again.run(
+        """async () => {
+          realm.close();
+          window.realm = await Realm.open(encrypted("copy"));
+          realm.syncSession.pause();
+          return [Object.keys(titles()).length, realm.subscriptions.length];
+        }"""
+    ) == [2, 3]
+    await again.change(made, priority=3)
+    await again.run(ONLINE)
+    await again.settle()
+    expected = {str(first.pk): ("By the ORM", 5), made: ("Offline", 3)}
+    await again.until_titles(expected)
+    assert await db(on_server, world) == expected
+    wrong = "() => Realm.open(encrypted('secret', { encryptionKey: new Uint8Array(64) }))"
+    assert "is not the one that it was made with" in await again.run(f"{wrong}.catch((error) => error.message)")
+    assert await again.run("() => errors.length") == 0
+    await again.close()

@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 84147a47248de47834da8181bd4b935bb3026c7d417cbce178c54e34aed901d9. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 cfb479593519a515b3135feaae073af84f1beb65f48a65cc1e7efe8fc914134e. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -6,7 +6,7 @@ declare module "realm/core/errors" {
      */
     export function realmError(message: string, codeName?: keyof typeof ERROR_CODES): Error & {
         code: number;
-        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
+        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "InvalidDatabase" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
     };
     /** How an error names a value's kind: `a string`, `null`, `an instance of Task`. @param {any} value */
     export function describe(value: any): string;
@@ -44,6 +44,7 @@ declare module "realm/core/errors" {
         export let ObjectAlreadyExists: number;
         export let FileOperationFailed: number;
         export let FileNotFound: number;
+        export let InvalidDatabase: number;
         export let DecryptionFailed: number;
         export let SchemaVersionMismatch: number;
         export let NoSubscriptionForWrite: number;
@@ -1266,6 +1267,10 @@ declare module "realm/client/configuration" {
     import { User } from "realm/client/app";
 }
 declare module "realm/client/disk" {
+    export function fileError(name: string, problem: string, code: Parameters<typeof realmError>[1]): Error & {
+        code: number;
+        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "InvalidDatabase" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
+    };
     /** A realm's database in IndexedDB; every tab of the origin may have it open. */
     export class Disk {
         /** Opens the database, which is made if need be. Without storage in this browser, what it gives is a MemoryDisk.
@@ -1297,6 +1302,7 @@ declare module "realm/client/disk" {
         close(): void;
         #private;
     }
+    import { realmError } from "realm/core/errors";
     /** What a transaction can do. Reads are awaited; writes need not be: the transaction fails if one of them does. */
     class IndexedTransaction {
         /** @param {IDBTransaction} transaction @param {string} name of the database */
@@ -1317,7 +1323,7 @@ declare module "realm/client/disk" {
 }
 declare module "realm/client/encryptedDisk" {
     /** A realm's database, opened with or without a key. @param {string} name @param {Uint8Array | undefined} key */
-    export function openDisk(name: string, key: Uint8Array | undefined): Promise<Disk | MemoryDisk | EncryptedDisk>;
+    export function openDisk(name: string, key: Uint8Array | undefined): Promise<Disk | import("realm/client/disk").MemoryDisk | EncryptedDisk>;
     export class EncryptedDisk {
         /** @param {Disk} disk @param {string} name @param {Uint8Array} bytes what the app calls the key */
         constructor(disk: Disk, name: string, bytes: Uint8Array);
@@ -1351,7 +1357,6 @@ declare module "realm/client/encryptedDisk" {
         upto: number;
     };
     import { Disk } from "realm/client/disk";
-    import { MemoryDisk } from "realm/client/disk";
 }
 declare module "realm/client/listeners" {
     /** What makes `next` of `old`, two lists of images. A member that moved is a deletion and an insertion.

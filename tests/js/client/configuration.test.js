@@ -44,10 +44,10 @@ test("an encryption key", () => {
     equal(refused({ encryptionKey: each }, "Expected 'encryptionKey' on realm configuration to be an ArrayBuffer or a view of one, such as Uint8Array, got ").constructor.name, "TypeAssertionError");
   }
   for (const length of [0, 32, 63, 65]) {
-    const error = refused({ encryptionKey: new Uint8Array(length) }, `Expected 'encryptionKey' on realm configuration to be 64 bytes long, got ${length} bytes`);
+    const error = refused({ encryptionKey: new Uint8Array(length) }, `'encryptionKey' on realm configuration has ${length} bytes; it must have 64.`);
     equal([error.code, error.codeName], [3014, "InvalidEncryptionKey"]);
   }
-  throws(() => Realm.schemaVersion("x", new Uint8Array(3)), "Expected 'encryptionKey' on realm configuration to be 64 bytes long, got 3 bytes");
+  throws(() => Realm.schemaVersion("x", new Uint8Array(3)), "'encryptionKey' on realm configuration has 3 bytes; it must have 64.");
   refused({ inMemory: true, encryptionKey: new Uint8Array(64) }, "Encryption is not supported for in-memory realms");
   const bytes = Uint8Array.from({ length: 80 }, (_, at) => at);
   const read = (encryptionKey) => [...readConfiguration({ encryptionKey }).encryptionKey];

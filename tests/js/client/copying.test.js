@@ -100,12 +100,12 @@ test("what cannot be converted, and when", async () => {
   equal((await throws(() => local.writeCopyTo({ ...flexible, path: newPath() }), toFlexible)).code, 2007);
   await throws(() => partitioned.writeCopyTo({ ...flexible, path: newPath() }), toFlexible);
   await throws(() => synced.writeCopyTo(partition("x")), "Realm cannot be converted from a flexible sync realm to a partition based sync realm");
-  await throws(() => local.writeCopyTo(partition("x")), "Realm cannot be converted to a partition based sync realm unless partition based sync is already enabled");
-  await throws(() => partitioned.writeCopyTo(partition("y")), "Realm cannot be converted to another partition: expected 'x', got 'y'");
-  await throws(() => local.writeCopyTo(local.path), `Cannot write a copy to '${local.path}': this realm is there.`);
+  await throws(() => local.writeCopyTo(partition("x")), "Realm cannot be converted to a partition based sync realm unless it is one already");
+  await throws(() => partitioned.writeCopyTo(partition("y")), "Realm cannot be converted to a partition based sync realm of another partition value");
+  await throws(() => local.writeCopyTo(local.path), `Cannot copy the realm at '${local.path}' to itself.`);
   await throws(() => local.writeCopyTo({ path: newPath(), inMemory: true }), "Cannot write a copy to '");
   await throws(() => local.writeCopyTo({ path: "" }), "The path cannot be empty.");
-  await throws(() => local.writeCopyTo({ path: newPath(), encryptionKey: new Uint8Array(3) }), "Expected 'encryptionKey'");
+  await throws(() => local.writeCopyTo({ path: newPath(), encryptionKey: new Uint8Array(3) }), "'encryptionKey' on realm configuration has 3 bytes");
   local.beginTransaction();
   await throws(() => local.writeCopyTo(newPath()), "Can only convert Realms outside a transaction.");
   await throws(() => local.compact(), "Cannot compact a Realm within a transaction.");
@@ -142,7 +142,7 @@ test("into a file that is there objects are merged by their keys, as one transac
   const closed = await Realm.open(config);
   equal(closed.objects("Inspection").length, 3000);
   closed.close();
-  await throws(() => realm.writeCopyTo({ ...config, encryptionKey: OTHER }), `Cannot open the realm at '${config.path}': the encryption key is wrong`);
+  await throws(() => realm.writeCopyTo({ ...config, encryptionKey: OTHER }), `Cannot open the realm at '${config.path}'. The 'encryptionKey' is not`);
   const narrow = { path: newPath(), schema: [{ name: "Inspection", primaryKey: "_id", properties: { _id: "string", title: "int" } }] };
   (await Realm.open(narrow)).close();
   await throws(() => realm.writeCopyTo(narrow), `Objects of class 'Inspection' cannot be copied into the realm at '${narrow.path}': property 'title' is 'int' there, not 'string'. property 'priority' is not there.`);

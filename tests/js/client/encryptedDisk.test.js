@@ -4,12 +4,15 @@ import { Inspection, newPath, offline, offlineUser, opened, otherTab, records, S
 import { equal, ok, test, throws, until } from "../harness.js";
 import { Disk } from "/realm_sync/client/disk.js";
 import { EncryptedDisk, openDisk } from "/realm_sync/client/encryptedDisk.js";
+import { known } from "/realm_sync/client/openFiles.js";
 import { Store } from "/realm_sync/client/store.js";
 import Realm from "/realm_sync/realm.js";
 
 const KEY = Uint8Array.from({ length: 64 }, (_, at) => at);
 const OTHER = KEY.map((byte) => byte ^ 1);
-const WRONG = (path) => `Cannot open the realm at '${path}': the encryption key is wrong, or the file is not an encrypted realm. Nothing was changed`;
+const WRONG = (path) => `Cannot open the realm at '${path}'. The 'encryptionKey' is not the one that it was made with, or it is no encrypted realm file. Nothing was changed.`;
+const NONE = (path) => `Cannot open the realm at '${path}'. It is encrypted. Give the 'encryptionKey' that it was made with. Nothing was changed.`;
+const PLAIN = (path) => `Cannot open the realm at '${path}'. It is not encrypted. Open it without 'encryptionKey'; 'writeCopyTo' makes an encrypted copy. Nothing was changed.`;
 
 /** Everything that a database has, as text that compares. */
 const dump = async (path) => JSON.stringify(await records(path), (_, value) => (ArrayBuffer.isView(value) ? [...value] : value));
@@ -137,11 +140,11 @@ test("a wrong key, none, or one for a plain realm: an error, and not a byte is c
     realm.close();
   }
   await Realm.open({ path, encryptionKey: KEY }).then((realm) => realm.close());
-  const refused = async (config, text) => {
+  const refused = async (config, text, code, codeName) => {
     const before = await dump(config.path);
     for (const more of [{}, { schema: SCHEMA, schemaVersion: 1 }, { schema: SCHEMA, schemaVersion: 2, onMigration() {} }, { schema: [{ name: "Inspection", properties: { other: "int" } }], schemaVersion: 1, deleteRealmIfMigrationNeeded: true }]) {
       const error = await throws(() => Realm.open({ ...config, ...more }), text);
-      equal([error.code, error.codeName], [1022, "DecryptionFailed"]);
+      equal([error.code, error.codeName], [code, codeName]);
     }
     const complaints = [];
     const complain = console.error;
@@ -156,9 +159,9 @@ test("a wrong key, none, or one for a plain realm: an error, and not a byte is c
     ok(complaints.some(([, error]) => error?.message?.startsWith(text)));
     equal(await dump(config.path), before);
   };
-  await refused({ path, encryptionKey: OTHER }, WRONG(path));
-  await refused({ path }, `Cannot open the realm at '${path}': it is encrypted. Nothing was changed`);
-  await refused({ path: plain, encryptionKey: KEY }, WRONG(plain));
+  await refused({ path, encryptionKey: OTHER }, WRONG(path), 1022, "DecryptionFailed");
+  await refused({ path }, NONE(path), 1021, "InvalidDatabase");
+  await refused({ path: plain, encryptionKey: KEY }, PLAIN(plain), 1021, "InvalidDatabase");
   for (const [each, encryptionKey] of [[path, KEY], [plain, undefined]]) {
     const realm = await opened({ path: each, encryptionKey, schemaVersion: 1 });
     equal(realm.objects("Inspection").length, 1);
@@ -211,7 +214,7 @@ test("without WebCrypto an encrypted realm is refused, a plain one is not", asyn
   const path = newPath();
   Object.defineProperty(crypto, "subtle", { value: undefined, configurable: true });
   try {
-    const error = await throws(() => opened({ path, encryptionKey: KEY }), `Cannot open the realm at '${path}': an 'encryptionKey' needs WebCrypto, which browsers give to secure pages only`);
+    const error = await throws(() => opened({ path, encryptionKey: KEY }), `Cannot open the realm at '${path}'. An 'encryptionKey' needs WebCrypto, which browsers give to secure pages only`);
     equal([error.codeName, Realm.exists(path)], ["NotSupported", false]);
     (await opened({ path })).close();
   } finally {
@@ -258,15 +261,15 @@ test("a manual client reset keeps the encrypted file, which opens with its key",
   const realm = await offline(["Inspection"], { user }, SCHEMA, { encryptionKey: KEY });
   realm.add("a");
   await realm.writesFlushed();
-  let backup = "";
-  realm._transport.resets.manual({ config: { set path(path) { backup = path; } } });
   const { path } = realm;
+  const backup = `${user.app.directory}/recovered-realms/${newPath()}`;
+  known.set(`reset:${path}`, backup); // a manual client reset is scheduled
+  known.set(path, null);
   realm.close();
   await Realm.App.Sync.initiateClientReset(user.app, path);
-  ok(backup.includes("recovered-realms"), backup);
   const kept = await Realm.open({ path: backup, readOnly: true, encryptionKey: KEY });
   equal([...kept._store.pending].length, 1);
   equal(kept.objects("Inspection").length, 1);
   kept.close();
-  await throws(() => Realm.open({ path: backup, readOnly: true }), `Cannot open the realm at '${backup}': it is encrypted.`);
+  await throws(() => Realm.open({ path: backup, readOnly: true }), NONE(backup));
 });

@@ -2,6 +2,7 @@
 
 import { IMMEDIATELY, Inspection, newPath, offline, offlineUser, opened, otherTab, pause, SCHEMA, TEAM } from "./inspections.js";
 import { equal, ok, test, throws, until } from "../harness.js";
+import { known } from "/realm_sync/client/openFiles.js";
 import Realm from "/realm_sync/realm.js";
 
 const DOWNLOAD = { type: "downloadBeforeOpen" };
@@ -32,6 +33,35 @@ test("exists, schemaVersion, deleteFile", async () => {
   await gone;
   await Realm.deleteFile({ path });
   await Realm.deleteFile({ path: newPath() });
+});
+
+test("deleted means gone: what is scheduled for it, and what an opening does that was under way", async () => {
+  const path = newPath();
+  (await opened({ path })).close();
+  known.set(`reset:${path}`, `${path}-backup`);
+  await Realm.deleteFile(path);
+  (await opened({ path })).close();
+  equal([known.get(`reset:${path}`), Realm.exists(`${path}-backup`)], [null, false]);
+  const closed = new Realm({ path, schema: SCHEMA });
+  closed.close();
+  await Realm.deleteFile(path);
+  equal([Realm.exists(path), Realm.schemaVersion(path)], [false, -1]);
+});
+
+test("classes that are refused leave those alone who have the file open without", async () => {
+  const path = newPath();
+  const realm = await opened({ path });
+  realm.add("a");
+  await realm.writesFlushed();
+  realm.close();
+  const dynamic = await Realm.open(path);
+  await throws(() => Realm.open({ path, schema: [{ ...TEAM, properties: { _id: "string", name: "int" } }] }), "Migration is required due to the following errors:");
+  equal([dynamic.isClosed, dynamic.objects("Inspection").length], [false, 1]);
+  const typed = await opened({ path, schemaVersion: 4, schema: [TEAM, { ...Inspection.schema, properties: { ...Inspection.schema.properties, note: "string?" } }] });
+  typed.add("b");
+  equal([dynamic.objects("Inspection").length, Realm.schemaVersion(path)], [2, 4]);
+  dynamic.close();
+  typed.close();
 });
 
 test("closed and opened at once: what was written is there", async () => {

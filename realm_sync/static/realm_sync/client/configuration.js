@@ -87,7 +87,7 @@ export function checkPath(path) {
 export function keyBytes(key) {
   if (!(key instanceof ArrayBuffer || ArrayBuffer.isView(key))) throw new TypeAssertionError("an ArrayBuffer or a view of one, such as Uint8Array", key, named("encryptionKey"));
   if (key.byteLength !== KEY_BYTES) {
-    throw realmError(`Expected ${named("encryptionKey")} to be ${KEY_BYTES} bytes long, got ${key.byteLength} bytes`, "InvalidEncryptionKey");
+    throw realmError(`${named("encryptionKey")} has ${key.byteLength} bytes; it must have ${KEY_BYTES}.`, "InvalidEncryptionKey");
   }
   return ArrayBuffer.isView(key) ? new Uint8Array(key.buffer, key.byteOffset, KEY_BYTES).slice() : new Uint8Array(key.slice(0));
 }

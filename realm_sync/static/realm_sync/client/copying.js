@@ -17,12 +17,12 @@ const TRANSACTION_CHARACTERS = 200_000; // what a synced realm takes is limited:
  * @param {Configuration} config of the copy @param {() => any} openTarget opens the copy that is there already */
 export async function writeCopy(realm, sync, declared, config, openTarget) {
   const refuse = (/** @type {string} */ text) => realmError(text, "IllegalOperation");
-  if (config.path === realm.path) throw refuse(`Cannot write a copy to '${config.path}': this realm is there. Choose another path.`);
+  if (config.path === realm.path) throw realmError(`Cannot copy the realm at '${realm.path}' to itself.`, "InvalidArgument");
   if (config.sync?.flexible && !sync?.flexible) throw refuse("Realm cannot be converted to a flexible sync realm unless flexible sync is already enabled");
   if (config.sync && !config.sync.flexible) {
     if (sync?.flexible) throw refuse("Realm cannot be converted from a flexible sync realm to a partition based sync realm");
-    if (!sync) throw refuse("Realm cannot be converted to a partition based sync realm unless partition based sync is already enabled");
-    if (`${sync.partitionValue}` !== `${config.sync.partitionValue}`) throw refuse(`Realm cannot be converted to another partition: expected '${sync.partitionValue}', got '${config.sync.partitionValue}'`);
+    if (!sync) throw refuse("Realm cannot be converted to a partition based sync realm unless it is one already");
+    if (`${sync.partitionValue}` !== `${config.sync.partitionValue}`) throw refuse("Realm cannot be converted to a partition based sync realm of another partition value");
   }
   await realm.whenLoaded();
   await realm.writesFlushed();

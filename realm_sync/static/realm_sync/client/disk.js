@@ -15,6 +15,9 @@ const answer = (request) =>
     request.onerror = () => reject(request.error);
   });
 
+/** @param {string} name @param {string} problem @param {Parameters<typeof realmError>[1]} code */
+export const fileError = (name, problem, code) => realmError(`Cannot open the realm at '${name}'. ${problem}`, code);
+
 /** What a transaction can do. Reads are awaited; writes need not be: the transaction fails if one of them does. */
 class IndexedTransaction {
   #transaction;
@@ -30,10 +33,7 @@ class IndexedTransaction {
   async get(store, key) {
     const value = await this.read(store, key);
     if (store !== "file" || !value?.salt) return value;
-    throw realmError(
-      `Cannot open the realm at '${this.#name}': it is encrypted. Nothing was changed; open it with the 'encryptionKey' it was written with.`,
-      "DecryptionFailed",
-    );
+    throw fileError(this.#name, "It is encrypted. Give the 'encryptionKey' that it was made with. Nothing was changed.", "InvalidDatabase");
   }
 
   /** The record as it is. @param {string} store @param {number} key @returns {Promise<any>} */
@@ -85,7 +85,7 @@ export class Disk {
       return new Disk(await answer(request));
     } catch (error) {
       if (error instanceof DOMException && error.name === "VersionError") {
-        throw realmError(`Cannot open the realm at '${name}'. A newer version of realm_sync wrote it.`, "UnsupportedFileFormatVersion");
+        throw fileError(name, "A newer version of realm_sync wrote it.", "UnsupportedFileFormatVersion");
       }
       console.warn(
         `realm_sync: this browser gives no storage here (private mode?), so the realm '${name}' lives in this tab only and is gone with it.`, error,

@@ -8,8 +8,7 @@
 // their own and on writes that are kept back; these are made at once, in one transaction, if nobody has written since: the
 // `file` record bears a stamp in plain text, another one after every write. Else the work runs again.
 
-import { realmError } from "../core/errors.js"
-import { Disk, MemoryDisk } from "./disk.js"
+import { Disk, fileError } from "./disk.js"
 
 const IV_BYTES = 12;
 const SALT_BYTES = 32;
@@ -28,8 +27,8 @@ const random = (length) => crypto.getRandomValues(new Uint8Array(length));
 /** A realm's database, opened with or without a key. @param {string} name @param {Uint8Array | undefined} key */
 export async function openDisk(name, key) {
   if (key && !globalThis.crypto?.subtle) {
-    const text = "an 'encryptionKey' needs WebCrypto, which browsers give to secure pages only: serve this page over https, or from localhost.";
-    throw realmError(`Cannot open the realm at '${name}': ${text}`, "NotSupported");
+    const problem = "An 'encryptionKey' needs WebCrypto, which browsers give to secure pages only: serve this page over https, or from localhost.";
+    throw fileError(name, problem, "NotSupported");
   }
   const disk = await Disk.open(name);
   return key && disk instanceof Disk ? new EncryptedDisk(disk, name, key) : disk;
@@ -133,15 +132,11 @@ export class EncryptedDisk {
   /** The `file` record as it is, null if there is none yet. @returns {Promise<Header | null>} */
   async #header() {
     const record = await this.#disk.transact((transaction) => transaction.read("file", 1), { mode: "readonly" });
-    if (record && !record.salt) throw this.#refusal();
+    if (record && !record.salt) {
+      const problem = "It is not encrypted. Open it without 'encryptionKey'; 'writeCopyTo' makes an encrypted copy. Nothing was changed.";
+      throw fileError(this.#name, problem, "InvalidDatabase");
+    }
     return record ?? null;
-  }
-
-  #refusal() {
-    return realmError(
-      `Cannot open the realm at '${this.#name}': the encryption key is wrong, or the file is not an encrypted realm. Nothing was changed; open it with the key it was written with, or without one if it had none.`,
-      "DecryptionFailed",
-    );
   }
 
   /** Runs `work` as Disk does: all of it happens, durably once this resolves, or nothing. It may run several times.
@@ -190,7 +185,8 @@ export class EncryptedDisk {
     try {
       plain = await crypto.subtle.decrypt({ name: "AES-GCM", iv: data.subarray(0, IV_BYTES), additionalData: context(store, number) }, key, data.subarray(IV_BYTES));
     } catch {
-      throw this.#refusal();
+      const problem = "The 'encryptionKey' is not the one that it was made with, or it is no encrypted realm file. Nothing was changed.";
+      throw fileError(this.#name, problem, "DecryptionFailed");
     }
     return JSON.parse(decoder.decode(plain));
   }

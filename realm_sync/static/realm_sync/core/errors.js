@@ -55,8 +55,8 @@ export const WIRE_ERRORS = {
 export const ERROR_CODES = {
   RuntimeError: 1000, OutOfDiskSpace: 1004, IncompatibleSession: 1007, InvalidQuery: 1009,
   UnsupportedFileFormatVersion: 1011, ObjectAlreadyExists: 1013, FileOperationFailed: 1017, FileNotFound: 1019,
-  DecryptionFailed: 1022, SchemaVersionMismatch: 1025, NoSubscriptionForWrite: 1026, OperationAborted: 1027,
-  NotSupported: 2001,
+  InvalidDatabase: 1021, DecryptionFailed: 1022, SchemaVersionMismatch: 1025, NoSubscriptionForWrite: 1026,
+  OperationAborted: 1027, NotSupported: 2001,
   WrongTransactionState: 2005, IllegalOperation: 2007, InvalidatedObject: 2010, ReadOnlyDB: 2011,
   DeleteOnOpenRealm: 2012, MismatchedConfig: 2013, ClosedRealm: 2014, SchemaValidationFailed: 2016,
   SchemaMismatch: 2017, InvalidSchemaVersion: 2018, InvalidArgument: 3000, PropertyTypeMismatch: 3001,
