@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 cfb479593519a515b3135feaae073af84f1beb65f48a65cc1e7efe8fc914134e. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 bb89926375f60e79baeaa1a5a284b4095320f95c5f9c68a62653858d19081fe9. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -829,6 +829,8 @@ declare module "realm/client/app" {
     export function pageConfiguration(): any;
     /** Encoded as one name in a directory. @param {string} text */
     export function pathComponent(text: string): string;
+    /** What a user who is not logged in cannot do. */
+    export function loggedOut(): AppError;
     export const VERSION: "0.1.0";
     export namespace UserState {
         let LoggedIn: string;
@@ -1000,6 +1002,7 @@ declare module "realm/client/app" {
         disabled: boolean;
         key?: string;
     };
+    import { AppError } from "realm/core/errors";
     class Listenable {
         /** Calls all, whatever one of them throws. @param {Listenable} listenable */
         static tell(listenable: Listenable): void;
@@ -1889,6 +1892,8 @@ declare module "realm/core/clientSession" {
     export const UPLOAD_BYTES: number;
     /** Uploads on the way that no download has acknowledged yet. */
     export const UPLOADS_AHEAD: 4;
+    /** The session's own mark; those of `requestMark` are above. */
+    export const CATCH_UP_MARK: 0;
     export const PING_MS: 60000;
     export const PONG_MS: 120000;
     /** How long an ending session waits for `unbound`. */
@@ -1931,10 +1936,12 @@ declare module "realm/core/clientSession" {
      */
     /** One connection. Every method returns the effects to perform, in order; none throws for what the server does. */
     export class ClientSession {
-        /** @param {FileState} file @param {string | null} token @param {import("./schema.js").WireClass[] | null} schema */
-        constructor(file: FileState, token: string | null, schema: import("realm/core/schema").WireClass[] | null, userAgent?: string, { ping, pong }?: {
+        /** `downloadFirst`: nothing is uploaded before everything that the server has at `bound` is here.
+         * @param {FileState} file @param {string | null} token @param {import("./schema.js").WireClass[] | null} schema */
+        constructor(file: FileState, token: string | null, schema: import("realm/core/schema").WireClass[] | null, userAgent?: string, { ping, pong, downloadFirst }?: {
             ping?: number | undefined;
             pong?: number | undefined;
+            downloadFirst?: boolean | undefined;
         });
         /** @type {State} */
         state: State;
@@ -1942,12 +1949,15 @@ declare module "realm/core/clientSession" {
         limits: import("realm/core/messages").Limits | null;
         /** Changesets up to this client version are with the server, or on their way to it. */
         uploaded: number;
+        /** Bound, and nothing holds uploads back for `downloadFirst`. */
+        caughtUp: boolean;
         file: FileState;
         token: string | null;
         schema: import("realm/core/schema").WireClass[] | null;
         userAgent: string;
         ping: number;
         pong: number;
+        downloadFirst: boolean;
         /** The socket is open. Parts of an earlier session are thrown away, then the file presents itself.
          * @param {number} now @returns {Effect[]} */
         opened(now: number): Effect[];
@@ -1960,7 +1970,7 @@ declare module "realm/core/clientSession" {
         localCommit(): Effect[];
         /** There are new subscription sets in the file; those known already are skipped. @param {UnsentSet[]} sets */
         subscriptionsChanged(sets: UnsentSet[]): Effect[];
-        /** Ask for a mark; sent as soon as the session is bound. `Marked` is the answer.
+        /** Ask for a mark, above CATCH_UP_MARK; sent as soon as the session is bound. `Marked` is the answer.
          * @param {number} ident @returns {Effect[]} */
         requestMark(ident: number): Effect[];
         /** The answer to ReadPending; none: there are no more for now. @param {Changeset[]} changesets @returns {Effect[]} */
