@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 bb89926375f60e79baeaa1a5a284b4095320f95c5f9c68a62653858d19081fe9. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 83923f29da0338cb146dc3dd09e7163e4e7d488da9c7cde5a64b0a2b18dbc22b. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1269,6 +1269,73 @@ declare module "realm/client/configuration" {
     import { Schema } from "realm/core/schema";
     import { User } from "realm/client/app";
 }
+declare module "realm/client/listeners" {
+    /** What makes `next` of `old`, two lists of images. A member that moved is a deletion and an insertion.
+     * @param {Image[]} old @param {Image[]} next @param {string} keyName @param {(old: Image, next: Image) => boolean} isModified */
+    export function collectionChanges(old: Image[], next: Image[], keyName: string, isModified: (old: Image, next: Image) => boolean): CollectionChanges;
+    /** @param {() => void} call what an app's callback throws has nobody to be thrown to */
+    export function deliver(call: () => void): void;
+    /** Key paths as lists of wire names; null: everything. Throws in Realm's words if one leads nowhere.
+     * @param {any} realm @param {string} name class @param {string | string[] | undefined} keyPaths
+     * @returns {string[][] | null} */
+    export function resolveKeyPaths(realm: any, name: string, keyPaths: string | string[] | undefined): string[][] | null;
+    /** One listener of a collection. */
+    export class CollectionObserver {
+        /** @param {Map<string, Table>} tables @param {any} results live @param {(collection: any, changes: any) => void} callback
+         * @param {string[][] | null} paths */
+        constructor(tables: Map<string, Table>, results: any, callback: (collection: any, changes: any) => void, paths: string[][] | null);
+        /** @param {Touched} touched */
+        look(touched: Touched): void;
+        #private;
+    }
+    /** One listener of an object. */
+    export class ObjectObserver {
+        /** @param {Table} table @param {any} key @param {(changes: ObjectChanges) => void} tell @param {string[][] | null} paths
+         * @param {[string, string][]} names [wire name, name in JavaScript] of every property */
+        constructor(table: Table, key: any, tell: (changes: ObjectChanges) => void, paths: string[][] | null, names: [string, string][]);
+        look(): void;
+        #private;
+    }
+    /** One per open file: lets the observers look, once per turn of the event loop in which something changed. */
+    export class Notifier {
+        /** @param {{tables: Map<string, Table>}} store */
+        constructor(store: {
+            tables: Map<string, Table>;
+        });
+        changed(): void;
+        /** @param {{look: (touched: Touched) => void}} observer @param {boolean} isFirst it looks before those that are there */
+        add(observer: {
+            look: (touched: Touched) => void;
+        }, isFirst: boolean): void;
+        /** @param {{look: (touched: Touched) => void}} observer */
+        remove(observer: {
+            look: (touched: Touched) => void;
+        }): void;
+        /** What is due is told now. */
+        deliver(): void;
+        close(): void;
+        #private;
+    }
+    export type Table = import("realm/client/tables").Table;
+    export type Image = import("realm/client/rebase").Image;
+    /**
+     * class → key → the object as it was
+     */
+    export type Touched = Map<string, Map<any, Image | undefined>>;
+    /**
+     * `deletions` and `oldModifications` are indices in the previous state, the others in the new one; ascending
+     */
+    export type CollectionChanges = {
+        insertions: number[];
+        deletions: number[];
+        newModifications: number[];
+        oldModifications: number[];
+    };
+    export type ObjectChanges = {
+        deleted: boolean;
+        changedProperties: string[];
+    };
+}
 declare module "realm/client/disk" {
     export function fileError(name: string, problem: string, code: Parameters<typeof realmError>[1]): Error & {
         code: number;
@@ -1360,78 +1427,6 @@ declare module "realm/client/encryptedDisk" {
         upto: number;
     };
     import { Disk } from "realm/client/disk";
-}
-declare module "realm/client/listeners" {
-    /** What makes `next` of `old`, two lists of images. A member that moved is a deletion and an insertion.
-     * @param {Image[]} old @param {Image[]} next @param {string} keyName @param {(old: Image, next: Image) => boolean} isModified */
-    export function collectionChanges(old: Image[], next: Image[], keyName: string, isModified: (old: Image, next: Image) => boolean): CollectionChanges;
-    /** @param {() => void} call what an app's callback throws has nobody to be thrown to */
-    export function deliver(call: () => void): void;
-    /** Key paths as lists of wire names; null: everything. Throws in Realm's words if one leads nowhere.
-     * @param {any} realm @param {string} name class @param {string | string[] | undefined} keyPaths
-     * @returns {string[][] | null} */
-    export function resolveKeyPaths(realm: any, name: string, keyPaths: string | string[] | undefined): string[][] | null;
-    /** One listener of a collection. */
-    export class CollectionObserver {
-        /** @param {Map<string, Table>} tables @param {any} results live @param {(collection: any, changes: any) => void} callback
-         * @param {string[][] | null} paths */
-        constructor(tables: Map<string, Table>, results: any, callback: (collection: any, changes: any) => void, paths: string[][] | null);
-        /** @param {Touched} touched */
-        look(touched: Touched): void;
-        #private;
-    }
-    /** One listener of an object. */
-    export class ObjectObserver {
-        /** @param {Table} table @param {any} key @param {(changes: ObjectChanges) => void} tell @param {string[][] | null} paths
-         * @param {[string, string][]} names [wire name, name in JavaScript] of every property */
-        constructor(table: Table, key: any, tell: (changes: ObjectChanges) => void, paths: string[][] | null, names: [string, string][]);
-        look(): void;
-        #private;
-    }
-    /** One per open file: lets the observers look, once per turn of the event loop in which something changed. */
-    export class Notifier {
-        /** @param {{tables: Map<string, Table>}} store */
-        constructor(store: {
-            tables: Map<string, Table>;
-        });
-        changed(): void;
-        /** @param {{look: (touched: Touched) => void}} observer @param {boolean} isFirst it looks before those that are there */
-        add(observer: {
-            look: (touched: Touched) => void;
-        }, isFirst: boolean): void;
-        /** @param {{look: (touched: Touched) => void}} observer */
-        remove(observer: {
-            look: (touched: Touched) => void;
-        }): void;
-        /** What is due is told now. */
-        deliver(): void;
-        close(): void;
-        #private;
-    }
-    export type Table = import("realm/client/tables").Table;
-    export type Image = import("realm/client/rebase").Image;
-    /**
-     * class → key → the object as it was
-     */
-    export type Touched = Map<string, Map<any, Image | undefined>>;
-    /**
-     * `deletions` and `oldModifications` are indices in the previous state, the others in the new one; ascending
-     */
-    export type CollectionChanges = {
-        insertions: number[];
-        deletions: number[];
-        newModifications: number[];
-        oldModifications: number[];
-    };
-    export type ObjectChanges = {
-        deleted: boolean;
-        changedProperties: string[];
-    };
-}
-declare module "realm/client/migration" {
-    /** Brings the file to the declared classes; throws, and changes nothing, where that needs another `schemaVersion`.
-     * @param {any} file @param {any} config */
-    export function migrate({ store, realms }: any, { classes, schemaVersion, readOnly, deleteRealmIfMigrationNeeded, onMigration }: any): Promise<any>;
 }
 declare module "realm/client/store" {
     export class Store {
@@ -1643,7 +1638,10 @@ declare module "realm/client/store" {
                 queryVersion: number;
                 view: number;
                 nextClientVersion: number;
-                reset: "recover" | "discard" | null;
+                downloaded: boolean;
+                reset: Reset | null;
+                resets: number;
+                resetSet: StoredSet | null;
                 maxMessageBytes: number;
                 sets: StoredSet[];
                 rejected: Report[];
@@ -1688,6 +1686,11 @@ declare module "realm/client/store" {
         writes: any[];
         told?: boolean;
     };
+    /**
+     * what becomes of what is pending; fallback: discarded, since recovering
+     *  did not work
+     */
+    export type Reset = "recover" | "discard" | "fallback";
     export type Storage = import("realm/client/disk").Disk | import("realm/client/disk").MemoryDisk | import("realm/client/encryptedDisk").EncryptedDisk;
     import { Table } from "realm/client/tables";
     /** A local write transaction: the tables change at once, the changeset is made at the end. */
@@ -2276,9 +2279,6 @@ declare module "realm/client/openFiles" {
         file: any;
         texts: string[];
     }): Promise<boolean>;
-    /** A client reset is left to the app: the next opening, or `initiateClientReset`, puts the file aside and begins anew.
-     * @param {string} path @param {string} directory of the app @returns {string} where what was not synced can be read then */
-    export function scheduleReset(path: string, directory: string): string;
     /** The same now; the realm must be closed. @param {string} path */
     export function resetFile(path: string): Promise<void>;
     export namespace known {
