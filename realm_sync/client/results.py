@@ -36,6 +36,8 @@ class Results(Generic[T], Sequence[T]):
     def __init__(self, realm: Realm, table: Table, predicate: Node = TRUE, clauses: tuple[Clause, ...] = ()) -> None:
         self._realm, self._table, self._predicate, self._clauses = realm, table, predicate, clauses
         self._keys_cache: tuple[int, list[Any]] | None = None
+        self._first_asked = -1
+        """The version in which only the first object was looked at."""
         self.subscription_name: str | None = None
 
     @property
@@ -91,7 +93,7 @@ class Results(Generic[T], Sequence[T]):
     @overload
     def __getitem__(self, index: slice) -> list[T]: ...
     def __getitem__(self, index: int | slice) -> T | list[T]:
-        keys = self._keys()
+        keys = self._keys_from_first() if index == 0 else self._keys()
         if isinstance(index, slice):
             return [self._object(key) for key in keys[index]]
         return self._object(keys[index])
@@ -118,12 +120,8 @@ class Results(Generic[T], Sequence[T]):
 
     def first(self) -> T | None:
         """The first object, or None."""
-        if self._keys_cache is not None and self._keys_cache[0] == self._realm._version:
-            keys = self._keys_cache[1]
-            return self._object(keys[0]) if keys else None
-        sql, parameters = self._sql("_id")
-        row = self._realm._connection.execute(f"{sql} LIMIT 1", parameters).fetchone()
-        return self._object(row[0]) if row else None
+        keys = self._keys_from_first()
+        return self._object(keys[0]) if keys else None
 
     def to_dicts(self) -> list[dict[str, Any]]:
         return [instance.to_dict() for instance in self]
@@ -211,6 +209,16 @@ class Results(Generic[T], Sequence[T]):
             self._keys_cache = (version, [key for (key,) in self._realm._connection.execute(sql, parameters)])
         return self._keys_cache[1]
 
+    def _keys_from_first(self) -> list[Any]:
+        """The keys, or only the first: who looks at one object once need not wait for all keys."""
+        version = self._realm._version
+        cached = self._keys_cache is not None and self._keys_cache[0] == version
+        if cached or self._first_asked == version:
+            return self._keys()
+        self._first_asked = version
+        sql, parameters = self._sql("_id")
+        return [key for (key,) in self._realm._connection.execute(f"{sql} LIMIT 1", parameters)]
+
     def _versions(self) -> list[tuple[Any, Any]]:
         """Keys and revisions, in order: what listeners compare."""
         sql, parameters = self._sql(f"_id, {REVISION}")
@@ -252,8 +260,8 @@ class FrozenResults(Results[T]):
     def _keys(self) -> list[Any]:
         return self._fixed
 
-    def first(self) -> T | None:
-        return self._object(self._fixed[0]) if self._fixed else None
+    def _keys_from_first(self) -> list[Any]:
+        return self._fixed
 
     def __len__(self) -> int:
         return len(self._fixed)

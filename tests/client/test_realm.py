@@ -451,3 +451,19 @@ def test_change_sets_turn_the_old_collection_into_the_new_one(old, new):
     for index in changes.insertions:
         shown.insert(index, new[index])
     assert shown == list(new)
+
+
+def test_the_first_of_results_is_what_the_keys_say(realm):
+    with realm.write():
+        for number in range(5):
+            realm.create(Airfield, {"_id": f"A{number}", "name": f"{9 - number}"})
+    ordered = realm.objects(Airfield).sorted("name")
+    for results in (ordered, realm.objects(Airfield).filtered("name != '9'"), realm.objects(Airfield)):
+        assert results[0] == results.first() == results[0] == list(results)[0]
+        with realm.write():
+            realm.delete(results[0])
+        assert results.first() == results[0] == list(results)[0]
+    none = realm.objects(Airfield).filtered("name == 'none'")
+    assert none.first() is None
+    with pytest.raises(IndexError):
+        realm.objects(Airfield).filtered("name == 'none'")[0]
