@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 83923f29da0338cb146dc3dd09e7163e4e7d488da9c7cde5a64b0a2b18dbc22b. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 75c2e82a2b71aa5c8ca990b5b1a430e71e2b3bb743435792229ffc957ca45c98. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1348,8 +1348,10 @@ declare module "realm/client/disk" {
         static open(name: string): Promise<Disk | MemoryDisk>;
         /** @param {string} name */
         static delete(name: string): Promise<void>;
-        /** Record by record as they are: a copy of an encrypted database has the same key. @param {string} from @param {string} to */
-        static copy(from: string, to: string): Promise<void>;
+        /** Puts a database elsewhere, record by record as they are: of an encrypted one, with the same key. Other tabs that have it open lose it first, as when it is
+         * deleted: what is durable then is all there is. It may be done again after it failed halfway.
+         * @param {string} from @param {string} to */
+        static move(from: string, to: string): Promise<void>;
         /** @param {IDBDatabase} database */
         constructor(database: IDBDatabase);
         /** Called when another tab deletes the database. */
@@ -2091,6 +2093,8 @@ declare module "realm/client/logging" {
     }>;
 }
 declare module "realm/client/tabs" {
+    /** One tab at a time does the work of this name. @param {string} name @param {() => Promise<void>} work @returns {Promise<void>} */
+    export function alone(name: string, work: () => Promise<void>): Promise<void>;
     export class Tabs {
         /** @param {string} name of the realm */
         constructor(name: string);

@@ -2,6 +2,7 @@
 
 import { IMMEDIATELY, Inspection, newPath, offline, offlineUser, opened, otherTab, pause, SCHEMA, TEAM } from "./inspections.js";
 import { equal, ok, test, throws, until } from "../harness.js";
+import { Disk } from "/realm_sync/client/disk.js";
 import { known } from "/realm_sync/client/openFiles.js";
 import Realm from "/realm_sync/realm.js";
 
@@ -151,6 +152,29 @@ test("deleting a file closes other tabs' realms of it", async () => {
   await until(() => other.isClosed, "the other tab's realm is closed");
   const again = await opened({ path });
   equal(again.objects("Inspection").length, 0);
+  again.close();
+  tab.close();
+});
+
+test("a file that is put aside takes along what another tab was promised", async () => {
+  const path = newPath();
+  const tab = await otherTab();
+  const other = await tab.Realm.open({ path, schema: [{ ...Inspection.schema }, TEAM] });
+  let durable = 0;
+  const writing = (async () => {
+    for (;; durable += 1) {
+      other.write(() => other.create("Inspection", { _id: `${durable}` }));
+      await other.writesFlushed();
+    }
+  })().catch(() => {}); // it was closed
+  await until(() => durable > 3, "some are durable");
+  await Disk.move(path, `${path}-aside`);
+  await writing;
+  const aside = await opened({ path: `${path}-aside` });
+  ok(aside.objects("Inspection").length >= durable, `${aside.objects("Inspection").length} of ${durable}`);
+  const again = await opened({ path });
+  equal([other.isClosed, again.objects("Inspection").length], [true, 0]);
+  aside.close();
   again.close();
   tab.close();
 });

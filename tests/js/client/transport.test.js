@@ -378,6 +378,25 @@ test("a wait for a set that a client reset drops ends as superseded", async () =
   await all.transport.stop();
 });
 
+test("a set that is refused in a client reset: what was in use before is asked for instead", async () => {
+  const all = await withContent("recoverUnsyncedChanges");
+  const { store, socket, transport } = all;
+  const wait = throws(() => transport.waitForSet(store.addSet([{ ...store.sets[0].subscriptions[0], query: "nonsense" }])), "no such thing");
+  await store.writesFlushed();
+  await askToReset(all);
+  socket().say({ type: "queryError", queryVersion: 2, code: "InvalidSubscriptionQuery", message: "no such thing" });
+  await wait;
+  await until(() => socket().of("query").length === 2, "another set");
+  equal(socket().of("query").map(({ queryVersion, subscriptions: [{ query }] }) => [queryVersion, query]), [[2, "nonsense"], [3, "TRUEPREDICATE"]]);
+  socket().download({ queryVersion: 0 });
+  socket().download({ queryVersion: 3, batchState: "last", changes: [{ class: "Team", put: [{ _id: "a" }] }] });
+  await until(() => all.heard.length === 2, "through");
+  equal([...store.tables.get("Team").objects.keys()].sort(), ["a", "mine"]);
+  await until(() => socket().of("upload").some(({ changesets }) => changesets.length), "uploads begin");
+  equal([store.sets.map(({ version, state }) => [version, state]), store.pending.length], [[[3, "complete"]], 1]);
+  await transport.stop();
+});
+
 test("a file without content that has nothing pending is reset without a word", async () => {
   const all = await bound();
   const heard = [];

@@ -99,15 +99,28 @@ export class Disk {
     if (typeof indexedDB !== "undefined") await answer(indexedDB.deleteDatabase(name));
   }
 
-  /** Record by record as they are: a copy of an encrypted database has the same key. @param {string} from @param {string} to */
-  static async copy(from, to) {
-    const [source, target] = [await Disk.open(from), await Disk.open(to)];
-    const all = await source.transact((transaction) => Promise.all(STORES.map((store) => transaction.above(store))), { mode: "readonly" });
-    await target.transact(async (transaction) => {
-      STORES.forEach((store, at) => all[at].forEach((/** @type {[number, any]} */ [key, value]) => transaction.put(store, key, value)));
+  /** Puts a database elsewhere, record by record as they are: of an encrypted one, with the same key. Other tabs that have it open lose it first, as when it is
+   * deleted: what is durable then is all there is. It may be done again after it failed halfway.
+   * @param {string} from @param {string} to */
+  static async move(from, to) {
+    const request = indexedDB.open(from, FORMAT + 1); // no other connection can be open meanwhile
+    const everything = new Promise((resolve, reject) => {
+      request.onupgradeneeded = ({ oldVersion }) => {
+        const upgrade = /** @type {IDBTransaction} */ (request.transaction);
+        const read = new IndexedTransaction(upgrade, from);
+        const all = oldVersion ? Promise.all(STORES.map((store) => read.above(store))) : Promise.resolve([]);
+        all.then(resolve, reject).finally(() => upgrade.abort()); // it stays as it was
+      };
+      request.onerror = () => reject(request.error); // after an abort it has resolved
     });
-    source.close();
+    /** @type {[number, any][][]} */
+    const all = await everything;
+    const target = await Disk.open(to);
+    await target.transact(async (transaction) => {
+      all.forEach((records, at) => records.forEach(([key, value]) => transaction.put(STORES[at], key, value)));
+    });
     target.close();
+    await Disk.delete(from);
   }
 
   /** Runs `work` in one transaction over all stores: all of it happens, durably once this resolves, or nothing.

@@ -13,7 +13,7 @@ import { deliver, Notifier } from "./listeners.js"
 import { migrate } from "./migration.js"
 import { Store } from "./store.js"
 import { SyncSession } from "./syncSession.js"
-import { Tabs } from "./tabs.js"
+import { alone, Tabs } from "./tabs.js"
 import { Transport } from "./transport.js"
 
 /** @typedef {import('./configuration.js').Configuration} Configuration */
@@ -258,14 +258,17 @@ function scheduleReset(path, directory) {
   return backup;
 }
 
-/** @param {string} path */
+/** In one tab, if several open it at once. @param {string} path */
 async function carryOutReset(path) {
-  const backup = known.get(`reset:${path}`);
-  if (backup === null) return;
-  await Disk.copy(path, backup);
-  known.set(backup, "0");
-  await Disk.delete(path);
-  known.set(`reset:${path}`, null);
+  const key = `reset:${path}`;
+  if (known.get(key) === null) return;
+  await alone(`realm-sync:${key}`, async () => {
+    const backup = known.get(key);
+    if (backup === null) return; // another tab was faster
+    await Disk.move(path, backup);
+    known.set(backup, "0");
+    known.set(key, null);
+  });
 }
 
 /** The same now; the realm must be closed. @param {string} path */

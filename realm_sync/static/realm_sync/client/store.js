@@ -567,6 +567,10 @@ export class Store {
   refuseSet(version, message) {
     return this.#update((file) => {
       for (const set of file.sets) if (set.version === version) Object.assign(set, { state: "error", error: message });
+      // In a client reset it was to bring the content. What was in use before must not go with it: it is asked for instead.
+      const { reset, resetSet, sets } = file;
+      if (reset === null || !resetSet || sets.some((set) => set.state !== "error")) return;
+      sets.push({ ...resetSet, version: Math.max(...sets.map((set) => set.version)) + 1, state: "pending", error: null, after: 0 });
     });
   }
 

@@ -88,4 +88,9 @@ export class Tabs {
   }
 }
 
+/** One tab at a time does the work of this name. @param {string} name @param {() => Promise<void>} work @returns {Promise<void>} */
+export async function alone(name, work) {
+  await (hasLocks() ? navigator.locks.request(name, work) : work());
+}
+
 const hasLocks = () => typeof navigator !== "undefined" && Boolean(navigator.locks);
