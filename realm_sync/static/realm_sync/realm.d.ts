@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 75c2e82a2b71aa5c8ca990b5b1a430e71e2b3bb743435792229ffc957ca45c98. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 eb85b2462c14f88e68632c2ecdab2992e2f289bcd9f5aa1c82e7e58fa7a28053. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1348,8 +1348,8 @@ declare module "realm/client/disk" {
         static open(name: string): Promise<Disk | MemoryDisk>;
         /** @param {string} name */
         static delete(name: string): Promise<void>;
-        /** Puts a database elsewhere, record by record as they are: of an encrypted one, with the same key. Other tabs that have it open lose it first, as when it is
-         * deleted: what is durable then is all there is. It may be done again after it failed halfway.
+        /** Puts a database elsewhere, record by record as they are: an encrypted one keeps its key. Other tabs that have it open
+         * lose it first, as when it is deleted: what is durable then is all there is. It may be done again after it failed halfway.
          * @param {string} from @param {string} to */
         static move(from: string, to: string): Promise<void>;
         /** @param {IDBDatabase} database */

@@ -99,8 +99,8 @@ export class Disk {
     if (typeof indexedDB !== "undefined") await answer(indexedDB.deleteDatabase(name));
   }
 
-  /** Puts a database elsewhere, record by record as they are: of an encrypted one, with the same key. Other tabs that have it open lose it first, as when it is
-   * deleted: what is durable then is all there is. It may be done again after it failed halfway.
+  /** Puts a database elsewhere, record by record as they are: an encrypted one keeps its key. Other tabs that have it open
+   * lose it first, as when it is deleted: what is durable then is all there is. It may be done again after it failed halfway.
    * @param {string} from @param {string} to */
   static async move(from, to) {
     const request = indexedDB.open(from, FORMAT + 1); // no other connection can be open meanwhile
@@ -116,6 +116,7 @@ export class Disk {
     /** @type {[number, any][][]} */
     const all = await everything;
     const target = await Disk.open(to);
+    if (!(target instanceof Disk)) throw realmError(`Cannot put the realm at '${from}' aside: this browser gives no storage here. It stays as it was.`, "FileOperationFailed");
     await target.transact(async (transaction) => {
       all.forEach((records, at) => records.forEach(([key, value]) => transaction.put(STORES[at], key, value)));
     });
