@@ -1,24 +1,30 @@
-"""What docs/web-clients.md says is true: its snippets make a site of their own, with the demo's models, and run in Chromium.
+"""What docs/ says is true: its snippets make a site of their own, with the demo's models, and run, in Chromium or here.
 
-The JavaScript blocks are one module, in their order; after `console.log(…); // this` just that is expected. Blocks that
-begin with the name of another file are that file; other language tags than js do not run.
+The JavaScript blocks of a page are one module, in their order; after `console.log(…); // this` just that is expected.
+Blocks that begin with the name of another file are that file; other language tags than js do not run. The Python blocks
+of opening.md are one program.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from django.test import override_settings
 from playwright.async_api import Browser, Page, expect
 
-from realm_sync import conf
+from realm_sync import checks, conf
+from realm_sync.client import Realm
 from tests.postgres import free_port
 from tests.servers import ROOT, Server
 from tests.test_demo import manage
 
 GUIDE = (ROOT / "docs" / "web-clients.md").read_text()
+OPENING = (ROOT / "docs" / "opening.md").read_text()
 README = (ROOT / "README.md").read_text()
 BLOCK = re.compile(r"^```(\S+)\n(.*?)^```", re.M | re.S)
 BLOCKS: list[tuple[str, str]] = BLOCK.findall(GUIDE)
@@ -33,14 +39,20 @@ SAID = re.findall(r"^ *console\.log\(.*\); // (.*)$", MODULE, re.M)
 ((_, SHORT),) = BLOCK.findall(README.partition("\n## Web clients\n")[2].partition("\n## ")[0])
 """The README's own example, on a page that differs by its module only."""
 
+OPENING_MODULE = "".join(text for language, text in BLOCK.findall(OPENING) if language == "js")
+OPENING_PYTHON = [text for language, text in BLOCK.findall(OPENING) if language == "python"]
+
 DONE = '\ndocument.body.dataset.done = "yes";\n'
 FILES = {
     "field/__init__.py": "",
     "field/urls.py": f"from django.contrib import admin\n{URLS}\n"
     'urlpatterns += [path("admin/", admin.site.urls)]\n'
-    'urlpatterns += [path("short/", TemplateView.as_view(template_name="field/short.html"))]\n',
+    'urlpatterns += [path("short/", TemplateView.as_view(template_name="field/short.html"))]\n'
+    'urlpatterns += [path("opening/", TemplateView.as_view(template_name="field/opening.html"))]\n',
     "field/templates/field/board.html": TEMPLATE,
     "field/templates/field/short.html": TEMPLATE.replace("field/board.js", "field/short.js"),
+    "field/templates/field/opening.html": TEMPLATE.replace("field/board.js", "field/opening.js"),
+    "field/static/field/opening.js": OPENING_MODULE + DONE,
     "field/templates/field/sw.js": WORKER,
     "field/static/field/board.js": MODULE + DONE,
     "field/static/field/short.js": SHORT + DONE,
@@ -146,6 +158,34 @@ async def test_the_example_of_the_readme_runs(site: Server, tab: Listening) -> N
     assert not tab.complaints, "\n".join(tab.complaints)
 
 
+async def test_every_way_of_opening_runs(site: Server, tab: Listening) -> None:
+    await tab.visit(f"{site.url}/opening/")
+    assert not tab.complaints, "\n".join(tab.complaints)
+
+
+def test_every_way_of_opening_runs_in_python(
+    site: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, *program = OPENING_PYTHON
+    names: dict[str, Any] = {}
+    exec("".join(program).replace("http://127.0.0.1:8000", site.url), names)
+    opened = [each for each in names.values() if isinstance(each, Realm)]
+    assert len(opened) == 7
+    for realm in opened:
+        with realm:
+            assert realm.subscriptions.wait_for_synchronization(10).result() is None and realm.objects("Inspection")
+    assert "100%" in capsys.readouterr().out
+
+
+def test_the_settings_of_opening_pass_the_checks() -> None:
+    names: dict[str, Any] = {}
+    exec(OPENING_PYTHON[0], names)
+    with override_settings(REALM_SYNC=names["REALM_SYNC"]):
+        assert checks.check_settings() == checks.check_client_settings() == []
+        assert conf.client_configuration("", "python")["timeouts"]["connect"] == 10_000
+
+
 def test_the_classes_are_those_that_the_command_prints() -> None:
     printed = manage(
         {"DJANGO_SETTINGS_MODULE": "demo_project.settings"}, "realm_sync", "schema", "--format", "javascript"
@@ -170,8 +210,9 @@ def test_what_the_troubleshooting_table_quotes_is_what_is_said() -> None:
     sources = [*(ROOT / "realm_sync").rglob("*.js"), *(ROOT / "realm_sync").rglob("*.py")]
     said = "\n".join(path.read_text() for path in sources)
     elsewhere = {'Failed to resolve module specifier "realm"', 'Realm.setLogLevel("info")'}
-    _, table = GUIDE.split("\n## Troubleshooting\n")
-    quoted = [quote for row in table.splitlines() for quote in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+    tables = [GUIDE.split("\n## Troubleshooting\n")[1], OPENING.split("\n## When it fails\n")[1]]
+    rows = [row for table in tables for row in table.splitlines()]
+    quoted = [quote for row in rows for quote in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
     assert len(quoted) > 10
     for quote in set(quoted) - elsewhere:
         for part in re.split(r"…|\(.*\)", quote):
@@ -183,6 +224,7 @@ def test_links_lead_somewhere() -> None:
         titles = re.findall(r"^##+ (.*)", text, re.M)
         return {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
 
-    for file, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", GUIDE):
-        text = (ROOT / "docs" / file).read_text() if file else GUIDE
-        assert not anchor or anchor in headings(text), f"{file}#{anchor}"
+    for page in (GUIDE, OPENING):
+        for file, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page):
+            text = (ROOT / "docs" / file).read_text() if file else page
+            assert not anchor or anchor in headings(text), f"{file}#{anchor}"
