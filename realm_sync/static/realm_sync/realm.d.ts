@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 eb85b2462c14f88e68632c2ecdab2992e2f289bcd9f5aa1c82e7e58fa7a28053. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 0834e0e11baa810333175911ca315132a4567bfbcac98cdf11e5f7a8c2c35736. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1348,10 +1348,8 @@ declare module "realm/client/disk" {
         static open(name: string): Promise<Disk | MemoryDisk>;
         /** @param {string} name */
         static delete(name: string): Promise<void>;
-        /** Puts a database elsewhere, record by record as they are: an encrypted one keeps its key. Other tabs that have it open
-         * lose it first, as when it is deleted: what is durable then is all there is. It may be done again after it failed halfway.
-         * @param {string} from @param {string} to */
-        static move(from: string, to: string): Promise<void>;
+        /** Record by record as they are: a copy of an encrypted database has the same key. @param {string} from @param {string} to */
+        static copy(from: string, to: string): Promise<void>;
         /** @param {IDBDatabase} database */
         constructor(database: IDBDatabase);
         /** Called when another tab deletes the database. */
@@ -2093,8 +2091,6 @@ declare module "realm/client/logging" {
     }>;
 }
 declare module "realm/client/tabs" {
-    /** One tab at a time does the work of this name. @param {string} name @param {() => Promise<void>} work @returns {Promise<void>} */
-    export function alone(name: string, work: () => Promise<void>): Promise<void>;
     export class Tabs {
         /** @param {string} name of the realm */
         constructor(name: string);
@@ -2686,10 +2682,13 @@ declare module "realm/client/realm" {
     /** @typedef {{user: User, flexible?: true, partitionValue?: string | number | BSON.ObjectId | BSON.UUID | null,
      *   initialSubscriptions?: {update: (subscriptions: MutableSubscriptionSet, realm: Realm) => void, rerunOnOpen?: boolean},
      *   newRealmFileBehavior?: OpenBehavior, existingRealmFileBehavior?: OpenBehavior, clientReset?: ClientReset,
-     *   onError?: (session: SyncSession, error: SyncError) => void, cancelWaitsOnNonFatalError?: boolean}} SyncConfiguration */
+     *   onError?: (session: SyncSession, error: SyncError) => void, cancelWaitsOnNonFatalError?: boolean,
+     *   customHttpHeaders?: Record<string, string>, ssl?: object, proxyConfig?: object}} SyncConfiguration */
     /** @typedef {{name: string, primaryKey?: string, properties: Record<string, any>}} ObjectSchema */
     /** @typedef {{path?: string, schema?: (ObjectSchema | (new (...args: any[]) => RealmObject))[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean,
      *   encryptionKey?: ArrayBuffer | ArrayBufferView, shouldCompact?: (totalBytes: number, usedBytes: number) => boolean,
+     *   migrationOptions?: {resolveEmbeddedConstraints?: boolean}, disableFormatUpgrade?: boolean, fifoFilesFallbackPath?: string,
+     *   excludeFromIcloudBackup?: boolean, onFirstOpen?: (realm: Realm) => void,
      *   deleteRealmIfMigrationNeeded?: boolean, onMigration?: (oldRealm: Realm, newRealm: Realm) => void, sync?: SyncConfiguration}} RealmConfiguration */
     /** @typedef {import('./configuration.js').Configuration} Configuration */
     /** @typedef {import('../core/schema.js').ClassSchema} ClassSchema */
@@ -2908,6 +2907,9 @@ declare module "realm/client/realm" {
         clientReset?: ClientReset;
         onError?: (session: SyncSession, error: SyncError) => void;
         cancelWaitsOnNonFatalError?: boolean;
+        customHttpHeaders?: Record<string, string>;
+        ssl?: object;
+        proxyConfig?: object;
     };
     export type ObjectSchema = {
         name: string;
@@ -2922,6 +2924,13 @@ declare module "realm/client/realm" {
         readOnly?: boolean;
         encryptionKey?: ArrayBuffer | ArrayBufferView;
         shouldCompact?: (totalBytes: number, usedBytes: number) => boolean;
+        migrationOptions?: {
+            resolveEmbeddedConstraints?: boolean;
+        };
+        disableFormatUpgrade?: boolean;
+        fifoFilesFallbackPath?: string;
+        excludeFromIcloudBackup?: boolean;
+        onFirstOpen?: (realm: Realm) => void;
         deleteRealmIfMigrationNeeded?: boolean;
         onMigration?: (oldRealm: Realm, newRealm: Realm) => void;
         sync?: SyncConfiguration;

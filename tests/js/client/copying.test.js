@@ -66,6 +66,27 @@ test("synced to local: objects only, of the classes that were declared", async (
   realm.close();
 });
 
+test("a realm of a moment is copied as it was, at the call", async () => {
+  const realm = await downloaded();
+  const frozen = realm._frozen(realm._store.freeze());
+  realm.write(() => realm.create("Inspection", { _id: "later", title: "later" }));
+  const config = { path: newPath(), schema: DECLARED };
+  const copying = frozen.writeCopyTo(config);
+  frozen.close(); // as after a client reset's onBefore
+  await copying;
+  const copy = await Realm.open(config);
+  equal(titles(copy), { a: "A" });
+  const other = newPath();
+  const own = copy.writeCopyTo(other);
+  copy.write(() => copy.deleteAll());
+  copy.close();
+  await own;
+  const last = await Realm.open(other);
+  equal(titles(last), { a: "A" });
+  last.close();
+  realm.close();
+});
+
 test("synced to synced: without ident, usable offline, and everything anew at the first connection", async () => {
   const realm = await downloaded();
   const { user } = realm.syncSession;

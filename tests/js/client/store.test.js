@@ -2,6 +2,7 @@
 
 import { equal, ok, test, throws, until } from "../harness.js";
 import { Disk, MemoryDisk } from "/realm_sync/client/disk.js";
+import { openDisk } from "/realm_sync/client/encryptedDisk.js";
 import { Store } from "/realm_sync/client/store.js";
 
 const CLASSES = [
@@ -406,11 +407,12 @@ test("a local realm keeps its writes in the log, and two tabs of it converge", a
 
 // --- at random ------------------------------------------------------------------------------------------------------
 
-test("whatever tabs, downloads, folds and reloads do, a tab shows the server's state with what is pending on top", async () => {
+for (const key of [undefined, new Uint8Array(64)]) test(`whatever tabs, downloads, folds and reloads do, a tab shows the server's state with what is pending on top${key ? " (encrypted)" : ""}`, async () => {
   let seed = 11;
   const random = (below) => ((seed = (seed * 48271) % 2147483647), seed % below);
-  const name = `random-${Date.now()}`;
-  const tabs = [await opened(name), await opened(name), await opened(name)];
+  const name = `random-${Date.now()}-${Boolean(key)}`;
+  const tab = async () => opened(name, { disk: await openDisk(name, key) });
+  const tabs = [await tab(), await tab(), await tab()];
   const server = new Map(); // the state, and the changesets it has
   let version = 0;
   let acknowledged = 0;
@@ -443,7 +445,7 @@ test("whatever tabs, downloads, folds and reloads do, a tab shows the server's s
     else if (kind === 7) await store.writesFlushed();
     else if (kind === 8) {
       await store.close();
-      tabs[at] = await opened(name);
+      tabs[at] = await tab();
     } else await new Promise((resolve) => setTimeout(resolve, random(3)));
   }
   await Promise.all(tabs.map((store) => store.writesFlushed()));

@@ -24,8 +24,8 @@ export async function writeCopy(realm, sync, declared, config, openTarget) {
     if (!sync) throw refuse("Realm cannot be converted to a partition based sync realm unless it is one already");
     if (`${sync.partitionValue}` !== `${config.sync.partitionValue}`) throw refuse("Realm cannot be converted to a partition based sync realm of another partition value");
   }
-  await realm.whenLoaded();
-  await realm.writesFlushed();
+  if (!realm._store.isLoaded) await realm.whenLoaded();
+  if (config.sync) await realm.writesFlushed(); // subscriptions
   const store = realm._open();
   if (realm._file.writer) throw refuse("Can only convert Realms outside a transaction.");
   const copy = store.synced && !config.sync ? localCopy(store, declared, realm.schemaVersion) : store.freeze();

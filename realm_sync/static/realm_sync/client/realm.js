@@ -31,10 +31,13 @@ import { ConnectionState, limited, ProgressDirection, ProgressMode, SessionState
 /** @typedef {{user: User, flexible?: true, partitionValue?: string | number | BSON.ObjectId | BSON.UUID | null,
  *   initialSubscriptions?: {update: (subscriptions: MutableSubscriptionSet, realm: Realm) => void, rerunOnOpen?: boolean},
  *   newRealmFileBehavior?: OpenBehavior, existingRealmFileBehavior?: OpenBehavior, clientReset?: ClientReset,
- *   onError?: (session: SyncSession, error: SyncError) => void, cancelWaitsOnNonFatalError?: boolean}} SyncConfiguration */
+ *   onError?: (session: SyncSession, error: SyncError) => void, cancelWaitsOnNonFatalError?: boolean,
+ *   customHttpHeaders?: Record<string, string>, ssl?: object, proxyConfig?: object}} SyncConfiguration */
 /** @typedef {{name: string, primaryKey?: string, properties: Record<string, any>}} ObjectSchema */
 /** @typedef {{path?: string, schema?: (ObjectSchema | (new (...args: any[]) => RealmObject))[], schemaVersion?: number, inMemory?: boolean, readOnly?: boolean,
  *   encryptionKey?: ArrayBuffer | ArrayBufferView, shouldCompact?: (totalBytes: number, usedBytes: number) => boolean,
+ *   migrationOptions?: {resolveEmbeddedConstraints?: boolean}, disableFormatUpgrade?: boolean, fifoFilesFallbackPath?: string,
+ *   excludeFromIcloudBackup?: boolean, onFirstOpen?: (realm: Realm) => void,
  *   deleteRealmIfMigrationNeeded?: boolean, onMigration?: (oldRealm: Realm, newRealm: Realm) => void, sync?: SyncConfiguration}} RealmConfiguration */
 /** @typedef {import('./configuration.js').Configuration} Configuration */
 /** @typedef {import('../core/schema.js').ClassSchema} ClassSchema */
@@ -479,7 +482,6 @@ export class Realm {
     if (this.isInTransaction) throw new AssertionError("Cannot compact a Realm within a transaction.");
     if (this.isReadOnly) throw realmError("Can't compact a read-only Realm", "WrongTransactionState");
     await this.whenLoaded();
-    await this.writesFlushed();
     return this._store.compact();
   }
 

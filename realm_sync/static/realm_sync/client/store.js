@@ -900,7 +900,8 @@ export class Store {
   }
 
   /** Writes the log anew. False if another tab wrote meanwhile, or a transaction is open. */
-  compact() {
+  async compact() {
+    if (this.#writing) return false; // what holds the turn may wait for it
     return this.#exclusive(async () => {
       if (this.#writing) return false;
       await this.#transact(null);
