@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 0834e0e11baa810333175911ca315132a4567bfbcac98cdf11e5f7a8c2c35736. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 7ebcd3c045f93d88708e56e9b1de69d376321eee4d5d35bf767b1e01d6d74b07. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1348,8 +1348,10 @@ declare module "realm/client/disk" {
         static open(name: string): Promise<Disk | MemoryDisk>;
         /** @param {string} name */
         static delete(name: string): Promise<void>;
-        /** Record by record as they are: a copy of an encrypted database has the same key. @param {string} from @param {string} to */
-        static copy(from: string, to: string): Promise<void>;
+        /** Puts a database elsewhere, record by record as they are: an encrypted one keeps its key. Other tabs that have it open
+         * lose it first, as when it is deleted: what is durable then is all there is. It may be done again after it failed halfway.
+         * @param {string} from @param {string} to */
+        static move(from: string, to: string): Promise<void>;
         /** @param {IDBDatabase} database */
         constructor(database: IDBDatabase);
         /** Called when another tab deletes the database. */
@@ -2091,6 +2093,8 @@ declare module "realm/client/logging" {
     }>;
 }
 declare module "realm/client/tabs" {
+    /** One tab at a time does the work of this name. @param {string} name @param {() => Promise<void>} work @returns {Promise<void>} */
+    export function alone(name: string, work: () => Promise<void>): Promise<void>;
     export class Tabs {
         /** @param {string} name of the realm */
         constructor(name: string);
