@@ -364,7 +364,7 @@ class App:
                 raise AppError("Could not log in user: received malformed JWT", "BadToken")
             profile = self._request("GET", "/api/client/v2.0/auth/profile", token=access_token)
         except AppError as error:
-            if error.status:
+            if error.code != "CustomError":
                 raise
             raise AppError(f"{error}. {self._offline_advice}", error.code) from error
         wire = self._fetch_settings()

@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 7ebcd3c045f93d88708e56e9b1de69d376321eee4d5d35bf767b1e01d6d74b07. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 faa09cc93a39bbc3f5f1efbbfaaebb77cf0006d2fa862420cafbd33f2f71fe6d. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -6,7 +6,7 @@ declare module "realm/core/errors" {
      */
     export function realmError(message: string, codeName?: keyof typeof ERROR_CODES): Error & {
         code: number;
-        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "InvalidDatabase" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
+        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "InvalidDatabase" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "NotCallable" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
     };
     /** How an error names a value's kind: `a string`, `null`, `an instance of Task`. @param {any} value */
     export function describe(value: any): string;
@@ -89,6 +89,7 @@ declare module "realm/core/errors" {
         export let AuthProviderNotFound: number;
         export let APIKeyNotFound: number;
         export let APIKeyAlreadyExists: number;
+        export let NotCallable: number;
         export let UserNotFound: number;
         let UserDisabled_1: number;
         export { UserDisabled_1 as UserDisabled };
@@ -832,6 +833,12 @@ declare module "realm/client/app" {
     /** What a user who is not logged in cannot do. */
     export function loggedOut(): AppError;
     export const VERSION: "0.1.0";
+    /** How realm.js deletes a user's files, which are those in a directory; without it there are none.
+     * @type {{open: (directory: string) => string | null, delete: ((directory: string, unused: boolean) => Promise<boolean>) | null}} */
+    export const files: {
+        open: (directory: string) => string | null;
+        delete: ((directory: string, unused: boolean) => Promise<boolean>) | null;
+    };
     export namespace UserState {
         let LoggedIn: string;
         let LoggedOut: string;
@@ -910,7 +917,7 @@ declare module "realm/client/app" {
         };
         /** The access token, refreshed first if it has expired. */
         freshAccessToken(): Promise<string>;
-        /** A new access token. Refused with 401 or 403, the user is logged out. */
+        /** A new access token, and the operator's settings with it. Refused with 401 or 403, the user is logged out. */
         refreshAccessToken(): Promise<string>;
         get functions(): {};
         /** @param {string} name @returns {Promise<never>} */
@@ -932,42 +939,54 @@ declare module "realm/client/app" {
         static get(id: string): App;
         /**
          * What is left out is as in `{% realm_sync_config %}`; without that, `baseUrl` is the page's origin. A second App of
-         * equal id, baseUrl and baseFilePath is the first one.
-         * @param {string | {id?: string, baseUrl?: string, timeout?: number, baseFilePath?: string, fetch?: typeof fetch,
-         *   multiplexSessions?: boolean, metadata?: {mode: string}}} [config] `timeout`: ms for an HTTP request
+         * equal id, baseUrl and baseFilePath is the first one; making the first is a launch, which deletes the files of users
+         * who were removed, unless a tab uses them. Throws AssertionError for what makes no sense.
+         * @param {string | {id?: string, baseUrl?: string, timeout?: number, timeouts?: Partial<typeof TIMEOUTS>,
+         *   baseFilePath?: string, fetch?: typeof fetch, multiplexSessions?: boolean,
+         *   metadata?: {mode: "noEncryption" | "inMemory" | "noMetadata"}}} [config] `timeout`: ms for an HTTP request, `timeouts`:
+         *   in ms; both come before what the operator decided
        */
         constructor(config?: string | {
             id?: string;
             baseUrl?: string;
             timeout?: number;
+            timeouts?: Partial<typeof TIMEOUTS>;
             baseFilePath?: string;
             fetch?: any;
             multiplexSessions?: boolean;
             metadata?: {
-                mode: string;
+                mode: "noEncryption" | "inMemory" | "noMetadata";
             };
         });
         /** @type {string} */
         id: string;
         baseUrl: string;
+        /** @type {string} */
         baseFilePath: string;
-        multiplexSessions: any;
-        /** @type {number} */
-        timeout: number;
-        /** What the operator decided for clients, or null: told by the page, else by the server at the last log-in. @returns {any} */
+        /** @type {boolean} */
+        multiplexSessions: boolean;
+        /** What the operator decided for browsers, or null: told by the page, else by the server at the last log-in or token
+         * refresh, of whichever page. @returns {any} */
         get settings(): any;
+        /** In ms, what is in force: this app's own, else the operator's, else the defaults. @returns {typeof TIMEOUTS} */
+        get timeouts(): typeof TIMEOUTS;
+        /** Of an HTTP request, in ms. */
+        get timeout(): number;
         /** Who logged in last and is still logged in, else anybody who is, or null. @returns {User | null} */
         get currentUser(): User | null;
         /** @returns {Record<string, User>} */
         get allUsers(): Record<string, User>;
         /** The user, who becomes current; or AppError. @param {Credentials} credentials */
         logIn(credentials: Credentials): Promise<User>;
-        /** @param {User} user */
-        switchUser(user: User): void;
-        /** Logs out and forgets the user. Realm files stay. @param {User} user */
+        /** Makes the user current, without network; AppError unless he is logged in. @param {User} user */
+        switchUser({ id }: User): void;
+        /** Logs out and forgets the user; if the server cannot be told, this rejects, and the user is removed all the same. His
+         * files are deleted at the next launch, unless he logs in again before. @param {User} user */
         removeUser({ id }: User): Promise<void>;
-        /** @param {User} user @returns {Promise<never>} */
-        deleteUser(user: User): Promise<never>;
+        /** Ends the user's account on the server, then removes him and deletes his files, with all that was not uploaded. If the
+         * server refuses or a realm of his is open in this page, nothing has changed; realms in other tabs are closed.
+         * @param {User} user */
+        deleteUser({ id }: User): Promise<void>;
         /** `registerUser` does not log in. The server offers nothing else. */
         get emailPasswordAuth(): {
             registerUser: (body: {
@@ -1018,17 +1037,20 @@ declare module "realm/client/app" {
      * is synchronous; a change begins with what is stored, for other tabs write too.
      */
     class Accounts {
-        /** @param {App} app @param {typeof fetch} fetch @param {boolean} persistent */
-        constructor(app: App, fetch: typeof globalThis.fetch, persistent: boolean);
+        /** @param {App} app @param {any} page its settings, if it has some @param {typeof fetch} fetch @param {boolean} persistent */
+        constructor(app: App, page: any, fetch: typeof globalThis.fetch, persistent: boolean);
         /** @type {Map<string, UserRecord>} */
         records: Map<string, UserRecord>;
         /** @type {Map<string, User>} */
         users: Map<string, User>;
         /** @type {string | null} */
         current: string | null;
-        /** @type {any} */
+        /** The operator's, as of the last contact. @type {any} */
         settings: any;
+        /** Ids of users who were removed and still have files. @type {string[]} */
+        removed: string[];
         app: App;
+        page: any;
         get known(): User[];
         /** Reads what is stored, stores what `edit` makes of it (by `set` and `wipe`), and tells the listeners.
          * @param {() => void} [edit] */
@@ -1039,6 +1061,17 @@ declare module "realm/client/app" {
         wipe(id: string, state: string): void;
         /** @param {string} id @param {string} state */
         forget(id: string, state: string): Promise<void>;
+        /** Where the realms of a user are. @param {string} id */
+        directoryOf(id: string): string;
+        /** Deletes what removed users left; at a launch only what no tab uses. The rest stays until another one.
+         * @param {string[]} ids @param {boolean} unused */
+        deleteFiles(ids: string[], unused: boolean): Promise<void>;
+        /** Nothing is to be deleted (any more). @param {string} id */
+        keepFiles(id: string): void;
+        /** One after the other, in all tabs: deleting files and logging in again. @param {() => any} work */
+        exclusively(work: () => any): Promise<any>;
+        /** Asks what the operator decided, unless the page said so. A failure changes nothing. */
+        fetchSettings(): Promise<void>;
         /** `route` is below the API's root. → the JSON of the answer, `{}` if it has none. Rejects with AppError.
          * @param {string} method @param {string} route @param {{body?: object, token?: string, cookies?: boolean}} [options]
          * @returns {Promise<any>} */
@@ -1048,6 +1081,14 @@ declare module "realm/client/app" {
             cookies?: boolean;
         }): Promise<any>;
         #private;
+    }
+    namespace TIMEOUTS {
+        let request: number;
+        let connect: number;
+        let ping: number;
+        let pong: number;
+        let linger: number;
+        let fastReconnect: number;
     }
     export {};
 }
@@ -1339,7 +1380,7 @@ declare module "realm/client/listeners" {
 declare module "realm/client/disk" {
     export function fileError(name: string, problem: string, code: Parameters<typeof realmError>[1]): Error & {
         code: number;
-        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "InvalidDatabase" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
+        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "InvalidDatabase" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "NotCallable" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
     };
     /** A realm's database in IndexedDB; every tab of the origin may have it open. */
     export class Disk {
@@ -2096,6 +2137,9 @@ declare module "realm/client/tabs" {
     /** One tab at a time does the work of this name. @param {string} name @param {() => Promise<void>} work @returns {Promise<void>} */
     export function alone(name: string, work: () => Promise<void>): Promise<void>;
     export class Tabs {
+        /** Runs `work` unless some tab has the realm open. → whether it did. @param {string} name @param {() => Promise<any>} work
+         * @returns {Promise<boolean>} */
+        static ifUnused(name: string, work: () => Promise<any>): Promise<boolean>;
         /** @param {string} name of the realm */
         constructor(name: string);
         /** This tab talks to the server. */
@@ -2289,6 +2333,8 @@ declare module "realm/client/openFiles" {
         let memory: Map<string, string>;
         /** The schema version of a file, null if there is no such file. @param {string} path */
         function get(path: string): string | null;
+        /** Of all files, also of those that are to be put aside. */
+        function paths(): string[];
         /** @param {string} path @param {string | null} version null: there is none any more */
         function set(path: string, version: string | null): void;
     }
@@ -2339,6 +2385,13 @@ declare module "realm/client/openFiles" {
         #private;
     }
     export function isThere(path: string): boolean;
+    export namespace userFiles {
+        export function open(directory: string): string | null;
+        /** Deletes them, with all that was not uploaded. → whether they are gone. @param {string} directory
+         * @param {boolean} unused only those that no tab has open; else other tabs' realms of them are closed */
+        function _delete(directory: string, unused: boolean): Promise<boolean>;
+        export { _delete as delete };
+    }
     export function sessions(): SyncSession[];
     export type Configuration = import("realm/client/configuration").Configuration;
     import { Transport } from "realm/client/transport";

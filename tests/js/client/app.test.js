@@ -1,5 +1,5 @@
 // client/app.js, with a fake fetch; a second instance of the module is another tab.
-import { App, Credentials, ProviderType, User, UserState, VERSION } from "/realm_sync/client/app.js";
+import { App, Credentials, files, ProviderType, User, UserState, VERSION } from "/realm_sync/client/app.js";
 import { equal, ok, test, throws } from "../harness.js";
 
 const API = "/api/client/v2.0";
@@ -16,11 +16,14 @@ class Server {
   revoked = false;
   failing = null;
   exp = hour();
+  config = { newRealmFileBehavior: { type: "openImmediately" } };
+  deletion = [204, null];
   #logIns = 0;
 
   fetch = async (url, { method, headers, body, credentials, signal }) => {
     ok(signal instanceof AbortSignal);
-    const path = new URL(url).pathname;
+    const { pathname: path, search } = new URL(url);
+    equal(search, path.endsWith("/config") ? "?client=web" : "");
     const token = headers.Authorization?.replace("Bearer ", "") ?? null;
     this.calls.push({ method, path, body: body ? JSON.parse(body) : null, token, credentials });
     if (this.failing) throw this.failing;
@@ -45,7 +48,8 @@ class Server {
       const identities = [{ id: "1", provider_type: "local-userpass" }];
       return [200, { identities, data: { email: "nora@example.org", first_name: "Nora" } }];
     }
-    if (route.endsWith("/config")) return [200, { appId: "x", newRealmFileBehavior: { type: "openImmediately" } }];
+    if (route.endsWith("/config")) return this.config ? [200, { appId: "x", ...this.config }] : [503, "<html>"];
+    if (route === "DELETE /auth/delete") return this.deletion;
     if (route === "POST /auth/session") return [201, { access_token: jwt({ sub: "fresh" }) }];
     if (route === "DELETE /auth/session") return [204, null];
     if (route.endsWith("/register")) return [201, {}];
@@ -138,6 +142,7 @@ test("errors are Realm's", async () => {
   server.failing = new TypeError("Failed to fetch");
   const offline = await throws(() => app.logIn(nora()), `request to ${location.origin}${API}/app/${app.id}/auth`);
   equal([offline.code, offline.status, offline.isNetwork], [4000, 0, true]);
+  ok(offline.message.endsWith("failed, reason: Failed to fetch. The first log-in on this device needs the network."));
 });
 
 test("a request ends after the time out", async () => {
@@ -184,11 +189,14 @@ test("an expired token is refreshed once, however many ask", async () => {
   server.calls = [];
   const [first, second] = await Promise.all([user.freshAccessToken(), user.freshAccessToken()]);
   ok(first === second && first === user.accessToken && told === 1);
-  equal(server.calls.map(({ method, path, token }) => [method, path, token]), [["POST", `${API}/auth/session`, "refresh 1"]]);
+  equal(
+    server.calls.map(({ method, path, token }) => [method, path, token]),
+    [["POST", `${API}/auth/session`, "refresh 1"], ["GET", `${API}/app/${app.id}/config`, null]],
+  );
   await user.freshAccessToken();
-  equal(server.calls.length, 1);
-  equal(await user.refreshCustomData(), {});
   equal(server.calls.length, 2);
+  equal(await user.refreshCustomData(), {});
+  equal(server.calls.length, 4);
 });
 
 test("a refused refresh logs out", async () => {
@@ -265,8 +273,139 @@ test("users are switched and removed", async () => {
   equal(JSON.parse(localStorage.getItem(key)).records.length, 1);
   await throws(() => app.removeUser(first), "User has already been removed");
   await throws(() => app.removeUser({ id: "who" }), "No user has been found");
-  await throws(() => app.deleteUser(sol), "The server does not offer this yet: deleteUser.");
   await throws(() => app.deleteUser(first), "User must be logged in to be deleted.");
+  equal(throws(() => app.switchUser(first), "User is no longer valid or is logged out").code, 4101);
+  equal((await throws(() => app.removeUser(first), "User has already been removed")).code, 4100);
+});
+
+test("offline everything but a log-in works, after a reload too", async () => {
+  const { app, server, key } = world();
+  await app.logIn(Credentials.anonymous());
+  await app.logIn(nora());
+  server.failing = new TypeError("Failed to fetch");
+  const { app: offline, module } = await otherTab(app, server);
+  const advice = /failed, reason: Failed to fetch\. A log-in needs the network\. Who is logged in on this device can go on without: user 'nora', as app.currentUser/;
+  await throws(() => logInAs(offline, "sol", module), advice);
+  equal(Object.keys(offline.allUsers), ["anon1", "nora"]);
+  const anon = await offline.logIn(module.Credentials.anonymous());
+  equal([anon.id, offline.currentUser.id], ["anon1", "anon1"]);
+  offline.switchUser(offline.allUsers.nora);
+  ok((await throws(() => offline.currentUser.refreshAccessToken(), "request to")).isNetwork && offline.currentUser.id === "nora");
+  await throws(() => offline.removeUser(offline.currentUser), "request to");
+  equal([offline.currentUser.id, Object.keys(offline.allUsers)], ["anon1", ["anon1"]]);
+  equal(JSON.parse(localStorage.getItem(key)).removed, ["nora"]);
+});
+
+test("who is refused by the server stays known, an anonymous user too", async () => {
+  const { app, server, key } = world();
+  const user = await app.logIn(Credentials.anonymous());
+  server.revoked = true;
+  await throws(() => user.refreshAccessToken(), "Unable to refresh");
+  equal([user.state, Object.keys(app.allUsers), JSON.parse(localStorage.getItem(key)).removed], ["LoggedOut", ["anon1"], []]);
+});
+
+test("settings come with the log-in and every refresh, and what cannot be had or read changes nothing", async () => {
+  const { app, server } = world();
+  equal([app.settings, app.timeouts.connect], [null, 120_000]);
+  server.config.timeouts = { connect: 5000, "of a later version": 1 };
+  const user = await app.logIn(nora());
+  equal([app.timeouts.connect, app.timeouts["of a later version"]], [5000, undefined]);
+  const warnings = [];
+  const { warn } = console;
+  console.warn = (text) => warnings.push(text);
+  const nonsense = [null, { appId: 7 }, { timeouts: { pong: "x" } }, { newRealmFileBehavior: { type: "x" } }, { cancelWaitsOnNonFatalError: 1 }];
+  for (const each of nonsense) {
+    server.config = each;
+    await user.refreshAccessToken();
+    equal([app.timeouts.connect, app.settings.newRealmFileBehavior], [5000, { type: "openImmediately" }]);
+  }
+  console.warn = warn;
+  equal(warnings.length, 4);
+  server.config = { timeouts: { connect: 7000 }, cancelWaitsOnNonFatalError: true };
+  await user.refreshAccessToken();
+  server.failing = new TypeError("Failed to fetch");
+  for (const each of [app, (await otherTab(app, server)).app]) {
+    equal([each.timeouts.connect, each.settings.cancelWaitsOnNonFatalError], [7000, true]);
+  }
+});
+
+test("an app's own timeouts come first", async () => {
+  const { app, server } = world({ timeout: 3000, timeouts: { request: 4000, connect: 7000, linger: 0 } });
+  server.config.timeouts = { request: 20_000, connect: 5000, pong: 9000 };
+  await app.logIn(nora());
+  equal(app.timeouts, { request: 3000, connect: 7000, ping: 60_000, pong: 9000, linger: 0, fastReconnect: 60_000 });
+  equal([app.timeout, world({ timeouts: { request: 4000, ping: undefined } }).app.timeout], [3000, 4000]);
+});
+
+/** What realm.js says of a user's files, recorded; `gone` is what a deletion reports. */
+async function withFiles(work) {
+  const before = { ...files };
+  const recorder = { gone: true, open: null, deleted: [] };
+  Object.assign(files, {
+    open: (directory) => recorder.open && `${directory}${recorder.open}`,
+    delete: async (directory, unused) => {
+      recorder.deleted.push([directory, unused]);
+      return recorder.gone;
+    },
+  });
+  try {
+    await work(recorder);
+  } finally {
+    Object.assign(files, before);
+  }
+}
+
+test("files of a removed user are deleted at the next launch", async () => {
+  const { app, server, key } = world();
+  const removed = () => JSON.parse(localStorage.getItem(key)).removed;
+  const launch = async () => {
+    const module = await import(`/realm_sync/client/app.js?tab=${++number}`);
+    Object.assign(module.files, files);
+    const launched = new module.App({ id: app.id, fetch: server.fetch });
+    if (navigator.locks) await navigator.locks.request(key, () => {});
+    return { launched, module };
+  };
+  await withFiles(async (recorder) => {
+    await app.removeUser(await app.logIn(nora()));
+    const anon = await app.logIn(Credentials.anonymous());
+    await anon.logOut();
+    equal([removed(), recorder.deleted], [["nora", anon.id], []]);
+    recorder.gone = false;
+    await launch();
+    const directory = `mongodb-realm/${app.id}`;
+    equal([recorder.deleted.splice(0), removed()], [[[`${directory}/nora/`, true], [`${directory}/${anon.id}/`, true]], ["nora", anon.id]]);
+    await app.logIn(nora());
+    equal(removed(), [anon.id], "who logs in again keeps his files");
+    recorder.gone = true;
+    await launch();
+    equal([recorder.deleted.splice(0), removed()], [[[`${directory}/${anon.id}/`, true]], []]);
+    await launch();
+    equal(recorder.deleted, []);
+  });
+});
+
+test("an account is deleted with its files", async () => {
+  const { app, server } = world();
+  const user = await app.logIn(nora());
+  await withFiles(async (recorder) => {
+    recorder.open = "flx_sync_default.realm";
+    const calls = server.calls.length;
+    const used = await throws(() => app.deleteUser(user), `Cannot delete files of an open Realm: 'mongodb-realm/${app.id}/nora/flx_`);
+    equal([used.codeName, server.calls.length, user.isLoggedIn], ["DeleteOnOpenRealm", calls, true]);
+    recorder.open = null;
+    server.deletion = [403, { error: "ask the operator", error_code: "NotCallable" }];
+    equal((await throws(() => app.deleteUser(user), "ask the operator")).code, 4342);
+    equal([user.isLoggedIn, recorder.deleted], [true, []]);
+    server.deletion = [401, { error: "invalid session", error_code: "InvalidSession" }];
+    await throws(() => app.deleteUser(user), "invalid session");
+    ok(user.isLoggedIn, "after one more try with a fresh token");
+    server.deletion = [204, null];
+    const { accessToken } = user;
+    await app.deleteUser(user);
+    equal([server.last.method, server.last.path, server.last.token], ["DELETE", `${API}/auth/delete`, accessToken]);
+    equal([user.state, app.allUsers, recorder.deleted], ["Removed", {}, [[`mongodb-realm/${app.id}/nora/`, false]]]);
+    await throws(() => app.deleteUser(user), "User must be logged in to be deleted.");
+  });
 });
 
 test("what another tab does is seen here", async () => {
@@ -423,6 +562,19 @@ test("configurations", () => {
   throws(() => new App(), "Expected 'id' to be a string, got undefined");
   throws(() => new App(7), "Expected 'config' to be an object, got a number");
   throws(() => new App({ id: "x", timeout: "7" }), "Expected 'timeout' to be a number, got a string");
+  throws(() => new App(null), "Expected 'config' to be an object, got null");
+  throws(() => new App({ id: 7 }), "Expected 'id' to be a string, got a number");
+  throws(() => new App({ id: "x", timeout: -1 }), "Expected 'timeouts.request' to be above 0 milliseconds, got -1");
+  throws(() => new App({ id: "x", timeouts: 5 }), "Expected 'timeouts' to be an object, got a number");
+  throws(() => new App({ id: "x", timeouts: { connect: "5" } }), "Expected 'timeouts.connect' to be a number, got a string");
+  throws(() => new App({ id: "x", timeouts: { ping: 0 } }), "Expected 'timeouts.ping' to be above 0 milliseconds, got 0");
+  throws(() => new App({ id: "x", timeouts: { conect: 5 } }), "Unexpected 'conect' in 'timeouts'. Use request, connect, ping, pong, linger, fastReconnect.");
+  for (const [name, type] of Object.entries({ baseUrl: "a string", baseFilePath: "a string", multiplexSessions: "a boolean", fetch: "a function", metadata: "an object" })) {
+    throws(() => new App({ id: "x", [name]: 7 }), `Expected '${name}' to be ${type}, got a number`);
+  }
+  throws(() => new App({ id: "x", metadata: { mode: "encryption" } }), "'metadata.mode' cannot be 'encryption': browsers keep users in localStorage");
+  throws(() => new App({ id: "x", metadata: {} }), "Expected 'metadata.mode' to be one of 'noEncryption', 'inMemory', 'noMetadata', got 'undefined'");
+  for (const mode of ["noEncryption", "inMemory", "noMetadata"]) ok(new App({ id: mode, metadata: { mode } }).id === mode);
   for (const baseUrl of ["ftp://x", "http://", "javascript:1"]) {
     throws(() => new App({ id: "x", baseUrl }), `Expected 'baseUrl' to be an http or https URL, got '${baseUrl}'`);
   }

@@ -65,7 +65,7 @@ export async function offlineUser(settings = {}, id = "nora") {
   const body = btoa(JSON.stringify({ sub: id, exp: Date.now() / 1000 + 3600 }));
   const answer = (url) => {
     if (url.endsWith("/login")) return { access_token: `h.${body}.s`, refresh_token: "r", user_id: id, device_id: "d" };
-    if (url.endsWith("/config")) return settings;
+    if (url.endsWith("/config?client=web")) return { appId: "x", ...settings };
     return { identities: [], data: {} };
   };
   const app = new Realm.App({ id: newPath(), baseUrl: location.origin, fetch: async (url) => new Response(JSON.stringify(answer(url)), { status: 200 }) });

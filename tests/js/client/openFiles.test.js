@@ -312,6 +312,51 @@ test("a synced file that still has to upload may be opened anew, and deleted", a
   empty.close();
 });
 
+// --- users who go ---------------------------------------------------------------------------------------------------
+
+const isStored = async (path) => (await indexedDB.databases()).some(({ name }) => name === path);
+
+test("the files of a removed user go at a launch, once no tab has them open", async () => {
+  const [realm, local] = [await offline(), await opened()];
+  const { user } = realm.syncSession;
+  const { path } = realm;
+  const { id, directory } = user.app;
+  const removed = () => JSON.parse(localStorage.getItem(`${directory}/server-utility/metadata`)).removed;
+  const launch = async (done) => {
+    const tab = await otherTab();
+    ok(new tab.Realm.App({ id, baseUrl: location.origin }).currentUser === null);
+    await done();
+    tab.close();
+  };
+  realm.add("a");
+  await realm.writesFlushed();
+  await user.app.removeUser(user);
+  await launch(() => pause(100));
+  equal(removed(), ["nora"]);
+  ok((await isStored(path)) && Realm.exists({ path }) && realm.objects("Inspection").length === 1 && !realm.isClosed);
+  throws(() => new Realm({ schema: SCHEMA, sync: { user, flexible: true } }), /this user has been removed/);
+  realm.close();
+  await navigator.locks.request(`realm-sync:${path}`, () => {}); // until it is closed
+  await launch(() => until(() => !removed().length, "the deletion"));
+  ok(!(await isStored(path)) && !Realm.exists({ path }));
+  ok((await isStored(local.path)) && !local.isClosed, "other files stay");
+  local.close();
+});
+
+test("deleteUser deletes the user's files at once", async () => {
+  const [realm, other] = [await offline(), await offline()];
+  const { user } = realm.syncSession;
+  const { path } = realm;
+  realm.add("a");
+  await realm.writesFlushed();
+  await throws(() => user.app.deleteUser(user), `Cannot delete files of an open Realm: '${path}' is still in use.`);
+  realm.close();
+  await user.app.deleteUser(user);
+  ok(user.state === "Removed" && !(await isStored(path)) && !Realm.exists({ path }));
+  ok(await isStored(other.path), "other users' files stay");
+  other.close();
+});
+
 // --- the session ----------------------------------------------------------------------------------------------------
 
 test("the session: pause, resume, waits and their time-outs", async () => {

@@ -1,11 +1,22 @@
-// App, credentials and users: log-in, tokens, and what of them the browser keeps. Decides the HTTP calls and the names
-// of realm files. Who logged in once is known offline and after a reload, in every tab. Knows nothing of realms.
+// App, credentials and users: log-in, tokens, and what of them the browser keeps. Decides the HTTP calls, the names of
+// realm files and the life of a user. Who logged in once is known offline and after a reload, in every tab, and so is what
+// the operator decided for clients. Knows nothing of realms; realm.js says how a user's files are deleted (`files`):
+//
+//   logIn → LoggedIn → logOut, or the server refuses the user → LoggedOut → logIn …    the files stay
+//   LoggedIn, LoggedOut → removeUser, logOut of an anonymous user → Removed            they go at the next launch
+//   LoggedIn → deleteUser → Removed                                                    they go at once
 
-import { AppError, TypeAssertionError } from "../core/errors.js"
+import { AppError, AssertionError, realmError, TypeAssertionError } from "../core/errors.js"
 
 export const VERSION = "0.1.0";
 const API = "/api/client/v2.0";
 const SLACK = 5000; // ms before its end at which a token counts as expired
+const TIMEOUTS = { request: 60_000, connect: 120_000, ping: 60_000, pong: 120_000, linger: 30_000, fastReconnect: 60_000 };
+const METADATA = ["noEncryption", "inMemory", "noMetadata"];
+
+/** How realm.js deletes a user's files, which are those in a directory; without it there are none.
+ * @type {{open: (directory: string) => string | null, delete: ((directory: string, unused: boolean) => Promise<boolean>) | null}} */
+export const files = { open: () => null, delete: null };
 
 /** @typedef {{provider: string, state: string, accessToken: string | null, refreshToken: string | null, deviceId?: string,
  *   identities: {id: string, provider_type: string}[], profile: Record<string, any>}} UserRecord */
@@ -195,7 +206,7 @@ export class User extends Listenable {
     return this.accessToken && expires * 1000 - SLACK > Date.now() ? this.accessToken : this.refreshAccessToken();
   }
 
-  /** A new access token. Refused with 401 or 403, the user is logged out. */
+  /** A new access token, and the operator's settings with it. Refused with 401 or 403, the user is logged out. */
   refreshAccessToken() {
     this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
     return this.#refreshing;
@@ -208,6 +219,7 @@ export class User extends Listenable {
     try {
       const accessToken = accessTokenOf(await this.#authorized("POST", "/auth/session"));
       this.#accounts.change(() => this.refreshToken === token && this.#accounts.set(this.id, { accessToken }));
+      await this.#accounts.fetchSettings();
     } catch (refused) {
       const error = /** @type {AppError} */ (refused);
       if (error.status !== 401 && error.status !== 403) throw error;
@@ -271,8 +283,10 @@ class Accounts {
   users = new Map();
   /** @type {string | null} */
   current = null;
-  /** @type {any} */
+  /** The operator's, as of the last contact. @type {any} */
   settings = null;
+  /** Ids of users who were removed and still have files. @type {string[]} */
+  removed = [];
   #fetch;
   /** @type {Storage | null} */
   #storage = null;
@@ -280,9 +294,10 @@ class Accounts {
   /** @type {string | null | undefined} */
   #raw;
 
-  /** @param {App} app @param {typeof fetch} fetch @param {boolean} persistent */
-  constructor(app, fetch, persistent) {
+  /** @param {App} app @param {any} page its settings, if it has some @param {typeof fetch} fetch @param {boolean} persistent */
+  constructor(app, page, fetch, persistent) {
     this.app = app;
+    this.page = page;
     this.#fetch = fetch;
     this.#key = `${app.directory}/server-utility/metadata`;
     try {
@@ -327,13 +342,55 @@ class Accounts {
   async forget(id, state) {
     this.change();
     const { refreshToken: token, state: old } = /** @type {UserRecord} */ (this.records.get(id));
-    if (token || (state === UserState.Removed && state !== old)) this.change(() => this.wipe(id, state));
+    const removed = state === UserState.Removed && state !== old;
+    if (token || removed) {
+      this.change(() => {
+        this.wipe(id, state);
+        if (removed) this.removed.push(id);
+      });
+    }
     if (token) await this.request("DELETE", "/auth/session", { token });
+  }
+
+  /** Where the realms of a user are. @param {string} id */
+  directoryOf(id) {
+    return `${this.app.directory}/${pathComponent(id)}/`;
+  }
+
+  /** Deletes what removed users left; at a launch only what no tab uses. The rest stays until another one.
+   * @param {string[]} ids @param {boolean} unused */
+  async deleteFiles(ids, unused) {
+    if (!ids.length || !files.delete) return;
+    await this.exclusively(async () => {
+      this.change(); // who logged in again keeps his files
+      for (const id of ids) {
+        if (this.removed.includes(id) && (await files.delete?.(this.directoryOf(id), unused))) this.change(() => this.keepFiles(id));
+      }
+    });
+  }
+
+  /** Nothing is to be deleted (any more). @param {string} id */
+  keepFiles(id) {
+    this.removed = this.removed.filter((each) => each !== id);
+  }
+
+  /** One after the other, in all tabs: deleting files and logging in again. @param {() => any} work */
+  async exclusively(work) {
+    return this.#storage && navigator.locks ? navigator.locks.request(this.#key, work) : work();
+  }
+
+  /** Asks what the operator decided, unless the page said so. A failure changes nothing. */
+  async fetchSettings() {
+    if (this.page) return;
+    const settings = await this.request("GET", `/app/${encodeURIComponent(this.app.id)}/config?client=web`).catch(() => null);
+    if (settings && usable(settings) && JSON.stringify(settings) !== JSON.stringify(this.settings)) {
+      this.change(() => (this.settings = settings));
+    }
   }
 
   /** What an app's listeners hear of; a log-in makes a new refresh token. */
   get #summary() {
-    return [this.current, ...[...this.records].flatMap(([id, each]) => [id, each.state, each.refreshToken])].join();
+    return [this.current, ...[...this.records].flatMap(([id, each]) => [id, each.refreshToken])].join();
   }
 
   #read() {
@@ -347,7 +404,8 @@ class Accounts {
     } catch (error) {
       console.warn(`realm_sync: the users in localStorage '${this.#key}' cannot be read: ${/** @type {Error} */ (error).message}`);
     }
-    ({ current: this.current = null, settings: this.settings = null } = stored);
+    ({ current: this.current = null, removed: this.removed = [] } = stored);
+    this.settings = stored.settings && usable(stored.settings) ? stored.settings : null;
     const records = /** @type {Map<string, UserRecord>} */ (new Map(stored.records));
     for (const [id, record] of records) {
       if (JSON.stringify(record) !== JSON.stringify(this.records.get(id))) this.set(id, record);
@@ -359,9 +417,9 @@ class Accounts {
   }
 
   #write() {
-    const { current, settings } = this;
+    const { current, settings, removed } = this;
     const records = this.known.map(({ id }) => [id, this.records.get(id)]);
-    const raw = JSON.stringify({ current, settings, records });
+    const raw = JSON.stringify({ current, settings, records, removed });
     try {
       this.#storage?.setItem(this.#key, raw);
       this.#raw = raw;
@@ -416,33 +474,41 @@ export class App extends Listenable {
   static Sync;
   /** @type {Accounts} */
   #accounts = /** @type {any} */ (null);
-  #page;
+  /** @type {Partial<typeof TIMEOUTS>} */
+  #timeouts;
 
   /**
    * What is left out is as in `{% realm_sync_config %}`; without that, `baseUrl` is the page's origin. A second App of
-   * equal id, baseUrl and baseFilePath is the first one.
-   * @param {string | {id?: string, baseUrl?: string, timeout?: number, baseFilePath?: string, fetch?: typeof fetch,
-   *   multiplexSessions?: boolean, metadata?: {mode: string}}} [config] `timeout`: ms for an HTTP request
+   * equal id, baseUrl and baseFilePath is the first one; making the first is a launch, which deletes the files of users
+   * who were removed, unless a tab uses them. Throws AssertionError for what makes no sense.
+   * @param {string | {id?: string, baseUrl?: string, timeout?: number, timeouts?: Partial<typeof TIMEOUTS>,
+   *   baseFilePath?: string, fetch?: typeof fetch, multiplexSessions?: boolean,
+   *   metadata?: {mode: "noEncryption" | "inMemory" | "noMetadata"}}} [config] `timeout`: ms for an HTTP request, `timeouts`:
+   *   in ms; both come before what the operator decided
  */
   constructor(config = {}) {
     super();
     const page = pageConfiguration();
     if (typeof config === "string") config = { id: config };
-    const { fetch, metadata, multiplexSessions = true } = expect("config", "an object", config);
+    const { fetch, metadata = { mode: "noEncryption" }, multiplexSessions = true } = expect("config", "an object", config);
     /** @type {string} */
     this.id = expect("id", "a string", config.id ?? page?.appId);
-    this.baseUrl = absolute(config.baseUrl ?? page?.baseUrl ?? "");
-    this.baseFilePath = config.baseFilePath ?? "";
-    this.multiplexSessions = multiplexSessions;
-    this.#page = page?.appId === this.id && absolute(page.baseUrl) === this.baseUrl ? page : null;
-    /** @type {number} */
-    this.timeout = expect("timeout", "a number", config.timeout ?? 0) || this.#page?.timeouts?.request || 60_000;
+    this.baseUrl = absolute(expect("baseUrl", "a string", config.baseUrl ?? page?.baseUrl ?? ""));
+    /** @type {string} */
+    this.baseFilePath = expect("baseFilePath", "a string", config.baseFilePath ?? "");
+    /** @type {boolean} */
+    this.multiplexSessions = expect("multiplexSessions", "a boolean", multiplexSessions);
+    if (fetch !== undefined) expect("fetch", "a function", fetch);
+    const persistent = isPersistent(expect("metadata", "an object", metadata).mode);
+    const timeout = expect("timeout", "a number", config.timeout ?? 0);
+    this.#timeouts = checkedTimeouts({ ...expect("timeouts", "an object", config.timeouts ?? {}), ...(timeout && { request: timeout }) });
     const key = JSON.stringify([this.id, this.baseUrl, this.baseFilePath]);
     const known = apps.get(key);
     if (known) return known;
     apps.set(key, this);
-    const persistent = !/inMemory|noMetadata/.test(`${metadata?.mode}`);
-    this.#accounts = new Accounts(this, fetch ?? ((...args) => globalThis.fetch(...args)), persistent);
+    const settings = page?.appId === this.id && absolute(page.baseUrl) === this.baseUrl ? page : null;
+    this.#accounts = new Accounts(this, settings, fetch ?? ((...args) => globalThis.fetch(...args)), persistent);
+    this.#accounts.deleteFiles(this.#accounts.removed, true).catch((error) => console.warn("realm_sync:", error));
   }
 
   /** @param {string} id */
@@ -450,9 +516,22 @@ export class App extends Listenable {
     return new App(id);
   }
 
-  /** What the operator decided for clients, or null: told by the page, else by the server at the last log-in. @returns {any} */
+  /** What the operator decided for browsers, or null: told by the page, else by the server at the last log-in or token
+   * refresh, of whichever page. @returns {any} */
   get settings() {
-    return this.#page ?? this.#accounts.settings;
+    return this.#accounts.page ?? this.#accounts.settings;
+  }
+
+  /** In ms, what is in force: this app's own, else the operator's, else the defaults. @returns {typeof TIMEOUTS} */
+  get timeouts() {
+    const told = this.settings?.timeouts;
+    const all = /** @type {[keyof typeof TIMEOUTS, number][]} */ (Object.entries(TIMEOUTS));
+    return /** @type {any} */ (Object.fromEntries(all.map(([name, value]) => [name, this.#timeouts[name] ?? told?.[name] ?? value])));
+  }
+
+  /** Of an HTTP request, in ms. */
+  get timeout() {
+    return this.timeouts.request;
   }
 
   /** Who logged in last and is still logged in, else anybody who is, or null. @returns {User | null} */
@@ -487,34 +566,53 @@ export class App extends Listenable {
       bundleId: location.host,
       deviceId: accounts.known[0]?.deviceId,
     };
-    const answer = await accounts.request("POST", `${this.#route}/auth/providers/${provider}/login`, {
+    const answer = await this.#online("POST", `${this.#route}/auth/providers/${provider}/login`, {
       body: { ...payload, options: { device } },
       cookies: provider === ProviderType.DjangoSession,
     });
     const { user_id: id, refresh_token: refreshToken, device_id: deviceId } = answer;
     const accessToken = accessTokenOf(answer);
-    const [profile, settings] = await Promise.all([
-      accounts.request("GET", "/auth/profile", { token: accessToken }),
-      this.#page ?? accounts.request("GET", `${this.#route}/config`).catch(() => null),
-    ]);
+    const [profile] = await Promise.all([this.#online("GET", "/auth/profile", { token: accessToken }), accounts.fetchSettings()]);
     const { identities = [], data = {} } = profile;
-    accounts.change(() => {
-      const state = UserState.LoggedIn;
-      accounts.set(id, { provider, state, accessToken, refreshToken, deviceId, identities, profile: data });
-      Object.assign(accounts, { current: id, settings });
-    });
+    const store = () =>
+      accounts.change(() => {
+        const state = UserState.LoggedIn;
+        accounts.set(id, { provider, state, accessToken, refreshToken, deviceId, identities, profile: data });
+        accounts.current = id;
+        accounts.keepFiles(id);
+      });
+    accounts.change();
+    if (accounts.removed.includes(id)) await accounts.exclusively(store);
+    else store();
     return /** @type {User} */ (accounts.users.get(id));
   }
 
-  /** @param {User} user */
-  switchUser(user) {
-    this.#accounts.change();
-    if (!this.allUsers[user.id]) throw new AppError("User does not exist", "ClientUserNotFound");
-    if (!user.isLoggedIn) throw loggedOut();
-    this.#accounts.change(() => (this.#accounts.current = user.id));
+  /** A request without which nobody logs in. @param {string} method @param {string} route @param {object} options */
+  async #online(method, route, options) {
+    try {
+      return await this.#accounts.request(method, route, options);
+    } catch (failed) {
+      const { message, codeName, status } = /** @type {AppError} */ (failed);
+      if (codeName !== "CustomError") throw failed;
+      const id = this.currentUser?.id;
+      const advice = id
+        ? `A log-in needs the network. Who is logged in on this device can go on without: user '${id}', as app.currentUser, or another one of app.allUsers by app.switchUser(user).`
+        : "The first log-in on this device needs the network.";
+      throw new AppError(`${message}. ${advice}`, codeName, status);
+    }
   }
 
-  /** Logs out and forgets the user. Realm files stay. @param {User} user */
+  /** Makes the user current, without network; AppError unless he is logged in. @param {User} user */
+  switchUser({ id }) {
+    this.#accounts.change();
+    const user = this.#accounts.users.get(id);
+    if (!user) throw new AppError("User does not exist", "ClientUserNotFound");
+    if (!user.isLoggedIn) throw loggedOut();
+    this.#accounts.change(() => (this.#accounts.current = id));
+  }
+
+  /** Logs out and forgets the user; if the server cannot be told, this rejects, and the user is removed all the same. His
+   * files are deleted at the next launch, unless he logs in again before. @param {User} user */
   async removeUser({ id }) {
     const found = this.#accounts.users.get(id);
     const problem = found ? "User has already been removed" : "No user has been found";
@@ -522,10 +620,28 @@ export class App extends Listenable {
     await this.#accounts.forget(id, UserState.Removed);
   }
 
-  /** @param {User} user @returns {Promise<never>} */
-  async deleteUser(user) {
-    if (!user.isLoggedIn) throw new AppError("User must be logged in to be deleted.", "ClientUserNotLoggedIn");
-    throw notOffered("deleteUser");
+  /** Ends the user's account on the server, then removes him and deletes his files, with all that was not uploaded. If the
+   * server refuses or a realm of his is open in this page, nothing has changed; realms in other tabs are closed.
+   * @param {User} user */
+  async deleteUser({ id }) {
+    const accounts = this.#accounts;
+    accounts.change();
+    const user = accounts.users.get(id);
+    if (!user?.isLoggedIn) throw new AppError("User must be logged in to be deleted.", "ClientUserNotLoggedIn");
+    const used = files.open(accounts.directoryOf(id));
+    if (used) {
+      throw realmError(`Cannot delete files of an open Realm: '${used}' is still in use. Close it, then delete the user.`, "DeleteOnOpenRealm");
+    }
+    const ask = (/** @type {string} */ token) => accounts.request("DELETE", "/auth/delete", { token });
+    await ask(await user.freshAccessToken()).catch(async (error) => {
+      if (error.status !== 401 || !user.isLoggedIn) throw error;
+      return ask(await user.refreshAccessToken());
+    });
+    accounts.change(() => {
+      accounts.wipe(id, UserState.Removed);
+      accounts.removed.push(id);
+    });
+    await accounts.deleteFiles([id], false);
   }
 
   /** `registerUser` does not log in. The server offers nothing else. */
@@ -601,6 +717,43 @@ function absolute(url) {
 function expect(target, type, value) {
   if (typeof value === type.split(" ").pop() && value !== null) return value;
   throw new TypeAssertionError(type, value, target);
+}
+
+/** Whether users are kept in localStorage. @param {string} mode */
+function isPersistent(mode) {
+  if (mode === "encryption") {
+    throw new AssertionError("'metadata.mode' cannot be 'encryption': browsers keep users in localStorage, which cannot encrypt. Use 'noEncryption' or 'inMemory'.");
+  }
+  if (!METADATA.includes(mode)) throw new AssertionError(`Expected 'metadata.mode' to be one of '${METADATA.join("', '")}', got '${mode}'`);
+  return mode === "noEncryption";
+}
+
+/** @param {Record<string, any>} timeouts @returns {Partial<typeof TIMEOUTS>} */
+function checkedTimeouts(timeouts) {
+  for (const [name, value] of Object.entries(timeouts)) {
+    if (!(name in TIMEOUTS)) throw new AssertionError(`Unexpected '${name}' in 'timeouts'. Use ${Object.keys(TIMEOUTS).join(", ")}.`);
+    if (value === undefined) continue;
+    expect(`timeouts.${name}`, "a number", value);
+    if (!(value > 0 || (value === 0 && name === "linger"))) {
+      throw new AssertionError(`Expected 'timeouts.${name}' to be above 0 milliseconds, got ${value}`);
+    }
+  }
+  return timeouts;
+}
+
+/** Whether these are settings for clients, and not what a proxy said. @param {any} settings */
+function usable({ appId, newRealmFileBehavior, existingRealmFileBehavior, timeouts, cancelWaitsOnNonFatalError, partitionField }) {
+  const is = (/** @type {string} */ type, /** @type {any} */ value) => value === undefined || typeof value === type;
+  const good =
+    typeof appId === "string" &&
+    [newRealmFileBehavior, existingRealmFileBehavior].every(
+      (each) => each === undefined || (/^(downloadBeforeOpen|openImmediately)$/.test(each?.type) && is("number", each.timeOut)),
+    ) &&
+    Object.values(timeouts ?? {}).every((value) => typeof value === "number" && value >= 0) &&
+    is("boolean", cancelWaitsOnNonFatalError) &&
+    is("string", partitionField);
+  if (!good) console.warn("realm_sync: the settings for clients stay as they are, for what the server said are none.");
+  return good;
 }
 
 /** @param {{access_token: string}} answer */

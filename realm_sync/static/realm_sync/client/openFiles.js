@@ -35,13 +35,24 @@ export const known = {
       return this.memory.get(path) ?? null;
     }
   },
+  /** Of all files, also of those that are to be put aside. */
+  paths() {
+    const prefix = "realm-sync:file:";
+    let stored = /** @type {string[]} */ ([]);
+    try {
+      stored = Object.keys(localStorage).filter((key) => key.startsWith(prefix));
+    } catch {
+      // as above
+    }
+    return [...this.memory.keys(), ...stored.map((key) => key.slice(prefix.length))].map((path) => path.replace(/^reset:/, ""));
+  },
   /** @param {string} path @param {string | null} version null: there is none any more */
   set(path, version) {
-    version === null ? this.memory.delete(path) : this.memory.set(path, version);
+    this.memory.delete(path);
     try {
       version === null ? localStorage.removeItem(`realm-sync:file:${path}`) : localStorage.setItem(`realm-sync:file:${path}`, version);
     } catch {
-      // a page without localStorage: what memory says is all there is
+      if (version !== null) this.memory.set(path, version); // a page without localStorage: what memory says is all there is
     }
   },
 };
@@ -243,6 +254,33 @@ export function makeFile({ path, encryptionKey, schemaVersion }, { file, texts }
     return isMade;
   }));
 }
+
+/** For app.js: the files of a user, all of which are in one directory. */
+export const userFiles = {
+  /** The path of one that a realm of this page has open, or null. @param {string} directory */
+  open: (directory) => [...open.values()].find(({ path, realms }) => realms.size && path.startsWith(directory))?.path ?? null,
+
+  /** Deletes them, with all that was not uploaded. → whether they are gone. @param {string} directory
+   * @param {boolean} unused only those that no tab has open; else other tabs' realms of them are closed */
+  async delete(directory, unused) {
+    const stored = await Promise.resolve(globalThis.indexedDB?.databases?.()).catch(() => []);
+    const paths = [...known.paths(), ...(stored ?? []).map(({ name }) => `${name}`)].filter((path) => path.startsWith(directory));
+    let gone = true;
+    for (const path of new Set(paths)) {
+      const remove = async () => deleteFile(path);
+      const file = open.get(path);
+      try {
+        if (file && !file.realms.size) await end(file);
+        if (unused) gone = (await Tabs.ifUnused(path, remove)) && gone;
+        else await remove();
+      } catch (error) {
+        gone = false;
+        console.warn(`realm_sync: the realm '${path}' of a removed user cannot be deleted:`, error);
+      }
+    }
+    return gone;
+  },
+};
 
 /** A client reset is left to the app, or failed: the next opening, or `initiateClientReset`, puts the file aside and begins
  * anew. Scheduled once, it stays so.

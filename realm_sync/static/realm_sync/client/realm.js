@@ -12,13 +12,13 @@ import {
 } from "../core/errors.js"
 import { canonical, HIDDEN_KEY, parseClass, Schema } from "../core/schema.js"
 import { decode, encode, EXPECTED } from "../core/values.js"
-import { App, Credentials, ProviderType, User, UserState } from "./app.js"
+import { App, Credentials, files, ProviderType, User, UserState } from "./app.js"
 import { checkPath, ClientResetMode, DEFAULT_BEHAVIOR, defaults, mustBeFunction, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, readConfiguration } from "./configuration.js"
 import { writeCopy } from "./copying.js"
 import { CollectionObserver, deliver, ObjectObserver, resolveKeyPaths } from "./listeners.js"
 import { NumericLogLevel, setLogger, setLogLevel } from "./logging.js"
 import { encodeKey, identityOf, INVALID, prototypeFor, RealmObject, wrap } from "./objects.js"
-import { deleteFile, known, resetFile, sessions, OpenFile, release, share } from "./openFiles.js"
+import { deleteFile, known, resetFile, sessions, OpenFile, release, share, userFiles } from "./openFiles.js"
 import { ProgressRealmPromise } from "./opening.js"
 import { Results } from "./results.js"
 import { MutableSubscriptionSet, Subscription, SubscriptionSet } from "./subscriptions.js"
@@ -742,6 +742,7 @@ const Sync = {
 
 // One by one, so that types see them.
 App.Sync = Sync;
+Object.assign(files, userFiles);
 Realm.App = App;
 Realm.Credentials = Credentials;
 Realm.User = User;

@@ -80,6 +80,27 @@ export class Tabs {
     });
   }
 
+  /** Runs `work` unless some tab has the realm open. → whether it did. @param {string} name @param {() => Promise<any>} work
+   * @returns {Promise<boolean>} */
+  static async ifUnused(name, work) {
+    if (hasLocks()) {
+      return navigator.locks.request(`realm-sync:${name}`, { ifAvailable: true }, async (lock) => {
+        if (lock) await work();
+        return Boolean(lock);
+      });
+    }
+    const tabs = new Tabs(name);
+    try {
+      await tabs.join();
+    } catch {
+      return false;
+    } finally {
+      tabs.close();
+    }
+    await work();
+    return true;
+  }
+
   close() {
     this.#ending.abort();
     this.isLeader = false;

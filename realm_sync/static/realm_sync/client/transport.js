@@ -292,6 +292,7 @@ export class Transport {
         this.#failed = null; // whatever failed, logging in again revives the session
       } else if (!this.#paused && !this.#failed) this.active = true;
       if (!this.active) {
+        if (this.#finished) this.wake(); // the last realm was closed meanwhile, and nothing will be uploaded
         await this.#sleep(60_000);
         continue;
       }

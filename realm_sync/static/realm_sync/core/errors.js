@@ -65,8 +65,8 @@ export const ERROR_CODES = {
   NoSuchTable: 3020, IllegalCombination: 3022,
   CustomError: 4000, ClientUserNotFound: 4100, ClientUserNotLoggedIn: 4101, BadToken: 4200, MissingAuthReq: 4300,
   InvalidSession: 4301, InvalidParameter: 4305, MissingParameter: 4306, HTTPError: 4309, InternalServerError: 4315,
-  AuthProviderNotFound: 4316, APIKeyNotFound: 4334, APIKeyAlreadyExists: 4339, UserNotFound: 4344, UserDisabled: 4345,
-  AuthError: 4346, BadRequest: 4347, AccountNameInUse: 4348, InvalidPassword: 4349, AppUnknownError: 4351,
+  AuthProviderNotFound: 4316, APIKeyNotFound: 4334, APIKeyAlreadyExists: 4339, NotCallable: 4342, UserNotFound: 4344,
+  UserDisabled: 4345, AuthError: 4346, BadRequest: 4347, AccountNameInUse: 4348, InvalidPassword: 4349, AppUnknownError: 4351,
   AppServerError: 4355,
 };
 
