@@ -132,7 +132,7 @@ class Link:
                 case core.Ended():
                     self.ended = effect
                     if effect.action == "reset":
-                        store.begin_reset(True)
+                        store.begin_reset("recover")
                     elif effect.action == "stop":
                         raise AssertionError(effect.error)
                     return False

@@ -29,6 +29,7 @@ from .errors import (
 )
 from .listeners import CollectionChanges, ObjectChanges
 from .objects import Object, field
+from .open_files import initiate_client_reset
 from .opening import OpeningRealm
 from .operation import Operation
 from .realm import Realm
@@ -73,5 +74,6 @@ __all__ = [
     "ValueTypeError",
     "WaitTimeout",
     "field",
+    "initiate_client_reset",
     "new_object_id",
 ]

@@ -6,7 +6,7 @@ RealmSyncError (core/errors.py)
 │   └── WaitTimeout          a wait ended before what it waited for
 ├── AppError                 the HTTP API: log-in, tokens; `status` is the HTTP status, 0 without an answer
 └── SyncError                the session; what `on_error` gets
-    ├── ClientResetError     a client reset that could not be done
+    ├── ClientResetError     a client reset that is left to the app, or failed
     └── CompensatingWriteError   writes the server has undone
 """
 
@@ -14,9 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from realm_sync.core.errors import WIRE_ERRORS, RealmSyncError
+
+if TYPE_CHECKING:
+    from .configuration import Configuration
 
 
 class RealmError(RealmSyncError):
@@ -71,7 +74,14 @@ class SyncError(RealmSyncError):
 
 
 class ClientResetError(SyncError):
-    """A client reset was asked for and could not be done; the file is untouched."""
+    """A client reset is left to the app, or failed: code `AutoClientResetFailed`. The session has ended. The next
+    opening, or `initiate_client_reset`, puts the file aside and begins anew; `config` then opens it as it was, with
+    the writes that the server has not got."""
+
+    def __init__(self, code: str, message: str, config: Configuration) -> None:
+        super().__init__(code, message, is_fatal=True)
+        self.config = config
+        self.remedy = f"What the server has not got will be in '{config.path}'."
 
 
 @dataclass(frozen=True)

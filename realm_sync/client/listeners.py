@@ -111,8 +111,9 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def deliver(loop: asyncio.AbstractEventLoop | None, callback: Callable[..., object], *arguments: object) -> None:
-    """Calls an app's callback where it belongs. What it raises is logged: there is nobody to raise it to."""
+def deliver(loop: asyncio.AbstractEventLoop | None, callback: Callable[..., object], *arguments: object) -> bool:
+    """Calls an app's callback where it belongs; false if its loop is closed. What it raises is logged: there is nobody
+    to raise it to."""
 
     def call() -> None:
         try:
@@ -122,8 +123,12 @@ def deliver(loop: asyncio.AbstractEventLoop | None, callback: Callable[..., obje
 
     if loop is None:
         call()
-    elif not loop.is_closed():
+        return True
+    try:
         loop.call_soon_threadsafe(call)
+    except RuntimeError:
+        return False
+    return True
 
 
 class CollectionObserver:

@@ -11,18 +11,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from realm_sync.core.schema import Schema
 
-from . import user_files
+from . import reset, user_files
 from .configuration import Configuration
 from .errors import RealmError
 from .listeners import Notifier
-from .store import Store
+from .store import FrozenStore, Store
 from .sync_session import SyncSession
 from .transport import SyncOptions, Transport
 
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS, GOODBYE_SECONDS = 5.0, 0.5
 """How long the last `close` waits for uploads that are on their way, and for the session to say good-bye."""
 
 _open: dict[str, OpenFile] = {}
@@ -65,6 +66,27 @@ class OpenFile:
                 self.transport.start()
 
 
+class FrozenFile:
+    """What a frozen realm has instead: a store of one moment that nothing changes any more."""
+
+    session = transport = None
+
+    def __init__(self, store: Store) -> None:
+        self.store = FrozenStore(store)
+        self.notifier = _NothingChanges()
+
+
+class _NothingChanges:
+    version = 0
+
+    def changed(self) -> None: ...
+
+    def add(self, observer: object) -> NoReturn:
+        raise RealmError("Cannot create asynchronous query for immutable Realms")
+
+    def remove(self, observer: object) -> None: ...
+
+
 def share(config: Configuration, schema: Schema | None, options: SyncOptions | None) -> OpenFile:
     """The open file of `config`, opened if need be; `release` it. Raises RealmError if it is open in another way."""
     name = os.path.realpath(config.file_path)
@@ -77,11 +99,18 @@ def share(config: Configuration, schema: Schema | None, options: SyncOptions | N
         if (
             file is not None
             and not file.realms
-            and (file.transport is None or not file.transport.running or file.options != options)
+            and (
+                file.transport is None
+                or file.options != options
+                or reset.scheduled(name) is not None
+                or not file.transport.revive()
+            )
         ):
             _end(file)
             file = None
         if file is None:
+            if options is not None:
+                reset.carry_out(name)
             file = OpenFile(config)
         try:
             if schema is not None and config.read_only:
@@ -97,8 +126,6 @@ def share(config: Configuration, schema: Schema | None, options: SyncOptions | N
             raise
         if options is not None and file.transport is None:
             file.prepare_sync(options)
-        elif file.transport is not None and not file.realms:
-            file.transport.revive()
         file.realms += 1
         file.config = config if file.realms == 1 else file.config
         _open[name] = file
@@ -120,6 +147,8 @@ def _difference(file: OpenFile, config: Configuration) -> str | None:
         return None if was.sync is config.sync else "different sync configurations"
     if was.sync.user != config.sync.user:
         return "different sync user"
+    if was.sync.client_reset.mode != config.sync.client_reset.mode:
+        return "different sync configurations"
     if was.sync.is_flexible != config.sync.is_flexible:
         return "a different synchronization mode"
     same = was.sync.is_flexible or was.sync.partition_value == config.sync.partition_value
@@ -151,8 +180,19 @@ def release(file: OpenFile) -> None:
             return
         pending = transport.active and file.store.pending_count() > 0
         transport.stop(after_upload=pending)
-    if not pending or transport.connection_state == "connected":
+    if not pending:
+        transport.join(GOODBYE_SECONDS)
+    elif transport.connection_state == "connected":
         transport.join(CLOSE_SECONDS)
+
+
+def initiate_client_reset(path: str | Path) -> None:
+    """After a manual or failed client reset: puts the file aside now instead of at the next opening, which begins anew.
+    The realm must be closed. Raises RealmError if it is open somewhere, or nothing of the kind is to be done."""
+    end(str(path))
+    with _guard:
+        if os.path.realpath(path) in _open or not reset.carry_out(path):
+            raise RealmError(f"Realm was not configured correctly. Client Reset could not be run for Realm at: {path}")
 
 
 def is_open(path: str) -> bool:
@@ -163,7 +203,7 @@ def is_open(path: str) -> bool:
 
 
 def end(path: str) -> None:
-    """Ends the session of a file that no realm uses any more, uploads or not, and closes it: it is to be deleted."""
+    """Ends the session of a file that no realm uses any more, uploads or not, and closes it: it is to go."""
     with _guard:
         file = _open.get(os.path.realpath(path))
         if file is None or file.realms:

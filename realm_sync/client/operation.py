@@ -55,6 +55,11 @@ class Operation(Generic[T]):
             return False
         return True
 
+    @property
+    def future(self) -> Future[T]:
+        """For code that combines it with other futures; cancelling it gives up the result, not the work."""
+        return self._future
+
     def result(self, timeout: float | None = None) -> T:
         """Blocks until it is done. Raises its error, or TimeoutError after `timeout` seconds: it goes on then."""
         return self._future.result(timeout)

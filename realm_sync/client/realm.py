@@ -24,9 +24,10 @@ from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema, 
 from .configuration import Configuration, InitialSubscriptions, SchemaItem, read_configuration
 from .errors import RealmError
 from .files import check_conversion, delete_files, merge, write_copy
+from .hooks import RealmHooks
 from .listeners import CollectionObserver, ObjectChanges, ObjectObserver, Observer, deliver, running_loop
 from .objects import NO_DEFAULT, Object, class_names, declared_schema, default_value
-from .open_files import OpenFile, release, share
+from .open_files import FrozenFile, OpenFile, release, share
 from .opening import OpeningRealm, open_realm
 from .operation import Operation
 from .results import FrozenResults, Results
@@ -57,7 +58,8 @@ class Realm:
     _config: Configuration
     _loop: asyncio.AbstractEventLoop | None
     _closed: bool
-    _file: OpenFile
+    _file: OpenFile | FrozenFile
+    _hooks: RealmHooks | None
     _store: Store
     _transport: Transport | None
     _declared: Schema | None
@@ -133,7 +135,7 @@ class Realm:
 
     @property
     def is_read_only(self) -> bool:
-        return self._config.read_only
+        return self._config.read_only or isinstance(self._file, FrozenFile)
 
     @property
     def is_closed(self) -> bool:
@@ -194,7 +196,8 @@ class Realm:
         """Waits for other writers, sync included. Raises RealmError if this thread is in a transaction already."""
         store = self._open_store
         if self.is_read_only:
-            raise RealmError("Can't perform transactions on read-only Realms.", code="WrongTransactionState")
+            kind = "a frozen Realm" if isinstance(self._file, FrozenFile) else "read-only Realms."
+            raise RealmError(f"Can't perform transactions on {kind}", code="WrongTransactionState")
         if not store.synced and store.has_synced():
             raise RealmError(
                 f"The realm at '{store.path}' syncs, but was opened without `sync`: what is written now would never be "
@@ -436,8 +439,11 @@ class Realm:
         if self._unsubscribed is not None:
             self._file.notifier.remove(self._unsubscribed)
         self._closed = True
-        if self._file.session is not None and self._config.sync is not None:
-            self._file.session._remove_on_error(self._config.sync.on_error)
+        if isinstance(self._file, FrozenFile):
+            self._store.close()
+            return
+        if self._file.session is not None and self._hooks is not None:
+            self._file.session._hooks.remove(self._hooks)
         release(self._file)
 
     def __enter__(self) -> Realm:
@@ -452,10 +458,7 @@ class Realm:
     # --- for the other modules of the client -------------------------------------------------------------------------
 
     def _start(self, config: Configuration, loop: asyncio.AbstractEventLoop | None) -> None:
-        self._config, self._loop, self._closed = config, loop, False
-        self._classes, self._dynamic, self._change_listeners, self._observers = {}, {}, [], {}
-        self._writer = self._writer_thread = self._writable = self._sql_transaction = None
-        self._own_revisions, self._unsubscribed = set(), _Unsubscribed(self)
+        self._begin(config, loop)
         self._declared = self._declare(config.schema)
         options = None
         if config.sync is not None:
@@ -470,14 +473,31 @@ class Realm:
                 sync.client_reset.mode,
                 sync.cancel_waits_on_non_fatal_error,
             )
-        self._file = share(config, self._declared, options)
-        self._store = self._file.store
-        self._transport = self._file.transport
-        if config.sync is not None and config.sync.on_error is not None and self._file.session is not None:
-            self._file.session._on_error(config.sync.on_error, loop)
+        file = self._file = share(config, self._declared, options)
+        self._store = file.store
+        self._transport = file.transport
+        if config.sync is not None and file.session is not None:
+            self._hooks = RealmHooks(self, config.sync, loop)
+            file.session._hooks.add(self._hooks)
         self._was_opened = self._store.file().opened
-        self._file.run()
+        file.run()
         self._refreshed = self._store.data_version()
+
+    def _begin(self, config: Configuration, loop: asyncio.AbstractEventLoop | None) -> None:
+        self._config, self._loop, self._closed = config, loop, False
+        self._classes, self._dynamic, self._change_listeners, self._observers = {}, {}, [], {}
+        self._writer = self._writer_thread = self._writable = self._sql_transaction = self._hooks = None
+        self._own_revisions, self._unsubscribed = set(), _Unsubscribed(self)
+
+    def _freeze(self) -> Realm:
+        """This realm as it is now, for ever, and read-only. Close it soon: it keeps SQLite from shortening its log."""
+        frozen = type(self).__new__(type(self))
+        frozen._begin(self._config, self._loop)
+        frozen._declared, frozen._classes = self._declared, self._classes
+        frozen._file = FrozenFile(self._store)
+        frozen._store, frozen._transport, frozen._was_opened = frozen._file.store, None, True
+        frozen._refreshed = frozen._store.data_version()
+        return frozen
 
     def _declare(self, items: Sequence[SchemaItem] | None) -> Schema | None:
         if items is None:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NoReturn
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -63,6 +63,7 @@ CREATE TABLE __realm_file (
     next_client_version INTEGER NOT NULL DEFAULT 1,
     revision INTEGER NOT NULL DEFAULT 0,
     reset TEXT,
+    resets INTEGER NOT NULL DEFAULT 0,
     max_message_bytes INTEGER NOT NULL DEFAULT 0,
     opened INTEGER NOT NULL DEFAULT 0,
     schema_revision INTEGER NOT NULL DEFAULT 0,
@@ -98,6 +99,9 @@ _rejected_decoder = msgspec.json.Decoder(Rejected)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode
 
+ResetKind = Literal["recover", "discard", "fallback"]
+"""What a client reset does with pending changesets. `fallback`: discards them because they could not be recovered."""
+
 _write_locks: WeakValueDictionary[str, WriteLock] = WeakValueDictionary()
 _write_locks_guard = threading.Lock()
 
@@ -128,8 +132,10 @@ class FileRow:
     progress: Progress
     next_client_version: int
     revision: int
-    reset: str | None
-    """The mode of the client reset that is under way."""
+    reset: ResetKind | None
+    """The client reset that is under way."""
+    resets: int
+    """How many were begun since one was last through: its content here, and everything pending acknowledged."""
     max_message_bytes: int
     opened: bool
     """Some opening of the file has succeeded."""
@@ -151,8 +157,8 @@ class Applied:
 
     rejected: list[Rejected]
     """Compensating writes whose corrections are now in the file; `reports_told` when the app knows them."""
-    reset: str | None = None
-    """The mode of the client reset that this download completed."""
+    reset: ResetKind | None = None
+    """The client reset that this download completed."""
 
 
 @dataclass
@@ -291,19 +297,23 @@ class Store:
         with self._guard:
             if self.closed:
                 raise RealmError("Cannot access realm that has been closed.")
-            connection = connect(self.path, self.encryption_key, self.read_only)
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA cache_size = -16000")
+            connection = self._new_connection()
             # Parts of a bootstrap are of no use to another session: a temporary table goes with its connection, and
             # costs no write-ahead log. SQLite moves it from memory to disk when it grows.
             connection.execute("CREATE TEMP TABLE __realm_part (id INTEGER PRIMARY KEY, changes BLOB NOT NULL)")
-            register_functions(connection)
             for thread, finished in self._connections:
                 if not thread.is_alive():
                     finished.close()
             self._connections = [entry for entry in self._connections if entry[0].is_alive()]
             self._connections.append((threading.current_thread(), connection))
             return connection
+
+    def _new_connection(self) -> sqlite3.Connection:
+        connection = connect(self.path, self.encryption_key, self.read_only)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -16000")
+        register_functions(connection)
+        return connection
 
     def _prepare(self) -> None:
         try:
@@ -340,6 +350,7 @@ class Store:
                 connection.execute(statement)
         elif found == 1:
             connection.execute("ALTER TABLE __realm_file ADD COLUMN opened INTEGER NOT NULL DEFAULT 1")
+            connection.execute("ALTER TABLE __realm_file ADD COLUMN resets INTEGER NOT NULL DEFAULT 0")
             connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     def close(self) -> None:
@@ -524,7 +535,7 @@ class Store:
     def file(self) -> FileRow:
         row = self.connection.execute(
             "SELECT ident, salt, epoch, server_version, client_version, query_version, view, next_client_version,"
-            " revision, reset, max_message_bytes, opened FROM __realm_file"
+            " revision, reset, max_message_bytes, opened, resets FROM __realm_file"
         ).fetchone()
         return FileRow(
             client_file=None if row[0] is None else ClientFile(ident=row[0], salt=row[1]),
@@ -535,6 +546,7 @@ class Store:
             reset=row[9],
             max_message_bytes=row[10],
             opened=bool(row[11]),
+            resets=row[12],
         )
 
     def set_opened(self) -> None:
@@ -676,14 +688,15 @@ class Store:
                 connection.execute("DELETE FROM __realm_part")
             rebase = _Rebase(self, connection, file.revision + 1)
             self.touch(connection, {change.class_name for change in changes}, rebase.revision)
-            reset = file.reset if download.query_version >= self._wanted_set(connection) else None
+            reset = self.reset_ended_by(download)
             if reset:
                 rebase.replace(changes, download, keep_pending=reset == "recover")
             else:
                 rebase.merge(changes, download.client_version)
             connection.execute(
                 "UPDATE __realm_file SET server_version = ?, client_version = ?, query_version = ?, view = ?,"
-                " revision = ?, reset = CASE WHEN ? THEN NULL ELSE reset END",
+                " revision = ?, reset = CASE WHEN ? THEN NULL ELSE reset END,"
+                " resets = CASE WHEN ? AND NOT EXISTS (SELECT 1 FROM __realm_changeset) THEN 0 ELSE resets END",
                 (
                     download.server_version,
                     download.client_version,
@@ -691,6 +704,7 @@ class Store:
                     download.view,
                     rebase.revision,
                     reset is not None,
+                    reset is not None or file.reset is None,
                 ),
             )
             version = (download.query_version,)
@@ -699,24 +713,36 @@ class Store:
             connection.execute("DELETE FROM __realm_subscription WHERE version < ?", version)
             return Applied(self._due_reports(connection), reset)
 
+    def reset_ended_by(self, download: Download) -> ResetKind | None:
+        """The client reset that this download, or the bootstrap it ends, completes."""
+        return self.file().reset if download.query_version >= self._wanted_set(self.connection) else None
+
     @staticmethod
     def _wanted_set(connection: sqlite3.Connection) -> int:
         row = connection.execute("SELECT max(version) FROM __realm_set WHERE state != 'error'").fetchone()
         return int(row[0] or 0)
 
-    def begin_reset(self, keep_pending: bool) -> None:
+    def begin_reset(self, kind: ResetKind) -> None:
         """Client reset: the file asks for a new ident and everything anew. What is visible stays until that is here;
-        pending changesets and the newest subscriptions stay as well."""
+        pending changesets and the subscription sets stay as well. Where writes are discarded, so are the sets that are
+        not complete: the active one becomes the newest."""
         with self.transaction() as connection:
-            newest = self._wanted_set(connection)
+            newest, file = self._wanted_set(connection), self.file()
+            active, complete = connection.execute(
+                "SELECT min(version), max(state = 'complete') FROM __realm_set WHERE state != 'error'"
+            ).fetchone()
+            # An earlier reset that did not get through has made the active set pending; it is the oldest all the same.
+            if kind != "recover" and (complete or file.reset is not None):
+                newest = active or 0
+                connection.execute("DELETE FROM __realm_set WHERE version > ?", (newest,))
+                connection.execute("DELETE FROM __realm_subscription WHERE version > ?", (newest,))
             connection.execute("DELETE FROM __realm_rejected")
-            connection.execute("DELETE FROM __realm_set WHERE version != ?", (newest,))
-            connection.execute("DELETE FROM __realm_subscription WHERE version != ?", (newest,))
-            connection.execute("UPDATE __realm_set SET state = 'pending', after = 0 WHERE version > 0")
+            connection.execute("UPDATE __realm_set SET state = 'pending' WHERE version = ?", (newest,))
+            connection.execute("UPDATE __realm_set SET after = 0 WHERE state = 'pending'")
             connection.execute(
                 "UPDATE __realm_file SET ident = NULL, salt = NULL, epoch = NULL, server_version = 0,"
-                " client_version = 0, query_version = 0, view = 0, reset = ?",
-                ("recover" if keep_pending else "discard",),
+                " client_version = 0, query_version = 0, view = 0, reset = ?, resets = resets + 1",
+                (kind,),
             )
 
     # --- subscriptions -----------------------------------------------------------------------------------------------
@@ -769,10 +795,47 @@ class Store:
         return version
 
     def refuse_set(self, version: int, message: str) -> None:
+        """The server does not take this set. In a client reset it has no other of this file: the newest one left gets a
+        new number, and is sent instead."""
         with self.transaction() as connection:
             connection.execute(
                 "UPDATE __realm_set SET state = 'error', error = ? WHERE version = ?", (message, version)
             )
+            left = self._wanted_set(connection)
+            if self.file().reset is not None and 0 < left < version:
+                fresh = connection.execute("SELECT max(version) + 1 FROM __realm_set").fetchone()[0]
+                connection.execute(
+                    "UPDATE __realm_set SET version = ?, state = 'pending' WHERE version = ?", (fresh, left)
+                )
+                connection.execute("UPDATE __realm_subscription SET version = ? WHERE version = ?", (fresh, left))
+
+
+class FrozenStore(Store):
+    """The file as it is now, whatever is written later: one connection in a read transaction, for all threads. `close`
+    it: until then SQLite cannot shorten its write-ahead log."""
+
+    def __init__(self, store: Store) -> None:
+        self.path, self.synced, self.lock = store.path, store.synced, WriteLock()
+        self.encryption_key, self.read_only = store.encryption_key, True
+        self._schema_revision = -1
+        self._tables, self._schema, self.closed = {}, Schema(), False
+        self._pinned = store._new_connection()
+        self._pinned.execute("PRAGMA query_only = ON")
+        self._pinned.execute("BEGIN")
+        self.file()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        if self.closed:
+            raise RealmError("Cannot access realm that has been closed.")
+        return self._pinned
+
+    def close(self) -> None:
+        self.closed = True
+        self._pinned.close()
+
+    def transaction(self) -> NoReturn:
+        raise RealmError("Can't perform transactions on a frozen Realm", code="WrongTransactionState")
 
 
 class _Rebase:

@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from typing import Literal
 
 from .app import User
-from .errors import RealmError, SyncError
+from .errors import RealmError
+from .hooks import Hooks
 from .listeners import deliver, running_loop
 from .operation import Operation
 from .transport import ConnectionState, Transport, wait_for
@@ -28,7 +29,10 @@ class SyncSession:
         self._connection_callbacks: list[tuple[ConnectionCallback, Loop]] = []
         self._progress_callbacks: list[tuple[ProgressCallback, Direction, Mode, Loop]] = []
         self._last_progress: dict[ProgressCallback, float] = {}
-        self._error_callbacks: list[tuple[Callable[[SyncSession, SyncError], object], Loop]] = []
+        self._hooks = Hooks(self)
+        transport.on_error = self._hooks.failed
+        transport.on_manual_reset = self._hooks.left_to_the_app
+        transport.on_reset = self._hooks.resetting
         transport.on_connection = self._connection_changed
         transport.on_progress = self._progressed
 
@@ -92,21 +96,6 @@ class SyncSession:
 
     def remove_connection_notification(self, callback: ConnectionCallback) -> None:
         self._connection_callbacks = [entry for entry in self._connection_callbacks if entry[0] != callback]
-
-    def _on_error(self, callback: Callable[[SyncSession, SyncError], object], loop: Loop) -> None:
-        self._error_callbacks.append((callback, loop))
-        self._transport.on_error = self._failed
-
-    def _remove_on_error(self, callback: Callable[[SyncSession, SyncError], object] | None) -> None:
-        """Of one realm; another realm of the file may have given the same."""
-        for entry in self._error_callbacks:
-            if entry[0] is callback:
-                self._error_callbacks.remove(entry)
-                return
-
-    def _failed(self, error: SyncError) -> None:
-        for callback, loop in list(self._error_callbacks):
-            deliver(loop, callback, self, error)
 
     def _connection_changed(self, new: ConnectionState, old: ConnectionState) -> None:
         for callback, loop in list(self._connection_callbacks):

@@ -2,7 +2,8 @@
 
 Drives `core/client_session.py` over a websocket: connects, performs the effects on the store, reconnects (1 s doubling
 to 5 min, minus up to 25 % jitter, reset by success), refreshes tokens, carries out client resets, and completes what
-others wait for. Has no sync rules of its own. Several processes may hold one file open; the one that holds the lock
+others wait for. Decides which troubles the app hears of and which end its waits (reference 5.6, 6.4); has no sync rules
+of its own. Several processes may hold one file open; the one that holds the lock
 `<file>.lock` syncs, the others see its changes through the file.
 """
 
@@ -16,16 +17,18 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
-from typing import IO, Literal
+from typing import IO, Literal, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
 from realm_sync import __version__
 from realm_sync.core.client_session import (
+    PING_SECONDS,
+    PONG_SECONDS,
     ApplyDownload,
     ClientSession,
     DropParts,
@@ -40,12 +43,13 @@ from realm_sync.core.client_session import (
     StorePart,
 )
 from realm_sync.core.errors import ProtocolError
-from realm_sync.core.messages import SUBPROTOCOL, Error, Rejected, decode_from_server, encode
+from realm_sync.core.messages import SUBPROTOCOL, Download, Rejected, decode_from_server, encode
 from realm_sync.core.schema import ObjectSchema
 from realm_sync.core.values import decode
 
+from . import reset
 from .app import User, logged_out
-from .configuration import ResetMode
+from .configuration import Configuration, ResetMode
 from .errors import (
     AppError,
     ClientResetError,
@@ -55,13 +59,18 @@ from .errors import (
     SyncError,
     WaitTimeout,
 )
-from .store import Store
+from .hooks import Outcome
+from .operation import Operation
+from .store import ResetKind, Store
 
 logger = logging.getLogger("realm_sync.client")
 FIRST_DELAY, LONGEST_DELAY, JITTER = 1.0, 300.0, 0.25
 LARGEST_FRAME = 64 * 1024 * 1024
 INACTIVE = "Sync session became inactive"
+RESETS = 2
+"""So many client resets in a row are tried before the app is told that it cannot be done."""
 
+T = TypeVar("T")
 ConnectionState = Literal["disconnected", "connecting", "connected"]
 
 
@@ -98,6 +107,10 @@ class Wait:
                 self.future.set_exception(error)
 
 
+class _Unwanted(Exception):
+    """The session is to end: what it was waiting for was given up."""
+
+
 @dataclass(frozen=True)
 class SyncOptions:
     """What the app decides about a file's session."""
@@ -118,26 +131,38 @@ class Transport:
         self.on_error: Callable[[SyncError], None] = lambda error: logger.warning("%s", error)
         self.on_progress: Callable[[Literal["download", "upload"], float], None] = lambda direction, estimate: None
         self.on_connection: Callable[[ConnectionState, ConnectionState], None] = lambda new, old: None
+        self.on_manual_reset: Callable[[ClientResetError], None] = self.on_error
+        self.on_reset: Callable[[], Callable[[Outcome], None]] = lambda: lambda outcome: None
+        """Called when a client reset replaces the contents right after; what it returns, when that is over."""
         self.on_stopped: Callable[[], None] = lambda: None
         self.connection_state: ConnectionState = "disconnected"
         self.download_estimate: float | None = None
-        self.active = True
+        self.active = options.user.is_logged_in
         """False while paused, after a fatal error, and while the user is logged out."""
         self._paused = False
         self._failed: SyncError | None = None
         """The fatal error that ended the session."""
         self._stopping = False
         self._finish_uploads = False
+        self._over = False
+        """The thread has ended, or is about to: nothing brings it back."""
         self._wake_loop: Callable[[], None] = lambda: None
         self._woken = asyncio.Event()
+        self._unwanted = asyncio.Event()
+        """Set when the present connection is to be given up, whatever it is waiting for."""
+        self._asks_for_token = False
         self._guard = threading.RLock()
         self._waits: list[Wait] = []
+        self._numbering = 0
+        """Rises when a client reset gives pending changesets new numbers."""
         self._next_mark = 1
         self._backoff = Backoff()
         self._session: ClientSession | None = None
         self._skip_delay = False
         self._refreshed = False
         """A token refresh or client reset was the reaction to the last session; again would be a loop."""
+        self._was_connected = False
+        """Ever: that it cannot connect is then news."""
         self._marks_asked: set[int] = set()
         self._lock_file: IO[str] | None = None
         self._upload_batch = 0
@@ -157,11 +182,14 @@ class Transport:
         self._fail_waits(RealmError(INACTIVE))
         self.wake()
 
-    def revive(self) -> None:
-        """Takes a `stop(after_upload=True)` back, if the thread still runs."""
+    def revive(self) -> bool:
+        """Takes a `stop` back; false if it is too late for that."""
         with self._guard:
+            if self._over:
+                return False
             self._stopping = self._finish_uploads = False
         self.resume()
+        return True
 
     @property
     def running(self) -> bool:
@@ -193,8 +221,12 @@ class Transport:
 
     def wait_for_upload(self) -> Future[None]:
         """Done when the server has acknowledged every changeset that is in the file now."""
-        wait = Wait("upload", self.store.newest_client_version())
-        return self._add_wait(wait)
+        while True:
+            numbering = self._numbering
+            wait = Wait("upload", self.store.newest_client_version())
+            with self._guard:
+                if numbering == self._numbering:
+                    return self._add_wait(wait)
 
     def wait_for_download(self) -> Future[None]:
         """Done when the file holds everything the server has when it gets the question."""
@@ -211,8 +243,11 @@ class Transport:
         with self._guard:
             self._waits.append(wait)
         self._settle_waits()
-        if self._failed is not None:  # in this very moment, or long ago: nobody is left to complete it
+        # Nobody is left to complete it, since this very moment or long ago.
+        if self._failed is not None:
             self._fail_waits(self._failed)
+        elif self._over or (self._stopping and not self._finish_uploads):
+            self._fail_waits(RealmError(INACTIVE))
         self.wake()
         return wait.future
 
@@ -236,7 +271,7 @@ class Transport:
                 if wait.kind == "upload":
                     if first is None or first > wait.target:
                         done.append((wait, None))
-                elif wait.target <= complete:
+                elif wait.target <= complete or wait.target not in states:
                     done.append((wait, None))
                 elif states.get(wait.target, ("", None))[0] == "error":
                     done.append((wait, RealmError(states[wait.target][1] or "The subscription set was refused.")))
@@ -248,15 +283,19 @@ class Transport:
     # --- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        # Not `asyncio.run`: that waits for name look-ups, which nothing can interrupt.
+        loop = asyncio.new_event_loop()
         try:
-            asyncio.run(self._main())
+            loop.run_until_complete(self._main())
         except Exception as error:
             # Python is shutting down under a thread that still runs: not an error, the file holds everything.
             if not self.store.closed and threading.main_thread().is_alive():
                 logger.exception("The sync thread of '%s' failed", self.store.path)
-            self._fail_waits(RealmError(f"The sync thread failed: {error}"))
+                self._fail(SyncError("RuntimeError", f"The session failed: {error}", is_fatal=True))
         finally:
-            self.active = False
+            loop.close()
+            self._over, self.active = True, False
+            self._fail_waits(RealmError(INACTIVE))
             self._set_connection("disconnected")
             self.options.user.app.remove_listener(self.wake)
             if self._lock_file is not None:
@@ -268,30 +307,76 @@ class Transport:
 
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the thread is ending
-                loop.call_soon_threadsafe(self._woken.set)
+                loop.call_soon_threadsafe(self._woke)
 
         self._wake_loop = wake
-        self._report(self.store.due_reports())
-        while not self._is_over():
-            if not self.options.user.is_logged_in:
-                if self.active:
-                    self._fail_waits(logged_out())
-                self.active, self._failed = False, None  # whatever failed, logging in again revives the session
-            elif not self._paused and self._failed is None:
-                self.active = True
-            if not self.active:
-                await self._sleep(1.0)
-                continue
-            if not self._acquire_lock():
-                self._follow()
-                await self._sleep(0.2)
-                continue
-            self._skip_delay = False
+        try:
+            self._report(self.store.due_reports())
+            while not self._ends():
+                try:
+                    await self._turn()
+                except Exception as error:
+                    if self.store.closed:
+                        raise
+                    # A bug or a full disk: the session has ended, and may be resumed.
+                    logger.exception("The session of '%s' failed", self.store.path)
+                    self._fail(SyncError("RuntimeError", f"The session failed: {error}", is_fatal=True))
+        finally:
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _turn(self) -> None:
+        """One connection, and what follows from its end; or a while without one."""
+        if not self.options.user.is_logged_in:
+            if self.active:
+                self._fail_waits(logged_out())
+            self.active, self._failed = False, None  # whatever failed, logging in again revives the session
+        elif not self._paused and self._failed is None:
+            self.active = True
+        if not self.active:
+            await self._sleep(1.0)
+            return
+        if not self._acquire_lock():
+            self._follow()
+            await self._sleep(0.2)
+            return
+        self._skip_delay = False
+        try:
             ended = await self._connect()
+        except _Unwanted:
+            ended = Ended("done")
+        finally:
             self._set_connection("disconnected")
-            if self._is_over():
-                return
+        if not self._is_over():
             await self._after(ended)
+
+    def _ends(self) -> bool:
+        """Whether the thread ends now. It does then: `revive` cannot bring it back."""
+        with self._guard:
+            self._over = self._is_over()
+            return self._over
+
+    def _woke(self) -> None:
+        self._woken.set()
+        is_logged_out = not self.options.user.is_logged_in and not self._asks_for_token
+        if is_logged_out or not self.active or self._is_over():
+            self._unwanted.set()
+
+    async def _unless_unwanted(self, work: Awaitable[T], seconds: float | None = None) -> T:
+        """The result of `work`. Gives it up, and raises _Unwanted, as soon as the connection is no longer wanted;
+        raises TimeoutError after `seconds`."""
+        task = asyncio.ensure_future(work)
+        unwanted = asyncio.ensure_future(self._unwanted.wait())
+        await asyncio.wait((task, unwanted), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        is_late = not unwanted.done()
+        unwanted.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise TimeoutError if is_late else _Unwanted
+        return task.result()
 
     def _is_over(self) -> bool:
         return self._stopping and (not self._finish_uploads or not self.active or self.store.pending_count() == 0)
@@ -339,43 +424,97 @@ class Transport:
             case "stop":
                 self._fail(SyncError(code, message, is_fatal=True))
             case "reset":
-                try:
-                    self.store.begin_reset(keep_pending=self.options.client_reset == "recover_unsynced_changes")
-                except Exception as failure:
-                    self._fail(ClientResetError(code, f"{message} The client reset failed: {failure}", is_fatal=True))
-                    return
-                logger.warning("%s: client reset of '%s'", message, self.store.path)
-                if self._refreshed:  # the second attempt in a row
+                self._begin_reset(code, message)
+                if self._refreshed and self.active:  # the second attempt in a row
                     await self._delay(ended.retry_after)
                 self._refreshed = True
             case "reauthenticate":
-                try:
-                    await asyncio.to_thread(self.options.user.refresh_access_token)
-                except AppError as failure:
-                    self._token_refused(failure)
+                with contextlib.suppress(_Unwanted):
+                    await self._token(self.options.user.refresh_access_token)
                 if self._refreshed:  # the second attempt in a row: a server that issues tokens it refuses
                     await self._delay(ended.retry_after)
                 self._refreshed = True
             case "retry":
-                self._non_fatal(SyncError(code, message, is_fatal=False))
+                logger.info("%s: %s", code, message)
                 await self._delay(ended.retry_after)
 
-    def _token_refused(self, error: AppError) -> None:
-        if error.status in (401, 403):
-            self._fail(SyncError("AuthError", str(error), is_fatal=True))
-        else:
-            self._non_fatal(SyncError("ConnectionFailed", str(error), is_fatal=False))
+    async def _token(self, request: Callable[[], str]) -> str | None:
+        """An access token; None if there is none now. The request is not interrupted, only no longer waited for: it
+        ends by its own time-out."""
+        self._asks_for_token = True
+        try:
+            asked = Operation.run(request, "realm-sync token")
+            return await self._unless_unwanted(asyncio.wrap_future(asked.future))
+        except AppError as error:
+            if error.status in (401, 403):
+                self._fail(SyncError("AuthError", str(error), is_fatal=True))
+            else:
+                self._non_fatal(SyncError("ConnectionFailed", str(error), is_fatal=False))
+            return None
+        finally:
+            self._asks_for_token = False
 
     def _fail(self, error: SyncError) -> None:
-        self._failed, self.active = error, False
-        self._fail_waits(error)
+        self._end(error)
         self.on_error(error)
 
-    def _non_fatal(self, error: SyncError) -> None:
+    def _end(self, error: SyncError) -> None:
+        """A fatal error."""
+        self._failed, self.active = error, False
+        self._fail_waits(error)
+
+    def _non_fatal(self, error: SyncError, is_news: bool = False) -> None:
+        """The session goes on by itself; its waits do only if the app does not mind."""
         logger.info("%s", error)
         cancels = self.options.cancel_waits_on_non_fatal_error
         if self.options.user.app.settings.cancel_waits_on_non_fatal_error if cancels is None else cancels:
             self._fail_waits(error)
+        if is_news:
+            self.on_error(error)
+
+    # --- client reset ------------------------------------------------------------------------------------------------
+
+    def _begin_reset(self, code: str, message: str) -> None:
+        """The server asks for it. Waits are carried over: the new content will fulfil them."""
+        mode, path = self.options.client_reset, self.store.path
+        logger.warning("%s: client reset of '%s' (%s)", message, path, mode)
+        if mode == "manual":
+            error = ClientResetError(code, message, self._put_aside())
+            self._end(error)
+            self.on_manual_reset(error)
+            return
+        file = self.store.file()
+        kind: ResetKind = "discard" if mode == "discard_unsynced_changes" else "recover"
+        if mode == "recover_or_discard_unsynced_changes" and (file.reset == "fallback" or file.resets >= RESETS):
+            kind = "fallback"
+        if file.resets >= RESETS + (kind == "fallback"):
+            self._reset_failed(f"{message} {file.resets} client resets before this one did not get through.")
+            return
+        try:
+            self.store.begin_reset(kind)
+        except Exception as failure:
+            self._reset_failed(f"{message} {failure}")
+
+    def _cannot_replace(self, failure: Exception) -> None:
+        """The file does not take the new content. Where writes may be discarded, once more without them."""
+        logger.warning("The client reset of '%s' failed", self.store.path, exc_info=failure)
+        mode = self.options.client_reset
+        if mode == "recover_or_discard_unsynced_changes" and self.store.file().reset == "recover":
+            try:
+                self.store.begin_reset("fallback")
+                return
+            except Exception as another:
+                failure = another
+        self._reset_failed(str(failure))
+
+    def _reset_failed(self, reason: str) -> None:
+        text = f"A fatal error occurred during 'ClientReset' client reset for '{self.store.path}': {reason}"
+        self._fail(ClientResetError("AutoClientResetFailed", text, self._put_aside()))
+
+    def _put_aside(self) -> Configuration:
+        """The next opening begins anew; this is where the file is then."""
+        backup = reset.schedule(self.store.path, self.options.user.app.directory)
+        return Configuration(path=backup, read_only=True, encryption_key=self.store.encryption_key)
 
     def _set_connection(self, state: ConnectionState) -> None:
         old, self.connection_state = self.connection_state, state
@@ -385,41 +524,56 @@ class Transport:
     # --- one connection ----------------------------------------------------------------------------------------------
 
     async def _connect(self) -> Ended:
-        """One connection, from token to close."""
-        options = self.options
+        """One connection, from token to close. Raises _Unwanted if it is no longer wanted."""
+        user = self.options.user
+        self._unwanted.clear()
+        self._woke()  # what was wanted before the clear
         self._set_connection("connecting")
+        token = await self._token(user.fresh_access_token)
+        if token is None:
+            return Ended("retry" if self.active else "done")
         try:
-            token = await asyncio.to_thread(options.user.fresh_access_token)
-        except AppError as error:
-            self._token_refused(error)
-            return Ended("done" if self._failed else "retry")
-        try:
-            async with connect(
-                options.user.app.sync_url,
+            dial = connect(
+                user.app.sync_url,
                 subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
-                open_timeout=options.user.app.timeouts.connect,
+                open_timeout=None,
                 close_timeout=2,
                 ping_interval=None,
                 max_size=LARGEST_FRAME,
                 user_agent_header=f"realm_sync/{__version__}",
-            ) as socket:
-                return await self._converse(socket, token)
+            )
+            socket = await self._unless_unwanted(dial, user.app.timeouts.connect)
+        except TimeoutError:
+            return self._unreachable("ConnectTimeout", "Sync connection was not fully established in time")
         except InvalidStatus as error:
             if error.response.status_code in (401, 403):
                 return Ended("reauthenticate", ProtocolError("AuthError", "The server refused the connection."))
-            return self._unreachable(error)
-        except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as error:
-            return self._unreachable(error)
+            return self._cannot_connect(error)
+        except (OSError, InvalidHandshake, WebSocketException) as error:
+            return self._cannot_connect(error)
+        self._was_connected = True
+        try:
+            return await self._converse(socket, token)
+        except _Unwanted:
+            socket.transport.abort()
+            raise
+        finally:
+            await socket.close()
 
-    def _unreachable(self, error: Exception) -> Ended:
-        text = f"Cannot connect to {self.options.user.app.sync_url}: {error or type(error).__name__}"
-        return Ended("retry", Error(code="ConnectionFailed", message=text, fatal=False, action="retry"))
+    def _cannot_connect(self, error: Exception) -> Ended:
+        url = self.options.user.app.sync_url
+        return self._unreachable("ConnectionFailed", f"Cannot connect to {url}: {error or type(error).__name__}")
+
+    def _unreachable(self, code: str, text: str) -> Ended:
+        self._non_fatal(SyncError(code, text, is_fatal=False), is_news=self._was_connected)
+        return Ended("retry")
 
     async def _converse(self, socket: ClientConnection, token: str) -> Ended:
-        schema = self.options.schema
+        schema, timeouts = self.options.schema, self.options.user.app.timeouts
         session = self._session = ClientSession(
-            self.store.file_state(), token, None if schema is None else list(schema), f"realm_sync/{__version__}"
-        )
+            self.store.file_state(), token, None if schema is None else list(schema), f"realm_sync/{__version__}",
+            timeouts.ping or PING_SECONDS, timeouts.pong or PONG_SECONDS,
+        )  # fmt: skip
         for wait in self._open_marks():
             session.request_mark(wait)
         self._marks_asked = set(self._open_marks())
@@ -440,11 +594,10 @@ class Transport:
 
     @staticmethod
     async def _read(socket: ClientConnection, frames: asyncio.Queue[str | bytes | None]) -> None:
-        try:
+        with contextlib.suppress(ConnectionClosed):
             async for frame in socket:
                 await frames.put(frame)
-        finally:
-            await frames.put(None)
+        await frames.put(None)
 
     async def _step(
         self, socket: ClientConnection, session: ClientSession, frames: asyncio.Queue[str | bytes | None]
@@ -453,7 +606,8 @@ class Transport:
         if frames.empty():
             get = asyncio.ensure_future(frames.get())
             woken = asyncio.ensure_future(self._woken.wait())
-            await asyncio.wait((get, woken), timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+            tick = min(1.0, session.ping, session.pong)
+            await asyncio.wait((get, woken), timeout=tick, return_when=asyncio.FIRST_COMPLETED)
             woken.cancel()
             received = get.done()
             frame = get.result() if received else None
@@ -502,16 +656,15 @@ class Transport:
             effect = queue.popleft()
             match effect:
                 case Send(message):
-                    await socket.send(encode(message))
+                    try:  # a peer that reads nothing is as silent as one that says nothing
+                        await self._unless_unwanted(socket.send(encode(message)), session.pong)
+                    except TimeoutError:
+                        return Ended("retry")
                 case Ended():
                     return effect
                 case ApplyDownload(download, with_parts):
-                    applied = self.store.apply(download, with_parts)
-                    self._succeeded()
-                    self._changed()
-                    if applied.reset:
-                        self._retarget_uploads()
-                    self._report(applied.rejected)
+                    if not self._apply(download, with_parts):
+                        return Ended("done")
                     self.download_estimate = download.progress
                     self.on_progress("download", download.progress)
                     self._report_upload()
@@ -530,7 +683,10 @@ class Transport:
                     try:
                         self.store.store_bound(client_file, bound)
                     except RealmError as error:
-                        return Ended("stop", ProtocolError("SchemaMismatch", str(error)))
+                        if self.store.file().reset is None:
+                            return Ended("stop", ProtocolError("SchemaMismatch", str(error)))
+                        self._cannot_replace(error)
+                        return Ended("done")
                     self._changed()
                 case DropParts():
                     self.store.drop_parts()
@@ -544,6 +700,30 @@ class Transport:
                     self._succeeded()
                     self._marked(ident)
         return None
+
+    def _apply(self, download: Download, with_parts: bool) -> bool:
+        """False: it could not be, and the client reset that it was to complete has failed."""
+        kind = self.store.reset_ended_by(download)
+        # Nobody has looked at a file that never held anything.
+        over = self.on_reset() if kind and self.store.file().revision else None
+        try:
+            applied = self.store.apply(download, with_parts)
+        except Exception as failure:
+            if over:
+                over("failed")
+            if kind is None:
+                raise
+            self._cannot_replace(failure)
+            return False
+        if applied.reset is None:
+            self._succeeded()
+        else:
+            self._retarget_uploads()
+        self._changed()
+        if over and applied.reset:
+            over(applied.reset)
+        self._report(applied.rejected)
+        return True
 
     def _succeeded(self) -> None:
         self._backoff.reset()
@@ -563,6 +743,7 @@ class Transport:
         """After a client reset, changesets have new numbers: those who wait, wait for all of them."""
         newest = self.store.newest_client_version()
         with self._guard:
+            self._numbering += 1
             for wait in self._waits:
                 if wait.kind == "upload":
                     wait.target = newest
@@ -590,7 +771,7 @@ class Transport:
             for report in reports
             for write in report.writes
         ]
-        self.on_error(CompensatingWriteError(writes))
+        self._non_fatal(CompensatingWriteError(writes), is_news=True)
         self.store.reports_told(reports)
 
     def _key(self, class_name: str, wire: object) -> object:

@@ -196,6 +196,10 @@ class ClientSession:
     user_agent: str = ""
     download_first: bool = False
     """Nothing is uploaded before everything that the server has at `bound` is here."""
+    ping: float = PING_SECONDS
+    """Seconds between two pings."""
+    pong: float = PONG_SECONDS
+    """Seconds of silence after which the connection is taken for lost."""
 
     state: State = "new"
     limits: Limits | None = None
@@ -325,9 +329,9 @@ class ClientSession:
         if self.state == "unbinding":
             self._unbinding = now if self._unbinding is None else self._unbinding
             return self._end("done") if now - self._unbinding >= UNBIND_SECONDS else []
-        if now - self._heard >= PONG_SECONDS:
+        if now - self._heard >= self.pong:
             return self._end("retry")
-        if self.state == "bound" and now - self._pinged >= PING_SECONDS:
+        if self.state == "bound" and now - self._pinged >= self.ping:
             self._pinged = now
             return [Send(Ping(timestamp=int(now * 1000)))]
         return []

@@ -299,7 +299,7 @@ def test_a_client_reset_replaces_everything_and_keeps_or_drops_what_was_pending(
     store.apply(download(put(inspection(1), inspection(2)), query_version=1, server_version=90, client_version=4), True)
     write(store, ("update", 1, {"title": "mine"}))
     write(store, ("create", 5, inspection(5)))
-    store.begin_reset(keep)
+    store.begin_reset("recover" if keep else "discard")
     assert sorted(visible(store)) == [1, 2, 5], "the old content stays until the new is here"
     state = store.file_state()
     assert state.client_file is None and state.resetting and [s.after for s in state.sets] == [0]

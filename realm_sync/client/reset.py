@@ -1,0 +1,113 @@
+"""Reset: a file that a client reset could not mend is put aside, so that the next opening begins anew.
+
+Decides when that may happen and in which order the files move, so that a crash at any point loses nothing. The session
+that met the reset only leaves a marker beside the file, which says where to: others still have it open. Knows neither
+SQL nor keys; an encrypted file moves like any other.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import secrets
+import shutil
+import sqlite3
+import string
+from datetime import UTC, datetime
+from pathlib import Path
+
+logger = logging.getLogger("realm_sync.client")
+
+
+def schedule(path: str | Path, directory: Path) -> Path:
+    """Marks the file at `path` to be put aside, in `directory` (the app's), and says where it will be then. A second
+    call changes nothing."""
+    known = scheduled(path)
+    if known is not None:
+        return known
+    letters = "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(6))
+    at = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    backup = (directory / "recovered-realms" / f"recovered_realm-{at}-{letters}").absolute()
+    marker = _marker(path)
+    unfinished = marker.with_name(f"{marker.name}.{os.getpid()}")
+    with unfinished.open("w") as file:
+        file.write(str(backup))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, marker)
+    _sync_directory(marker.parent)
+    return backup
+
+
+def scheduled(path: str | Path) -> Path | None:
+    """Where the file will be put aside; None: it will not."""
+    try:
+        return Path(_marker(path).read_text())
+    except FileNotFoundError:
+        return None
+
+
+def carry_out(path: str | Path) -> bool:
+    """Puts the file aside if that is scheduled and nobody has it open; false if not. No realm of this process may have
+    it open. Interrupted, it goes on with the next call."""
+    backup = scheduled(path)
+    if backup is None:
+        return False
+    if not _is_free(Path(path)):
+        logger.warning("'%s' is in use by another process: it is put aside as '%s' later", path, backup)
+        return False
+    backup.parent.mkdir(parents=True, exist_ok=True)
+    # The database comes last: what is at the backup's path is then complete, and until then the next call finds it.
+    for suffix in ("-shm", "-wal", ""):
+        _move(Path(f"{path}{suffix}"), Path(f"{backup}{suffix}"))
+    _sync_directory(backup.parent)
+    _marker(path).unlink()
+    _sync_directory(Path(path).parent)
+    logger.warning("'%s' was put aside as '%s'", path, backup)
+    return True
+
+
+def _marker(path: str | Path) -> Path:
+    return Path(f"{path}.reset")
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nobody has it open. Its write-ahead log is in the database then, if SQLite can read that."""
+    if not path.exists():
+        return True
+    try:
+        connection = sqlite3.connect(path, timeout=1, isolation_level=None)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+    except sqlite3.OperationalError:
+        return False
+    except sqlite3.DatabaseError:
+        return True  # encrypted, or no database any more: all its files move
+    return not Path(f"{path}-wal").exists()  # the last connection takes the log with it
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        os.rename(source, target)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy = target.with_name(f"{target.name}.copy")  # another file system
+        shutil.copy2(source, copy)
+        with copy.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(copy, target)
+        source.unlink()
+
+
+def _sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
