@@ -8,6 +8,7 @@ SQL nor keys; an encrypted file moves like any other.
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
 import secrets
@@ -16,6 +17,10 @@ import sqlite3
 import string
 from datetime import UTC, datetime
 from pathlib import Path
+
+SQLITE = b"SQLite format 3\0"
+SQLITE_LOCK = (510, 0x40000002)
+"""Length and place of the bytes that every connection in WAL mode holds a shared lock on (SQLite's os_unix.c)."""
 
 logger = logging.getLogger("realm_sync.client")
 
@@ -76,6 +81,15 @@ def _is_free(path: Path) -> bool:
     """Whether nobody has it open. Its write-ahead log is in the database then, if SQLite can read that."""
     if not path.exists():
         return True
+    with path.open("r+b") as file:
+        if file.read(len(SQLITE)) != SQLITE:
+            # Encrypted, or no database any more: SQLite must not see it, it would take the log for garbage. Who has it
+            # open holds a lock on these bytes.
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, *SQLITE_LOCK)
+            except OSError:
+                return False
+            return True
     try:
         connection = sqlite3.connect(path, timeout=1, isolation_level=None)
         try:
@@ -85,15 +99,15 @@ def _is_free(path: Path) -> bool:
     except sqlite3.OperationalError:
         return False
     except sqlite3.DatabaseError:
-        return True  # encrypted, or no database any more: all its files move
+        return True  # damaged: all its files move as they are
     return not Path(f"{path}-wal").exists()  # the last connection takes the log with it
 
 
 def _move(source: Path, target: Path) -> None:
+    if not source.exists():
+        return
     try:
         os.rename(source, target)
-    except FileNotFoundError:
-        pass
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
