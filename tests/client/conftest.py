@@ -131,4 +131,6 @@ def open_realm(user: User) -> Iterator[Callable[..., Realm]]:
 
     yield open
     for realm in realms:
+        if not realm.is_closed and realm._store.pending_count():
+            realm.sync_session.pause()  # else it would go on trying to upload
         realm.close()

@@ -94,6 +94,7 @@ class FakeServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self.call(self._give_up())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
@@ -129,6 +130,13 @@ class FakeServer:
             await self._server.wait_closed()
 
         self.call(close())
+
+    async def _give_up(self) -> None:
+        """Connections that were still being made when the server stopped."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # --- writing as somebody else ------------------------------------------------------------------------------------
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
+import socket
+import threading
 import time
 
 import pytest
@@ -20,10 +23,13 @@ from realm_sync.client import (
 )
 from realm_sync.client import transport as transport_module
 from realm_sync.client.app import AppError
+from realm_sync.client.settings import ClientSettings, Timeouts
 from realm_sync.client.transport import Backoff
-from realm_sync.core.messages import Bind, Error, Mark, Query, QueryError, Upload
+from realm_sync.core import client_session as client_session_module
+from realm_sync.core.messages import Bind, Error, Mark, Ping, Query, QueryError, Unbind, Upload
 
 from .conftest import Airfield, Inspection, inspection, key, make_user, until
+from .fake_server import changes_of
 
 IMMEDIATELY = OpenBehavior("open_immediately")
 
@@ -247,8 +253,6 @@ def test_a_bootstrap_cut_in_the_middle_is_invisible_and_fetched_anew(server, use
             connection = next(iter(server.connections.values()))
             connection.file.query_version = message.query_version
             connection.file.subscriptions = message.subscriptions
-            from .fake_server import changes_of
-
             images = [(("Inspection", key(n)), inspection(n)) for n in range(10)]
             return [connection.download("more", changes_of(images), 0.1)]
         return original(message)
@@ -271,8 +275,6 @@ def test_downloads_that_come_twice_do_no_harm(server, open_realm):
     connection = next(iter(server.connections.values()))
 
     async def send_again():
-        from .fake_server import changes_of
-
         for _ in range(3):
             await connection.send(
                 connection.download("steady", changes_of([(("Inspection", key(1)), inspection(1))]), 1.0)
@@ -397,6 +399,334 @@ def test_a_compensating_write_is_told_after_its_correction(server, open_realm):
     create(realm, team="North")
     realm.sync_session.upload_all_local_changes().result(5)
     assert len(told) == 1
+
+
+# --- which troubles end waits, and which the app hears of (reference 5.6) --------------------------------------------
+
+
+@pytest.fixture(params=[True, False], ids=["cancels", "goes on"])
+def troubled(request, user, open_realm):
+    """`troubled()` is a realm, opened, with an upload that waits, and the errors it hears of. `ends(wait, code)`: it
+    does if that was asked for, and else waits on."""
+
+    class Troubled:
+        cancels = request.param
+
+        def __init__(self):
+            self.errors, self.realm, self.wait = [], None, None
+
+        def open(self):
+            self.realm = open_realm(
+                on_error=lambda session, error: self.errors.append(error),
+                cancel_waits_on_non_fatal_error=self.cancels,
+                existing_realm_file_behavior=IMMEDIATELY,
+                new_realm_file_behavior=IMMEDIATELY,
+            )
+            self.wait = self.realm.sync_session.upload_all_local_changes()
+            return self.realm
+
+        def connect(self):
+            """Opens it, and waits until it was connected."""
+            realm = self.open()
+            until(lambda: realm.subscriptions.state == "complete")
+            self.wait.result(5)
+
+        def write(self):
+            create(self.realm)
+            self.wait = self.realm.sync_session.upload_all_local_changes()
+
+        def ends(self, error):
+            if self.cancels:
+                with pytest.raises(SyncError, match=error):
+                    self.wait.result(5)
+            else:
+                assert not self.wait.done()
+
+        def goes_on(self):
+            self.wait.result(5)
+
+    return Troubled()
+
+
+@contextlib.contextmanager
+def silent_peer():
+    """Accepts connections and says nothing. Gives its URL, and what it has accepted."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        accepted = []
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    accepted.append(listener.accept()[0])
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}/", accepted
+        listener.shutdown(socket.SHUT_RDWR)
+        for each in accepted:
+            each.close()
+
+
+def timeouts(user, **seconds):
+    user.app.settings = ClientSettings(timeouts=Timeouts(**seconds))
+
+
+def test_a_server_that_is_gone_after_having_been_there_is_news(server, troubled):
+    troubled.connect()
+    server.stop()
+    troubled.write()
+    until(lambda: len(troubled.errors) > 1)
+    assert {(e.code, e.is_fatal) for e in troubled.errors} == {("ConnectionFailed", False)}
+    troubled.ends("Cannot connect to ws://")
+    server.start()
+
+
+def test_a_server_that_was_never_there_is_none(server, troubled):
+    server.stop()
+    connecting = []
+    realm = troubled.open()
+    create(realm)
+    troubled.wait = realm.sync_session.download_all_server_changes()
+    realm.sync_session.add_connection_notification(lambda new, old: connecting.append(new))
+    until(lambda: connecting.count("connecting") > 1)
+    troubled.ends("Cannot connect to ws://")
+    assert troubled.errors == []
+    server.start()
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_a_connection_that_takes_too_long_fails_with_a_code_of_its_own(user, troubled, was_there):
+    timeouts(user, connect=0.1)
+    with silent_peer() as (url, accepted):
+        if was_there:
+            troubled.connect()
+            troubled.realm.sync_session.pause()
+            until(lambda: troubled.realm.sync_session.connection_state == "disconnected")
+        user.app.sync_address = url
+        if was_there:
+            troubled.realm.sync_session.resume()
+        else:
+            troubled.open()
+        troubled.write()
+        until(lambda: len(accepted) > 1)
+        troubled.ends("ConnectTimeout: Sync connection was not fully established in time")
+        codes = {(e.code, e.message, e.is_fatal) for e in troubled.errors}
+        late = ("ConnectTimeout", "Sync connection was not fully established in time", False)
+        assert codes == ({late} if was_there else set())
+
+
+def test_a_token_that_cannot_be_had_now_is_no_news(user, troubled, monkeypatch):
+    asked = []
+
+    def refuse():
+        asked.append(1)
+        raise AppError("no route to host")
+
+    troubled.connect()
+    troubled.realm.sync_session.pause()
+    until(lambda: troubled.realm.sync_session.connection_state == "disconnected")
+    monkeypatch.setattr(user, "fresh_access_token", refuse)
+    troubled.write()
+    troubled.realm.sync_session.resume()
+    until(lambda: len(asked) > 1)
+    troubled.ends("ConnectionFailed: no route to host")
+    assert troubled.errors == []
+
+
+@pytest.mark.parametrize("trouble", ["drop", "silence", "retry"])
+def test_lost_connections_silence_and_errors_to_retry_end_no_wait_and_are_no_news(server, user, troubled, trouble):
+    timeouts(user, ping=0.05, pong=0.15)
+    troubled.connect()
+    met = []
+
+    def meet(message):
+        uploads = isinstance(message, Upload) and message.changesets
+        if trouble == "silence" and (uploads or met) and not (isinstance(message, Bind) and met):
+            met.append(message)
+            return []
+        if isinstance(message, Bind):
+            server.answer = lambda message: None
+        if not uploads:
+            return None
+        met.append(message)
+        return "drop" if trouble == "drop" else error("InternalServerError", "retry", retry_after=0.01)
+
+    server.answer = meet
+    troubled.write()
+    troubled.goes_on()
+    assert met and troubled.errors == [] and len(server.objects) == 1
+    if trouble == "silence":
+        assert any(isinstance(message, Ping) for message in met)
+
+
+def test_a_peer_that_reads_nothing_is_noticed(server, user, open_realm, monkeypatch):
+    """Once every buffer on the way is full, sending takes for ever: the session must not."""
+    timeouts(user, pong=0.2)
+    realm = open_realm()
+    stuck, send = [], transport_module.ClientConnection.send
+
+    async def send_or_hang(self, frame):
+        if b'"instructions"' in frame.encode() and not stuck:
+            stuck.append(frame)
+            await asyncio.sleep(3600)
+        await send(self, frame)
+
+    monkeypatch.setattr(transport_module.ClientConnection, "send", send_or_hang)
+    create(realm)
+    realm.sync_session.upload_all_local_changes().result(5)
+    assert stuck and len(server.objects) == 1
+
+
+def test_a_compensating_write_is_news_and_ends_waits(server, troubled):
+    troubled.connect()
+    server.refuse = lambda cls, step: "not allowed"
+    made = []
+
+    def hold(message):  # a second write that is not answered: its wait is still open
+        return [] if isinstance(message, Upload) and any(c.client_version > 1 for c in message.changesets) else None
+
+    server.answer = hold
+    troubled.realm.sync_session.pause()
+    until(lambda: troubled.realm.sync_session.connection_state == "disconnected")
+    made = create(troubled.realm)
+    troubled.realm.subscriptions.update(lambda subs: subs.remove_by_object_type("Airfield"))
+    troubled.write()
+    troubled.realm.sync_session.resume()
+    troubled.wait = troubled.realm.sync_session.upload_all_local_changes()
+    until(lambda: troubled.errors)
+    assert [type(each) for each in troubled.errors] == [CompensatingWriteError] and not made.is_valid()
+    troubled.ends("it has been reverted")
+    troubled.realm.sync_session.pause()
+
+
+# --- closing, and what can happen meanwhile --------------------------------------------------------------------------
+
+
+def ends_soon(realm, seconds=0.5):
+    """Closing takes no time, and leaves no thread."""
+    thread, began = realm._transport._thread, time.monotonic()
+    realm.close()
+    assert time.monotonic() - began < seconds
+    thread.join(seconds)
+    assert not thread.is_alive()
+
+
+def test_closing_ends_a_connection_that_is_being_made(server, user, open_realm):
+    with silent_peer() as (url, accepted):
+        user.app.sync_address = url
+        realm = open_realm(new_realm_file_behavior=IMMEDIATELY)
+        until(lambda: accepted)
+        ends_soon(realm)
+        accepted[0].settimeout(5)
+        assert b"Upgrade" in accepted[0].recv(100_000)
+        with contextlib.suppress(ConnectionResetError):
+            assert accepted[0].recv(1) == b"", "the socket is closed"
+
+
+def test_closing_does_not_wait_for_a_token(user, open_realm, monkeypatch):
+    asked, answer = threading.Event(), threading.Event()
+
+    def ask():
+        asked.set()
+        answer.wait(5)
+        return "too late"
+
+    monkeypatch.setattr(user, "fresh_access_token", ask)
+    realm = open_realm(new_realm_file_behavior=IMMEDIATELY)
+    asked.wait(5)
+    ends_soon(realm)
+    answer.set()
+
+
+def test_closing_offline_takes_no_time(server, open_realm):
+    realm = open_realm()
+    server.stop()
+    until(lambda: realm.sync_session.connection_state != "connected")
+    ends_soon(realm)
+    server.start()
+
+
+@pytest.mark.parametrize("how", ["close", "cancel"])
+def test_a_bootstrap_that_is_under_way_can_be_left(server, user, monkeypatch, how):
+    """Half of it is here; the server says nothing more, not even good-bye."""
+    monkeypatch.setattr(client_session_module, "UNBIND_SECONDS", 0.3)
+    server.put_all("Inspection", [inspection(n) for n in range(20)])
+
+    def half(message):
+        if isinstance(message, Query):
+            (connection,) = server.connections.values()
+            connection.file.query_version = message.query_version
+            return [connection.download("more", changes_of([(("Inspection", key(1)), inspection(1))]), 0.5)]
+        return [] if isinstance(message, Unbind) else None
+
+    server.answer = half
+    sync = SyncConfiguration(user, lambda subs, realm: subs.add(realm.objects(Inspection)))
+    seen, others = [], set(threading.enumerate())
+    opening = Realm.open(schema=[Airfield, Inspection], sync=sync).progress(seen.append)
+    until(lambda: 0.5 in seen)
+    (thread,) = [each for each in set(threading.enumerate()) - others if each.name == "realm-sync transport"]
+    began = time.monotonic()
+    if how == "cancel":
+        opening.cancel()
+    else:
+        opening._close()
+    assert time.monotonic() - began < 1
+    with pytest.raises(RealmError, match="Async open canceled"):
+        opening.result(1)
+    thread.join(5)
+    assert not thread.is_alive()
+    until(lambda: not server.connections)
+
+
+def test_a_realm_that_is_opened_while_its_session_ends_gets_a_session(server, open_realm):
+    for number in range(10):
+        realm = open_realm()
+        create(realm)
+        realm.sync_session.upload_all_local_changes().result(5)
+        if number % 2:
+            create(realm)
+        closing = threading.Thread(target=realm.close)
+        closing.start()
+    closing.join()
+    assert len(server.objects) == 15
+
+
+def test_a_session_that_fails_strands_nobody(server, open_realm, monkeypatch, caplog):
+    errors = []
+    realm = open_realm(on_error=lambda session, error: errors.append(error))
+
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(realm._store, "apply", fail)
+    create(realm)
+    until(lambda: errors)
+    assert (errors[0].code, errors[0].is_fatal) == ("RuntimeError", True)
+    assert realm.sync_session.state == "inactive" and "No space left on device" in caplog.text
+    for wait in (realm.sync_session.download_all_server_changes(), realm.subscriptions.update(lambda subs: None)):
+        with pytest.raises(SyncError, match="No space left on device"):
+            wait.result(5)
+    monkeypatch.undo()
+    realm.sync_session.resume()
+    realm.sync_session.upload_all_local_changes().result(5)
+    assert len(server.objects) == 1
+
+
+def test_waits_of_a_user_who_logs_out_or_of_a_closed_realm_end(user, server, open_realm):
+    realm = open_realm()
+    record, session = dict(user._record), realm.sync_session
+    server.answer = lambda message: [] if isinstance(message, Mark) else None
+    waiting = session.download_all_server_changes()
+    user._app._forget(user.id, "LoggedOut")
+    with pytest.raises(RealmError, match="Sync session became inactive"):
+        waiting.result(5)
+    later = session.download_all_server_changes()
+    server.answer = lambda message: None
+    user._record = record
+    user._app._tell()
+    later.result(5)
+    realm.close()
+    with pytest.raises(RealmError, match="Sync session became inactive"):
+        session.download_all_server_changes().result(5)
 
 
 # --- client reset ----------------------------------------------------------------------------------------------------
