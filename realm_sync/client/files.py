@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .realm import Realm
 
 # The database first: SQLite throws away a log without one, and would take a database without its log for whole.
-PARTS = ("", "-wal", "-shm", ".lock")
+PARTS = ("", "-wal", "-shm", ".lock", ".reset")
 MANAGEMENT = ".management"
 
 
@@ -106,7 +106,7 @@ def _synchronize(path: Path) -> None:
 def merge(source: Realm, target: Realm) -> None:
     """Writes the objects of `source` into `target`."""
     connection = source._connection
-    connection.execute("BEGIN")
+    connection.execute("SAVEPOINT merge")
     try:
         limit = None
         if target._transport is not None:
@@ -116,7 +116,7 @@ def merge(source: Realm, target: Realm) -> None:
                 for name, values in batch:
                     target.create(name, values, "modified")
     finally:
-        connection.execute("ROLLBACK")
+        connection.execute("RELEASE merge")
 
 
 def _values(source: Realm, target: Realm) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -62,11 +62,12 @@ def carry_out(path: str | Path) -> bool:
     if not _is_free(Path(path)):
         logger.warning("'%s' is in use by another process: it is put aside as '%s' later", path, backup)
         return False
+    path = os.path.realpath(path)
     backup.parent.mkdir(parents=True, exist_ok=True)
     # The database comes last: what is at the backup's path is then complete, and until then the next call finds it.
     for suffix in ("-shm", "-wal", ""):
         _move(Path(f"{path}{suffix}"), Path(f"{backup}{suffix}"))
-    _sync_directory(backup.parent)
+        _sync_directory(backup.parent)
     _marker(path).unlink()
     _sync_directory(Path(path).parent)
     logger.warning("'%s' was put aside as '%s'", path, backup)
@@ -74,7 +75,7 @@ def carry_out(path: str | Path) -> bool:
 
 
 def _marker(path: str | Path) -> Path:
-    return Path(f"{path}.reset")
+    return Path(f"{os.path.realpath(path)}.reset")
 
 
 def _is_free(path: Path) -> bool:

@@ -99,8 +99,9 @@ _rejected_decoder = msgspec.json.Decoder(Rejected)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode
 
-ResetKind = Literal["recover", "discard", "fallback"]
-"""What a client reset does with pending changesets. `fallback`: discards them because they could not be recovered."""
+ResetKind = Literal["recover", "discard", "fallback", "copy"]
+"""What a client reset does with pending changesets. `fallback`: discards them because they could not be recovered;
+`copy`: recovers them, in a file that was made as a copy of another and has no client file yet."""
 
 _write_locks: WeakValueDictionary[str, WriteLock] = WeakValueDictionary()
 _write_locks_guard = threading.Lock()
@@ -407,7 +408,7 @@ class Store:
         If `copy` syncs, the newest subscriptions go along, and it will ask the server for everything anew, as after a
         client reset. Raises RealmError while anything is pending then: only this file's own session may upload it."""
         source = self.connection
-        source.execute("BEGIN")
+        source.execute("SAVEPOINT copy")  # not BEGIN: a frozen realm is in a transaction already
         try:
             if copy.synced and self.pending_count():
                 raise RealmError(
@@ -431,9 +432,9 @@ class Store:
                     (file.revision, file.max_message_bytes),
                 )
         finally:
-            source.execute("ROLLBACK")
+            source.execute("RELEASE copy")
         if copy.synced:
-            copy.begin_reset(keep_pending=True)
+            copy.begin_reset("copy")
         copy.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # --- schema ------------------------------------------------------------------------------------------------------
@@ -690,7 +691,7 @@ class Store:
             self.touch(connection, {change.class_name for change in changes}, rebase.revision)
             reset = self.reset_ended_by(download)
             if reset:
-                rebase.replace(changes, download, keep_pending=reset == "recover")
+                rebase.replace(changes, download, keep_pending=reset in ("recover", "copy"))
             else:
                 rebase.merge(changes, download.client_version)
             connection.execute(
@@ -732,7 +733,7 @@ class Store:
                 "SELECT min(version), max(state = 'complete') FROM __realm_set WHERE state != 'error'"
             ).fetchone()
             # An earlier reset that did not get through has made the active set pending; it is the oldest all the same.
-            if kind != "recover" and (complete or file.reset is not None):
+            if kind in ("discard", "fallback") and (complete or file.reset is not None):
                 newest = active or 0
                 connection.execute("DELETE FROM __realm_set WHERE version > ?", (newest,))
                 connection.execute("DELETE FROM __realm_subscription WHERE version > ?", (newest,))
@@ -741,8 +742,8 @@ class Store:
             connection.execute("UPDATE __realm_set SET after = 0 WHERE state = 'pending'")
             connection.execute(
                 "UPDATE __realm_file SET ident = NULL, salt = NULL, epoch = NULL, server_version = 0,"
-                " client_version = 0, query_version = 0, view = 0, reset = ?, resets = resets + 1",
-                (kind,),
+                " client_version = 0, query_version = 0, view = 0, reset = ?, resets = resets + ?",
+                (kind, kind != "copy"),
             )
 
     # --- subscriptions -----------------------------------------------------------------------------------------------

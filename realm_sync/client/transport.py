@@ -572,7 +572,7 @@ class Transport:
         schema, timeouts = self.options.schema, self.options.user.app.timeouts
         session = self._session = ClientSession(
             self.store.file_state(), token, None if schema is None else list(schema), f"realm_sync/{__version__}",
-            timeouts.ping or PING_SECONDS, timeouts.pong or PONG_SECONDS,
+            ping=timeouts.ping or PING_SECONDS, pong=timeouts.pong or PONG_SECONDS,
         )  # fmt: skip
         for wait in self._open_marks():
             session.request_mark(wait)
@@ -705,7 +705,7 @@ class Transport:
         """False: it could not be, and the client reset that it was to complete has failed."""
         kind = self.store.reset_ended_by(download)
         # Nobody has looked at a file that never held anything.
-        over = self.on_reset() if kind and self.store.file().revision else None
+        over = self.on_reset() if kind and kind != "copy" and self.store.file().revision else None
         try:
             applied = self.store.apply(download, with_parts)
         except Exception as failure:
@@ -720,7 +720,7 @@ class Transport:
         else:
             self._retarget_uploads()
         self._changed()
-        if over and applied.reset:
+        if over and applied.reset and applied.reset != "copy":
             over(applied.reset)
         self._report(applied.rejected)
         return True

@@ -18,7 +18,7 @@ from pathlib import Path
 
 logger = logging.getLogger("realm_sync.client")
 
-_COMPANIONS = ("-wal", "-shm", "-journal", ".lock")
+_COMPANIONS = ("-wal", "-shm", "-journal", ".lock", ".reset")
 
 _is_open: Callable[[str], bool] = lambda path: False  # noqa: E731 (as long as no realm was ever opened)
 _end: Callable[[str], None] = lambda path: None  # noqa: E731

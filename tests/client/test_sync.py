@@ -717,7 +717,7 @@ def test_waits_of_a_user_who_logs_out_or_of_a_closed_realm_end(user, server, ope
     server.answer = lambda message: [] if isinstance(message, Mark) else None
     waiting = session.download_all_server_changes()
     user._app._forget(user.id, "LoggedOut")
-    with pytest.raises(RealmError, match="Sync session became inactive"):
+    with pytest.raises(AppError, match="logged out"):
         waiting.result(5)
     later = session.download_all_server_changes()
     server.answer = lambda message: None
