@@ -206,7 +206,7 @@ def _watch(options: argparse.Namespace, console: Console) -> int:
             for write in error.writes:
                 news.refused(write)
         else:
-            news.say(str(error), "red")
+            news.say(str(error), "red" if error.is_fatal else "yellow")
             if error.is_fatal:
                 failed.set()
                 stopped.set()
