@@ -207,6 +207,8 @@ class ClientSession:
     """Changesets up to this client version are with the server, or on their way to it."""
     caught_up: bool = False
     """Bound, and nothing holds uploads back for `download_first`."""
+    unbound: bool = False
+    """Ended by `unbound`: the socket is free for another session."""
     _sets: deque[UnsentSet] = field(default_factory=deque)
     _query_sent: int = 0
     _awaited: int = 0
@@ -248,6 +250,7 @@ class ClientSession:
             case "closed", _:
                 return []
             case "unbinding", Unbound() | Error():
+                self.unbound = isinstance(message, Unbound)
                 return self._end("done")
             case "unbinding", _:
                 return []

@@ -409,6 +409,14 @@ def test_closing_says_good_bye_and_does_not_wait_for_ever():
     assert made.tick(1.0 + UNBIND_SECONDS) == [Ended("done")]
 
 
+def test_only_unbound_leaves_the_socket_free_for_another_session():
+    unbound, refused, lost = session("unbinding"), session("unbinding"), session("unbinding")
+    unbound.receive(download(), 0.0)
+    assert not unbound.unbound
+    assert unbound.receive(Unbound(), 0.0) == refused.receive(MESSAGES["error"], 0.0) == lost.lost() == [Ended("done")]
+    assert (unbound.unbound, refused.unbound, lost.unbound) == (True, False, False)
+
+
 def test_a_lost_socket_is_retried_unless_the_session_was_ending():
     assert session("bound").lost() == [Ended("retry")]
     assert session("unbinding").lost() == [Ended("done")]

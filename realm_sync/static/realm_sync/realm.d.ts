@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 faa09cc93a39bbc3f5f1efbbfaaebb77cf0006d2fa862420cafbd33f2f71fe6d. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 372bf256bb56b9aac75fe6953955f79ab0dfdaca9a1b40117a6a90f1c77f46d7. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1997,6 +1997,8 @@ declare module "realm/core/clientSession" {
         uploaded: number;
         /** Bound, and nothing holds uploads back for `downloadFirst`. */
         caughtUp: boolean;
+        /** Ended by `unbound`: the socket is free for another session. */
+        unbound: boolean;
         file: FileState;
         token: string | null;
         schema: import("realm/core/schema").WireClass[] | null;
@@ -2113,6 +2115,13 @@ declare module "realm/core/clientSession" {
     export type SessionError = import("realm/core/messages").ErrorMessage | ProtocolError;
     import { ProtocolError } from "realm/core/errors";
 }
+declare module "realm/client/connections" {
+    /** Keeps a websocket whose session has ended by `unbound`; false if it will not: close it.
+     * @param {string} url @param {WebSocket} socket @param {number} milliseconds */
+    export function keep(url: string, socket: WebSocket, milliseconds: number): boolean;
+    /** A websocket that was kept for `url`, if there is one that is open still. @param {string} url @returns {WebSocket | null} */
+    export function take(url: string): WebSocket | null;
+}
 declare module "realm/client/logging" {
     /** A category above the session's sets the level; others have nothing to say here. @param {string} level @param {string} [category] */
     export function setLogLevel(level: string, category?: string): void;
@@ -2164,6 +2173,7 @@ declare module "realm/client/transport" {
         let first: number;
         let longest: number;
         let jitter: number;
+        let answer: number;
     }
     export class Transport {
         /** @param {import('./store.js').Store} store @param {import('./tabs.js').Tabs} tabs

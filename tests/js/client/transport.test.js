@@ -66,7 +66,7 @@ window.WebSocket = /** @type {any} */ (FakeSocket);
 let made = 0;
 
 /** A transport that runs, on a store in memory; `user` may be given other tokens. */
-async function started(options = {}, user = {}, accepting = true) {
+async function started({ timeouts = {}, ...options } = {}, user = {}, accepting = true) {
   sockets = [];
   accepts = accepting;
   Object.assign(delays, { first: 20, longest: 100, jitter: 0 });
@@ -76,7 +76,7 @@ async function started(options = {}, user = {}, accepting = true) {
   const tabs = new Tabs(name);
   const listeners = new Set();
   const who = {
-    isLoggedIn: true, app: { syncUrl: "ws://nowhere", settings: {} }, freshAccessToken: async () => "token", refreshAccessToken: async () => "new",
+    isLoggedIn: true, app: { syncUrl: "ws://nowhere", settings: { timeouts: { linger: 0, ...timeouts } } }, freshAccessToken: async () => "token", refreshAccessToken: async () => "new",
     addListener: (each) => listeners.add(each), removeListener: (each) => listeners.delete(each), tell: () => listeners.forEach((each) => each()), ...user,
   };
   const transport = new Transport(store, tabs, { user: who, ...options });
@@ -85,7 +85,7 @@ async function started(options = {}, user = {}, accepting = true) {
   store.onChange = () => transport.wake();
   await store.load(new MemoryDisk());
   transport.start();
-  await until(() => sockets.length || transport.connectionState === "connecting" || errors.length, "it connects");
+  await until(() => sockets.length || transport.connectionState !== "disconnected" || errors.length, "it connects");
   return { store, tabs, transport, errors, user: who, socket: () => sockets.at(-1) };
 }
 
@@ -536,4 +536,88 @@ test("closing waits for uploads, and a realm opened meanwhile takes the session 
   equal(finished, 0);
   transport.finish(() => (finished += 1));
   equal(finished, 1);
+});
+
+// --- connections that outlive a session ----------------------------------------------------------------------------
+
+/** A session that was stopped, its `unbound` answered; and its socket. */
+async function unbound(timeouts) {
+  const { transport, socket } = await bound({ timeouts });
+  const first = socket();
+  await transport.stop();
+  equal(first.of("unbind").length, 1);
+  return first;
+}
+
+test("the next session, of whichever file, takes the socket over", async () => {
+  const first = await unbound({ linger: 10_000 });
+  equal(first.readyState, 1);
+  const { transport, errors, store } = await started();
+  await until(() => first.of("bind").length === 2, "it binds again");
+  equal([sockets.length, transport.connectionState], [0, "connected"]);
+  first.say({ type: "ident", clientFile: { ident: 8, salt: "2" } });
+  first.bound();
+  write(store, "a");
+  await store.writesFlushed();
+  await until(() => first.of("upload").some(({ changesets }) => changesets.length), "an upload");
+  await transport.stop();
+  equal([first.readyState, errors], [3, []], "the second session does not linger");
+});
+
+test("without linger, and after it, the socket is closed", async () => {
+  equal((await unbound({ linger: 0 })).readyState, 3);
+  const first = await unbound({ linger: 40 });
+  equal(first.readyState, 1);
+  await until(() => first.readyState === 3, "its time is over");
+});
+
+test("a kept socket that closes, or says anything, is dropped", async () => {
+  const closed = await unbound({ linger: 10_000 });
+  closed.close();
+  const talkative = await unbound({ linger: 10_000 });
+  ok(talkative !== closed);
+  talkative.say({ type: "pong", timestamp: 1 });
+  equal(talkative.readyState, 3);
+  const { transport } = await started();
+  await until(() => sockets.length === 1, "a fresh one");
+  transport.stop();
+});
+
+test("a kept socket that turns out to be dead is replaced at once", async () => {
+  for (const isSilent of [false, true]) {
+    const first = await unbound({ linger: 10_000 });
+    delays.answer = isSilent ? 30 : 10_000;
+    const all = await started();
+    delays.first = 10_000;
+    await until(() => first.of("bind").length === 2, "it binds");
+    if (!isSilent) first.close();
+    await until(() => all.socket()?.of("bind").length, "it binds on another");
+    equal([all.errors, first.readyState, all.transport.connectionState], [[], 3, "connected"]);
+    all.transport.stop();
+  }
+  delays.answer = 5000;
+});
+
+// --- first what happened, then uploads -------------------------------------------------------------------------------
+
+test("who was away for long first asks for what happened, and then uploads", async () => {
+  for (const [fastReconnect, expected] of [[1, ["bind", "mark", "upload"]], [10_000, ["bind", "upload"]]]) {
+    const { store, socket, transport } = await bound({ timeouts: { fastReconnect } });
+    equal(socket().of("mark"), [], "a new file has nothing to see first");
+    const first = socket();
+    first.close();
+    await until(() => transport.connectionState === "disconnected", "the loss");
+    write(store, "a");
+    await store.writesFlushed();
+    await until(() => socket() !== first && socket().of("bind").length, "a second connection");
+    socket().bound();
+    if (expected.includes("mark")) {
+      await until(() => socket().of("mark").length, "mark");
+      socket().download();
+      socket().say({ type: "mark", requestIdent: 0 });
+    }
+    await until(() => socket().of("upload").some(({ changesets }) => changesets.length), "an upload");
+    equal([...new Set(socket().sent.map(({ type }) => type))], expected);
+    transport.stop();
+  }
 });

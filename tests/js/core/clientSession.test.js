@@ -343,6 +343,14 @@ test("closing says good-bye and does not wait for ever", () => {
   equal(session("binding").close(), ended("done"));
 });
 
+test("only unbound leaves the socket free for another session", () => {
+  const [unbound, refused, lost] = [1, 2, 3].map(() => session("unbinding"));
+  unbound.receive(download(), 0);
+  equal(unbound.unbound, false);
+  equal([unbound.receive(MESSAGES.unbound, 0), refused.receive(MESSAGES.error, 0), lost.lost()], Array(3).fill(ended("done")));
+  equal([unbound.unbound, refused.unbound, lost.unbound], [true, false, false]);
+});
+
 test("a lost socket is retried unless the session was ending", () => {
   equal(session().lost(), ended("retry"));
   equal(session("unbinding").lost(), ended("done"));

@@ -10,6 +10,7 @@ import { ClientResetError, CompensatingWriteError, ProtocolError, realmError, Sy
 import { decodeFromServer, encode, SUBPROTOCOL } from "../core/messages.js"
 import { decode } from "../core/values.js"
 import { loggedOut, VERSION } from "./app.js"
+import { keep, take } from "./connections.js"
 import { log } from "./logging.js"
 
 /** @typedef {"disconnected" | "connecting" | "connected"} ConnectionState */
@@ -17,8 +18,9 @@ import { log } from "./logging.js"
 /** @typedef {{kind: "upload" | "set" | "download", target: any, resolve: () => void, reject: (error: any) => void}} Wait */
 /** @typedef {{kind: "Ended", action: string, error: any, retryAfter?: number | null}} Ended */
 
-export const delays = { first: 1000, longest: 300_000, jitter: 0.25 };
-const CONNECT_MILLISECONDS = 120_000;
+/** `answer`: how long a kept connection may be silent before a session turns to a fresh one: its other end may be gone. */
+export const delays = { first: 1000, longest: 300_000, jitter: 0.25, answer: 5000 };
+const TIMEOUTS = { connect: 120_000, ping: 60_000, pong: 120_000, linger: 30_000, fastReconnect: 60_000 };
 const TICK_MILLISECONDS = 1000;
 const INACTIVE = "Sync session became inactive";
 /** @type {Ended} */
@@ -66,6 +68,7 @@ export class Transport {
   #uploadBatch = 0;
   #told = 0; // when progress was
   #wasConnected = false; // once, from whichever tab
+  #lost = 0; // when the last session that had caught up ended: Date.now(), which goes on while a machine sleeps
   #woken = false;
   #resume = () => {};
   /** @type {Promise<void>} */
@@ -113,6 +116,10 @@ export class Transport {
   /** Somebody wants this session to have a connection. */
   get #isWanted() {
     return !this.#stopping && this.active && this.user.isLoggedIn;
+  }
+
+  get #timeouts() {
+    return { ...TIMEOUTS, ...this.user.app.settings?.timeouts };
   }
 
   get #cancelsWaits() {
@@ -432,7 +439,22 @@ export class Transport {
       return { kind: "Ended", action: this.#failed ? "done" : "retry", error: new ProtocolError("ConnectionFailed", /** @type {Error} */ (error).message) };
     }
     if (token === undefined) return DONE;
-    const socket = new WebSocket(this.user.app.syncUrl, [SUBPROTOCOL]);
+    const url = this.user.app.syncUrl;
+    const kept = take(url);
+    if (kept) {
+      const ended = await this.#use(url, kept, token, delays.answer);
+      if (ended) return ended;
+      log("info", `A kept connection to ${url} turned out to be closed; opening another.`);
+      this.#setConnection("disconnected");
+      this.#setConnection("connecting");
+    }
+    return /** @type {Ended} */ (await this.#use(url, new WebSocket(url, [SUBPROTOCOL]), token, null));
+  }
+
+  /** A session on the socket, which is kept or closed afterwards. `patience`: the socket was kept, and milliseconds
+   * without an answer mean that it is of no use; null: it has turned out to be so, and no session has begun.
+   * @param {string} url @param {WebSocket} socket @param {string} token @param {number | null} patience @returns {Promise<Ended | null>} */
+  async #use(url, socket, token, patience) {
     /** @type {string[]} */
     const frames = [];
     let isClosed = false;
@@ -446,19 +468,23 @@ export class Transport {
       ring();
     };
     try {
-      return (await this.#open(socket)) ?? (await this.#converse(socket, token, frames, () => isClosed));
+      const failed = await this.#open(socket);
+      if (failed) return failed;
+      const ended = await this.#converse(socket, token, frames, () => isClosed, patience);
+      return patience !== null && ended.action === "retry" && !ended.error && !this.#session?.limits ? null : ended;
     } finally {
+      const session = this.#session;
+      if (session?.caughtUp) this.#lost = Date.now();
       this.#session = null;
       this.#parts = { changes: [], texts: [] };
       socket.onmessage = socket.onclose = socket.onerror = null;
-      socket.close();
+      if (!session?.unbound || frames.length || !keep(url, socket, this.#timeouts.linger)) socket.close();
     }
   }
 
   /** Resolves when the socket is open, to null; or to why it is not, which is told. @param {WebSocket} socket @returns {Promise<Ended | null>} */
   async #open(socket) {
-    const timeout = this.user.app.settings?.timeouts?.connect ?? CONNECT_MILLISECONDS;
-    const until = Date.now() + timeout;
+    const until = Date.now() + this.#timeouts.connect;
     socket.onopen = () => this.#resume();
     while (socket.readyState === WebSocket.CONNECTING && Date.now() < until && this.#isWanted) {
       this.#woken = false;
@@ -474,11 +500,21 @@ export class Transport {
     return { kind: "Ended", action: "retry", error };
   }
 
-  /** @param {WebSocket} socket @param {string} token @param {string[]} frames @param {() => boolean} isClosed @returns {Promise<Ended>} */
-  async #converse(socket, token, frames, isClosed) {
-    const timeouts = this.user.app.settings?.timeouts;
-    const session = new ClientSession(this.#store.fileState(), token, this.schema, `realm_sync/${VERSION} (browser)`, timeouts);
+  /** Who was away for longer than `fastReconnect` first sees what happened, and then uploads. @param {string} token */
+  #newSession(token) {
+    const file = this.#store.fileState();
+    const { ping, pong, fastReconnect } = this.#timeouts;
+    const downloadFirst = file.clientFile !== null && Date.now() - this.#lost > fastReconnect;
+    return new ClientSession(file, token, this.schema, `realm_sync/${VERSION} (browser)`, { ping, pong, downloadFirst });
+  }
+
+  /** A session from its `bind` to its end, which `patience` milliseconds without an answer to that are, too.
+   * @param {WebSocket} socket @param {string} token @param {string[]} frames @param {() => boolean} isClosed
+   * @param {number | null} patience @returns {Promise<Ended>} */
+  async #converse(socket, token, frames, isClosed, patience) {
+    const session = this.#newSession(token);
     this.#session = session;
+    const began = performance.now();
     this.#asked = new Set(this.#openMarks());
     for (const ident of this.#asked) session.requestMark(ident);
     this.#setConnection("connected");
@@ -493,7 +529,7 @@ export class Transport {
         at += 1;
         if (at === frames.length) frames.length = at = 0;
         ended = await this.#perform(socket, this.#receive(session, text, texts), texts);
-      } else if (isClosed()) ended = await this.#perform(socket, session.lost(), texts);
+      } else if (isClosed() || (patience !== null && !session.limits && performance.now() - began > patience)) ended = await this.#perform(socket, session.lost(), texts);
       else await this.#sleep(TICK_MILLISECONDS);
       if (!ended && this.#woken) {
         this.#woken = false;

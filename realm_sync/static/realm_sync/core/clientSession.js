@@ -74,6 +74,8 @@ export class ClientSession {
   uploaded = 0;
   /** Bound, and nothing holds uploads back for `downloadFirst`. */
   caughtUp = false;
+  /** Ended by `unbound`: the socket is free for another session. */
+  unbound = false;
   /** @type {UnsentSet[]} */
   #sets = [];
   #querySent = 0;
@@ -128,7 +130,10 @@ export class ClientSession {
     const { state } = this;
     const { type } = message;
     if (state === "closed") return [];
-    if (state === "unbinding") return type === "unbound" || type === "error" ? this.#end("done") : [];
+    if (state === "unbinding") {
+      this.unbound = type === "unbound";
+      return this.unbound || type === "error" ? this.#end("done") : [];
+    }
     if (type === "error") {
       return this.#end(message.action, message, message.retryAfter === null ? null : message.retryAfter * 1000);
     }
