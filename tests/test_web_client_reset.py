@@ -34,13 +34,12 @@ HELPERS = """() => {
   Object.assign(delays, { first: 20, longest: 100 });
   window.files = {};
   window.again = 0; // times that the server answers `bind` with another client reset
-  window.WebSocket = class extends WebSocket {
-    send(frame) {
-      if (!again || !frame.startsWith('{"type":"bind"')) return super.send(frame);
-      again -= 1;
-      const error = { type: "error", code: "ClientReset", message: "again", fatal: false, action: "reset" };
-      setTimeout(() => this.onmessage?.({ data: JSON.stringify(error) }));
-    }
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (frame) {
+    if (!again || !frame.startsWith('{"type":"bind"')) return send.call(this, frame);
+    again -= 1;
+    const error = { type: "error", code: "ClientReset", message: "again", fatal: false, action: "reset" };
+    setTimeout(() => this.onmessage?.({ data: JSON.stringify(error) }));
   };
   /** A file of its own; `heard` is what its hooks were called with. */
   window.openFile = async (name, mode, options = {}) => {
@@ -289,8 +288,10 @@ async def test_every_realm_of_the_file_hears_in_the_order_of_opening(
       const realms = [await open(hooks("first")), await open(undefined), await open(hooks("second"))];
       const closed = await open(hooks("closed"));
       closed.close();
+      await until(() => realms[0].syncSession.isConnected());
       again = 1;
       realms[0].syncSession.pause();
+      await until(() => !realms[0].syncSession.isConnected());
       realms[0].syncSession.resume();
       await until(() => heard.length === 4);
       await realms[0].syncSession.downloadAllServerChanges();
