@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import math
 import random
 import threading
 import time
@@ -47,7 +48,7 @@ from realm_sync.core.messages import SUBPROTOCOL, Download, Rejected, decode_fro
 from realm_sync.core.schema import ObjectSchema
 from realm_sync.core.values import decode
 
-from . import reset
+from . import connections, reset
 from .app import User, logged_out
 from .configuration import Configuration, ResetMode
 from .errors import (
@@ -66,6 +67,8 @@ from .store import ResetKind, Store
 logger = logging.getLogger("realm_sync.client")
 FIRST_DELAY, LONGEST_DELAY, JITTER = 1.0, 300.0, 0.25
 LARGEST_FRAME = 64 * 1024 * 1024
+ANSWER_SECONDS = 5.0
+"""How long a kept connection may be silent before a session turns to a fresh one: its other end may be gone."""
 INACTIVE = "Sync session became inactive"
 RESETS = 2
 """So many client resets in a row are tried before the app is told that it cannot be done."""
@@ -166,13 +169,15 @@ class Transport:
         self._marks_asked: set[int] = set()
         self._lock_file: IO[str] | None = None
         self._upload_batch = 0
-        self._thread = threading.Thread(target=self._run, name="realm-sync transport", daemon=True)
+        self._lost: float | None = None
+        """When the last session that had caught up ended, in Unix time: the clock that goes on while a machine sleeps."""
+        self._thread: connections.Run | None = None
 
     # --- for other threads -------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         self.options.user.app.add_listener(self.wake)
-        self._thread.start()
+        self._thread = connections.start(self.options.user.app.sync_url, self._run)
 
     def stop(self, after_upload: bool = False) -> None:
         """Ends the session and the thread; `after_upload`: as soon as nothing is pending. Open waits fail."""
@@ -193,10 +198,10 @@ class Transport:
 
     @property
     def running(self) -> bool:
-        return self._thread.is_alive()
+        return self._thread is not None and self._thread.is_running
 
     def join(self, timeout: float) -> None:
-        if threading.current_thread() is not self._thread and self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(timeout)
 
     def wake(self) -> None:
@@ -282,18 +287,15 @@ class Transport:
 
     # --- the thread --------------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        # Not `asyncio.run`: that waits for name look-ups, which nothing can interrupt.
-        loop = asyncio.new_event_loop()
+    def _run(self, thread: connections.Thread) -> None:
         try:
-            loop.run_until_complete(self._main())
+            thread.loop.run_until_complete(self._main(thread))
         except Exception as error:
             # Python is shutting down under a thread that still runs: not an error, the file holds everything.
             if not self.store.closed and threading.main_thread().is_alive():
                 logger.exception("The sync thread of '%s' failed", self.store.path)
                 self._fail(SyncError("RuntimeError", f"The session failed: {error}", is_fatal=True))
         finally:
-            loop.close()
             self._over, self.active = True, False
             self._fail_waits(RealmError(INACTIVE))
             self._set_connection("disconnected")
@@ -302,19 +304,17 @@ class Transport:
                 self._lock_file.close()
             self.on_stopped()
 
-    async def _main(self) -> None:
-        loop = asyncio.get_running_loop()
-
+    async def _main(self, thread: connections.Thread) -> None:
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the thread is ending
-                loop.call_soon_threadsafe(self._woke)
+                thread.loop.call_soon_threadsafe(self._woke)
 
         self._wake_loop = wake
         try:
             self._report(self.store.due_reports())
             while not self._ends():
                 try:
-                    await self._turn()
+                    await self._turn(thread)
                 except Exception as error:
                     if self.store.closed:
                         raise
@@ -322,12 +322,12 @@ class Transport:
                     logger.exception("The session of '%s' failed", self.store.path)
                     self._fail(SyncError("RuntimeError", f"The session failed: {error}", is_fatal=True))
         finally:
-            left = asyncio.all_tasks() - {asyncio.current_task()}
+            left = [it for it in asyncio.all_tasks() if it is not asyncio.current_task() and not thread.is_for_line(it)]
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
 
-    async def _turn(self) -> None:
+    async def _turn(self, thread: connections.Thread) -> None:
         """One connection, and what follows from its end; or a while without one."""
         if not self.options.user.is_logged_in:
             if self.active:
@@ -344,7 +344,7 @@ class Transport:
             return
         self._skip_delay = False
         try:
-            ended = await self._connect()
+            ended = await self._connect(thread)
         except _Unwanted:
             ended = Ended("done")
         finally:
@@ -523,7 +523,7 @@ class Transport:
 
     # --- one connection ----------------------------------------------------------------------------------------------
 
-    async def _connect(self) -> Ended:
+    async def _connect(self, thread: connections.Thread) -> Ended:
         """One connection, from token to close. Raises _Unwanted if it is no longer wanted."""
         user = self.options.user
         self._unwanted.clear()
@@ -532,6 +532,13 @@ class Transport:
         token = await self._token(user.fresh_access_token)
         if token is None:
             return Ended("retry" if self.active else "done")
+        if (line := await thread.take(user.app.sync_url)) is not None:
+            ended = await self._use(line, token, thread, was_kept=True)
+            if ended is not None:
+                return ended
+            logger.info("A kept connection to %s turned out to be closed; opening another.", line.url)
+            self._set_connection("disconnected")
+            self._set_connection("connecting")
         try:
             dial = connect(
                 user.app.sync_url,
@@ -551,14 +558,41 @@ class Transport:
             return self._cannot_connect(error)
         except (OSError, InvalidHandshake, WebSocketException) as error:
             return self._cannot_connect(error)
+        ended = await self._use(connections.Line(user.app.sync_url, socket), token, thread)
+        assert ended is not None
+        return ended
+
+    async def _use(
+        self, line: connections.Line, token: str, thread: connections.Thread, was_kept: bool = False
+    ) -> Ended | None:
+        """A session on the line, which is kept or closed afterwards. None: the line `was_kept`, and has turned out to be
+        of no use; no session has begun."""
         self._was_connected = True
+        is_kept = False
+        session = self._session = self._new_session(token)
         try:
-            return await self._converse(socket, token)
+            ended = await self._converse(line, session, ANSWER_SECONDS if was_kept else None)
+            is_kept = session.unbound and thread.keep(line, self.options.user.app.timeouts.linger or 0.0)
+            return None if was_kept and session.limits is None and ended == Ended("retry") else ended
         except _Unwanted:
-            socket.transport.abort()
+            line.abort()
             raise
         finally:
-            await socket.close()
+            self._session = None
+            if session.caught_up:
+                self._lost = time.time()
+            if not is_kept:
+                await line.close()
+
+    def _new_session(self, token: str) -> ClientSession:
+        """Who was away for longer than `fast_reconnect` first sees what happened, and then uploads."""
+        file, schema, timeouts = self.store.file_state(), self.options.schema, self.options.user.app.timeouts
+        away = math.inf if self._lost is None else time.time() - self._lost
+        return ClientSession(
+            file, token, None if schema is None else list(schema), f"realm_sync/{__version__}",
+            ping=timeouts.ping or PING_SECONDS, pong=timeouts.pong or PONG_SECONDS,
+            download_first=file.client_file is not None and away > (timeouts.fast_reconnect or 0.0),
+        )  # fmt: skip
 
     def _cannot_connect(self, error: Exception) -> Ended:
         url = self.options.user.app.sync_url
@@ -568,41 +602,29 @@ class Transport:
         self._non_fatal(SyncError(code, text, is_fatal=False), is_news=self._was_connected)
         return Ended("retry")
 
-    async def _converse(self, socket: ClientConnection, token: str) -> Ended:
-        schema, timeouts = self.options.schema, self.options.user.app.timeouts
-        session = self._session = ClientSession(
-            self.store.file_state(), token, None if schema is None else list(schema), f"realm_sync/{__version__}",
-            ping=timeouts.ping or PING_SECONDS, pong=timeouts.pong or PONG_SECONDS,
-        )  # fmt: skip
+    async def _converse(self, line: connections.Line, session: ClientSession, patience: float | None) -> Ended:
+        """A session from its `bind` to its end, which `patience` seconds without an answer to that are, too."""
+        began = time.monotonic()
         for wait in self._open_marks():
             session.request_mark(wait)
         self._marks_asked = set(self._open_marks())
-        frames: asyncio.Queue[str | bytes | None] = asyncio.Queue(maxsize=32)
-        reader = asyncio.create_task(self._read(socket, frames))
         try:
             self._set_connection("connected")
             self._report_upload()
-            ended = await self._perform(socket, session.opened(time.monotonic()))
+            ended = await self._perform(line.socket, session.opened(time.monotonic()))
             while ended is None:
-                ended = await self._step(socket, session, frames)
-            return ended
+                ended = await self._step(line, session)
+                if patience is not None and session.limits is None and time.monotonic() - began > patience:
+                    break
+            if ended is not None:
+                return ended
         except ConnectionClosed:
-            return next(effect for effect in session.lost() if isinstance(effect, Ended))
-        finally:
-            self._session = None
-            reader.cancel()
+            pass
+        return next(effect for effect in session.lost() if isinstance(effect, Ended))
 
-    @staticmethod
-    async def _read(socket: ClientConnection, frames: asyncio.Queue[str | bytes | None]) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            async for frame in socket:
-                await frames.put(frame)
-        await frames.put(None)
-
-    async def _step(
-        self, socket: ClientConnection, session: ClientSession, frames: asyncio.Queue[str | bytes | None]
-    ) -> Ended | None:
+    async def _step(self, line: connections.Line, session: ClientSession) -> Ended | None:
         """Waits for a frame or a wish, and acts on it."""
+        socket, frames = line.socket, line.frames
         if frames.empty():
             get = asyncio.ensure_future(frames.get())
             woken = asyncio.ensure_future(self._woken.wait())

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from realm_sync.client import App, Object, Realm, SyncConfiguration, User, field
+from realm_sync.client import App, Object, Realm, SyncConfiguration, Timeouts, User, field
 from realm_sync.core.schema import Schema, parse_class
 
 from .fake_server import FakeServer
@@ -102,7 +102,8 @@ def user(server: FakeServer, tmp_path: Path) -> User:
 
 
 def make_user(url: str, directory: Path, id: str = "nora") -> User:
-    app = LocalApp("realm-sync", base_url="http://127.0.0.1:1", base_file_path=directory)
+    # Tests count sessions' threads and websockets; test_connections.py has those that linger.
+    app = LocalApp("realm-sync", base_url="http://127.0.0.1:1", base_file_path=directory, timeouts=Timeouts(linger=0))
     app.sync_address = url
     record = {
         "id": id, "provider": "local-userpass", "state": "LoggedIn",

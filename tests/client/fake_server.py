@@ -78,6 +78,9 @@ class FakeServer:
         self.answer: Callable[[Any], Any] = lambda message: None
         """Returns the message to send instead of reacting, or "drop"."""
         self.refuse: Callable[[str, Any], str | None] = lambda cls, op: None
+        self.lingers = False
+        """After `unbound` the websocket stays, for another session."""
+        self.accepted = 0
         self.connections: dict[ServerConnection, Connection] = {}
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -172,6 +175,7 @@ class FakeServer:
 
     async def _serve(self, socket: ServerConnection) -> None:
         connection = self.connections[socket] = Connection(self, socket)
+        self.accepted += 1
         try:
             frames = 0
             async for frame in socket:
@@ -189,7 +193,9 @@ class FakeServer:
                         return
                     continue
                 if not await connection.react(message):
-                    return
+                    if not (self.lingers and isinstance(message, Unbind)):
+                        return
+                    connection = self.connections[socket] = Connection(self, socket)
         except ConnectionClosed:
             pass
         finally:

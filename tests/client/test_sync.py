@@ -603,11 +603,11 @@ def test_a_compensating_write_is_news_and_ends_waits(server, troubled):
 
 def ends_soon(realm, seconds=0.5):
     """Closing takes no time, and leaves no thread."""
-    thread, began = realm._transport._thread, time.monotonic()
+    transport, began = realm._transport, time.monotonic()
     realm.close()
     assert time.monotonic() - began < seconds
-    thread.join(seconds)
-    assert not thread.is_alive()
+    transport.join(seconds)
+    assert not transport.running
 
 
 def test_closing_ends_a_connection_that_is_being_made(server, user, open_realm):
