@@ -86,7 +86,7 @@ def test_cancel_ends_every_opening_of_the_file_that_waits_and_no_other(tmp_path)
     first.cancel()  # harmless now
     other.cancel()
     until(lambda: not open_files)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("realm-sync")]
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("realm-sync")])
 
 
 def test_cancelled_before_it_had_begun(tmp_path):
