@@ -338,17 +338,19 @@ PAGE = """async ({ cases, behaviors, urls, contents, inspection, tooLong }) => {
       },
     };
   });
-  const all = (verb) => Promise.all(files.map((file) => file[verb]()));
+  const within = (work, { spec }) =>
+    Promise.race([work, sleep(45_000).then(() => Promise.reject(new Error(`hangs: ${spec.name}`)))]);
+  const all = (verb) => Promise.all(files.map((file) => within(file[verb](), file)));
   window.steps = {
     prepare: () => all("prepare"),
     abort: () => all("abort"),
     run: async () => {
       window.running = files.map((file) => file.run());
-      await Promise.all(window.running.filter((_, at) => !files[at].spec.pending));
+      await Promise.all(files.map((file, at) => file.spec.pending || within(window.running[at], file)));
       return files.map(({ got }) => got.pending);
     },
     end: async () => {
-      await Promise.all(window.running);
+      await Promise.all(files.map((file, at) => within(window.running[at], file)));
       await all("end");
       return files.map(({ got }) => got);
     },

@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 372bf256bb56b9aac75fe6953955f79ab0dfdaca9a1b40117a6a90f1c77f46d7. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 fc5b0845d338074f743340ce0871086eb18effdba981e40b78323378530cc8b8. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1070,7 +1070,7 @@ declare module "realm/client/app" {
         keepFiles(id: string): void;
         /** One after the other, in all tabs: deleting files and logging in again. @param {() => any} work */
         exclusively(work: () => any): Promise<any>;
-        /** Asks what the operator decided, unless the page said so. A failure changes nothing. */
+        /** Asks what the operator decided, unless the page said so, and keeps it. A failure changes nothing. */
         fetchSettings(): Promise<void>;
         /** `route` is below the API's root. → the JSON of the answer, `{}` if it has none. Rejects with AppError.
          * @param {string} method @param {string} route @param {{body?: object, token?: string, cookies?: boolean}} [options]

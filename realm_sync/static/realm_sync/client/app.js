@@ -379,10 +379,9 @@ class Accounts {
     return this.#storage && navigator.locks ? navigator.locks.request(this.#key, work) : work();
   }
 
-  /** Asks what the operator decided, unless the page said so. A failure changes nothing. */
+  /** Asks what the operator decided, unless the page said so, and keeps it. A failure changes nothing. */
   async fetchSettings() {
-    if (this.page) return;
-    const settings = await this.request("GET", `/app/${encodeURIComponent(this.app.id)}/config?client=web`).catch(() => null);
+    const settings = this.page ?? await this.request("GET", `/app/${encodeURIComponent(this.app.id)}/config?client=web`).catch(() => null);
     if (settings && usable(settings) && JSON.stringify(settings) !== JSON.stringify(this.settings)) {
       this.change(() => (this.settings = settings));
     }
