@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 fc5b0845d338074f743340ce0871086eb18effdba981e40b78323378530cc8b8. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 5dba43979b8ed83cbe0aac36af4da4ab14e6c72fea08154e241f1731fd6f23ec. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.

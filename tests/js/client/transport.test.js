@@ -8,6 +8,7 @@ import { delays, Transport } from "/realm_sync/client/transport.js";
 
 const LIMITS = { maxMessageBytes: 700_000, maxSubscriptions: 10, maxQueryBytes: 1000, window: 4 };
 const CLASSES = [{ name: "Team", keyName: "_id", properties: { _id: { type: "string" }, name: { type: "string", optional: true } } }];
+const TIMEOUTS = { connect: 120_000, ping: 60_000, pong: 120_000, linger: 0, fastReconnect: 60_000 };
 /** @type {FakeSocket[]} */
 let sockets = [];
 let accepts = true;
@@ -66,7 +67,7 @@ window.WebSocket = /** @type {any} */ (FakeSocket);
 let made = 0;
 
 /** A transport that runs, on a store in memory; `user` may be given other tokens. */
-async function started({ timeouts = {}, ...options } = {}, user = {}, accepting = true) {
+async function started({ timeouts = {}, multiplexSessions = true, ...options } = {}, user = {}, accepting = true) {
   sockets = [];
   accepts = accepting;
   Object.assign(delays, { first: 20, longest: 100, jitter: 0 });
@@ -76,7 +77,7 @@ async function started({ timeouts = {}, ...options } = {}, user = {}, accepting 
   const tabs = new Tabs(name);
   const listeners = new Set();
   const who = {
-    isLoggedIn: true, app: { syncUrl: "ws://nowhere", settings: { timeouts: { linger: 0, ...timeouts } } }, freshAccessToken: async () => "token", refreshAccessToken: async () => "new",
+    isLoggedIn: true, app: { syncUrl: "ws://nowhere", settings: {}, multiplexSessions, timeouts: { ...TIMEOUTS, ...timeouts } }, freshAccessToken: async () => "token", refreshAccessToken: async () => "new",
     addListener: (each) => listeners.add(each), removeListener: (each) => listeners.delete(each), tell: () => listeners.forEach((each) => each()), ...user,
   };
   const transport = new Transport(store, tabs, { user: who, ...options });
@@ -207,7 +208,7 @@ function withoutTokens(user, times) {
 for (const [what, [happen, ends, told, timeouts]] of Object.entries(failures)) {
   test(`${what} ${ends ? "ends the waits where that is wished" : "ends no wait"}${told ? ", and is told" : ""}`, async () => {
     for (const cancelWaitsOnNonFatalError of [true, false]) {
-      const all = await bound({ cancelWaitsOnNonFatalError }, { app: { syncUrl: "ws://nowhere", settings: { timeouts } } });
+      const all = await bound({ cancelWaitsOnNonFatalError, timeouts });
       const { store, socket, transport, errors } = all;
       write(store, "a");
       await until(() => socket().of("upload").length, "an upload");
@@ -541,8 +542,8 @@ test("closing waits for uploads, and a realm opened meanwhile takes the session 
 // --- connections that outlive a session ----------------------------------------------------------------------------
 
 /** A session that was stopped, its `unbound` answered; and its socket. */
-async function unbound(timeouts) {
-  const { transport, socket } = await bound({ timeouts });
+async function unbound(timeouts, multiplexSessions = true) {
+  const { transport, socket } = await bound({ timeouts, multiplexSessions });
   const first = socket();
   await transport.stop();
   equal(first.of("unbind").length, 1);
@@ -566,6 +567,7 @@ test("the next session, of whichever file, takes the socket over", async () => {
 
 test("without linger, and after it, the socket is closed", async () => {
   equal((await unbound({ linger: 0 })).readyState, 3);
+  equal((await unbound({ linger: 10_000 }, false)).readyState, 3, "sessions share no socket");
   const first = await unbound({ linger: 40 });
   equal(first.readyState, 1);
   await until(() => first.readyState === 3, "its time is over");

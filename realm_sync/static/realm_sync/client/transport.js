@@ -20,7 +20,6 @@ import { log } from "./logging.js"
 
 /** `answer`: how long a kept connection may be silent before a session turns to a fresh one: its other end may be gone. */
 export const delays = { first: 1000, longest: 300_000, jitter: 0.25, answer: 5000 };
-const TIMEOUTS = { connect: 120_000, ping: 60_000, pong: 120_000, linger: 30_000, fastReconnect: 60_000 };
 const TICK_MILLISECONDS = 1000;
 const INACTIVE = "Sync session became inactive";
 /** @type {Ended} */
@@ -119,7 +118,7 @@ export class Transport {
   }
 
   get #timeouts() {
-    return { ...TIMEOUTS, ...this.user.app.settings?.timeouts };
+    return this.user.app.timeouts;
   }
 
   get #cancelsWaits() {
@@ -478,7 +477,8 @@ export class Transport {
       this.#session = null;
       this.#parts = { changes: [], texts: [] };
       socket.onmessage = socket.onclose = socket.onerror = null;
-      if (!session?.unbound || frames.length || !keep(url, socket, this.#timeouts.linger)) socket.close();
+      const linger = this.user.app.multiplexSessions ? this.#timeouts.linger : 0;
+      if (!session?.unbound || frames.length || !keep(url, socket, linger)) socket.close();
     }
   }
 
