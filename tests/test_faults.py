@@ -571,6 +571,7 @@ def test_uploads_that_arrive_twice_at_the_same_time_are_applied_once(
         nora = device("nora", proxy.url)
         nora.session.pause()
         created = write_many(nora, 60)
+        proxy.cut()  # the socket that a pause keeps
         proxy.duplicates = True
         nora.session.resume()
         nora.settle()
