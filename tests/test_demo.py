@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 import airportsdata
@@ -26,14 +28,16 @@ def manage(environment: dict[str, str], *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The demo's server after migrate and seed. `environment` names its database."""
-    directory = tmp_path_factory.mktemp("demo")
-    environment = {
-        "DJANGO_SETTINGS_MODULE": "demo_project.settings",
-        "DATABASE_URL": f"sqlite:///{directory / 'demo.sqlite3'}",
-    }
-    manage(environment, "migrate", "--verbosity", "0")
-    assert "Inspections: 40" in manage(environment, "seed")
+    """The demo's server after migrate and seed, which every module that asks shares. `environment` names its database."""
+
+    def on(path: Path) -> dict[str, str]:
+        return {"DJANGO_SETTINGS_MODULE": "demo_project.settings", "DATABASE_URL": f"sqlite:///{path}"}
+
+    directory, seeded = tmp_path_factory.mktemp("demo"), tmp_path_factory.getbasetemp() / "seeded.sqlite3"
+    if not seeded.exists():
+        manage(on(seeded), "migrate", "--verbosity", "0")
+        assert "Inspections: 40" in manage(on(seeded), "seed")
+    environment = on(shutil.copy(seeded, directory / "demo.sqlite3"))
     server = Server(free_port(), environment, directory / "log", application="demo_project.asgi:application")
     yield server.start()
     server.kill()

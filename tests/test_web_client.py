@@ -349,6 +349,7 @@ async def test_two_users_in_one_page_and_a_log_out(world: World, server: Callabl
     await tab.close()
 
 
+@SQLITE
 async def test_client_reset_keeps_unsynced_writes_or_drops_them(
     world: World, server: Callable[..., Server], contexts: Any
 ) -> None:
@@ -563,10 +564,10 @@ async def test_an_expired_token_is_refreshed_without_anybody_noticing(
 
 
 @SQLITE
-async def test_a_hundred_thousand_objects(world: World, server: Callable[..., Server], contexts: Any) -> None:
+async def test_many_objects(world: World, server: Callable[..., Server], contexts: Any) -> None:
     """They arrive, are durable, are found again after a reload, and can be asked."""
     url = server().url
-    count = 100_000
+    count = 30_000  # benchmarks/browser.py has more
     rows = (
         Inspection(team=world.north, airfield_id="EDDM", title=f"Lamp {number:06}", priority=number % 1000)
         for number in range(count)
@@ -577,9 +578,9 @@ async def test_a_hundred_thousand_objects(world: World, server: Callable[..., Se
     asked = """() => {
       const all = realm.objects("Inspection");
       const found = all.filtered("priority == 7").sorted("title", true);
-      return [all.length, found.length, found[0].title, all.filtered("title ENDSWITH '99999'").map((it) => it.title)];
+      return [all.length, found.length, found[0].title, all.filtered("title ENDSWITH '29999'").map((it) => it.title)];
     }"""
-    expected = [count, 100, "Lamp 099007", ["Lamp 099999"]]
+    expected = [count, 30, "Lamp 029007", ["Lamp 029999"]]
     assert await tab.run(asked) == expected
     key = await tab.run("() => `${realm.objects('Inspection').filtered('title == \"Lamp 000000\"')[0]._id}`")
     await tab.change(key, title="Changed")
