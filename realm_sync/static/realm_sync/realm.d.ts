@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 5dba43979b8ed83cbe0aac36af4da4ab14e6c72fea08154e241f1731fd6f23ec. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 441dc7175d65f0801df31fecc2a154f2d984ecd1fa2a20fb49629e322f16529a. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.

@@ -1,4 +1,4 @@
-// no Python twin: realm.py does this there. Client reset: what one says to the realms of a file, in this tab.
+// no Python twin: hooks.py does this there. Client reset: what one says to the realms of a file, in this tab.
 //
 // Decides whose hooks are called, in which order, with which realms. What a reset does, and when, is decided in transport.js
 // and store.js. Every realm that has the file open is told, in the order of opening; what a hook throws is reported as an
