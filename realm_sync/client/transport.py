@@ -80,8 +80,9 @@ ConnectionState = Literal["disconnected", "connecting", "connected"]
 class Backoff:
     """The delays between attempts."""
 
-    def __init__(self, rng: Callable[[], float] = random.random) -> None:
-        self._rng = rng
+    def __init__(self, rng: Callable[[], float] | None = None) -> None:
+        # Of its own: an app that seeds Python's generator wants neither our numbers nor its devices in step.
+        self._rng = rng or random.Random().random
         self._next = FIRST_DELAY
 
     def delay(self) -> float:
