@@ -222,3 +222,23 @@ def test_a_user_deletes_the_account(server, world, open_realm):
     app.delete_user(user).result(10)
     world.nora.refresh_from_db()
     assert not world.nora.is_active and user.state == "Removed" and not path.parent.exists()
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+def test_partition_sync_is_one_value_and_a_file_for_each(server, world, tmp_path):
+    north, south = world.inspection(), world.inspection(world.south)
+    world.north.members.add(world.sol)
+    process = server(realm_sync={"PARTITION_FIELD": "team"})
+    app = App("realm-sync", base_url=process.url, base_file_path=tmp_path)
+    user = app.log_in(Credentials.email_password("sol@example.org", "pw")).result(10)
+    assert app.settings.partition_field == "team"
+    teams = {world.north.pk: north.pk, world.south.pk: south.pk}
+    for team, inspection in teams.items():
+        with Realm.open(sync=SyncConfiguration(user, partition_value=team)).result(20) as realm:
+            assert realm.path.endswith(f"/u_{team}.realm")
+            assert [it._id for it in realm.objects("Inspection")] == [inspection]
+            with realm.write():
+                realm.create("Inspection", {"_id": uuid4(), "title": f"of {team}", "airfield": "EDDM"})
+            realm.sync_session.upload_all_local_changes(10).result()
+    made = Inspection.objects.filter(title__startswith="of ").values_list("title", "team_id")
+    assert sorted(made) == sorted((f"of {team}", team) for team in teams)

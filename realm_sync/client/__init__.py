@@ -6,8 +6,8 @@
     inspections = realm.objects("Inspection").filtered("team == $0", "North")
     inspections.subscribe().result()
 
-Inside: `realm.py` is the surface, `store.py` the file, `transport.py` the thread that syncs it by the rules of
-`core/client_session.py`. Every call that needs the network returns an Operation: await it, or call `.result()`.
+Inside: `realm.py` is the surface, `opening.py` what opening waits for, `store.py` the file, `transport.py` the thread
+that syncs it by the rules of `core/client_session.py`. Every call that needs the network returns an Operation: await it, or call `.result()`.
 """
 
 from __future__ import annotations
