@@ -7,7 +7,8 @@
     inspections.subscribe().result()
 
 Inside: `realm.py` is the surface, `opening.py` what opening waits for, `store.py` the file, `transport.py` the thread
-that syncs it by the rules of `core/client_session.py`. Every call that needs the network returns an Operation: await it, or call `.result()`.
+that syncs it by the rules of `core/client_session.py`. Every call that needs the network returns an Operation: await
+it, or call `.result()`.
 """
 
 from __future__ import annotations
