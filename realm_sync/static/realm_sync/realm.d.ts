@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 441dc7175d65f0801df31fecc2a154f2d984ecd1fa2a20fb49629e322f16529a. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 ee213d51feddca312485b04f1e60191d3ebb522f2181f926fee8f607fa982049. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1385,14 +1385,14 @@ declare module "realm/client/disk" {
     /** A realm's database in IndexedDB; every tab of the origin may have it open. */
     export class Disk {
         /** Opens the database, which is made if need be. Without storage in this browser, what it gives is a MemoryDisk.
-         * @param {string} name */
-        static open(name: string): Promise<Disk | MemoryDisk>;
+         * @param {string} name @param {boolean} [isThere] it was made before: then nothing takes its place, and this throws */
+        static open(name: string, isThere?: boolean): Promise<Disk | MemoryDisk>;
         /** @param {string} name */
         static delete(name: string): Promise<void>;
         /** Puts a database elsewhere, record by record as they are: an encrypted one keeps its key. Other tabs that have it open
          * lose it first, as when it is deleted: what is durable then is all there is. It may be done again after it failed halfway.
-         * @param {string} from @param {string} to */
-        static move(from: string, to: string): Promise<void>;
+         * @param {string} from @param {string} to @returns {Promise<boolean>} false: this browser has no storage, so there is nothing */
+        static move(from: string, to: string): Promise<boolean>;
         /** @param {IDBDatabase} database */
         constructor(database: IDBDatabase);
         /** Called when another tab deletes the database. */
@@ -1435,8 +1435,9 @@ declare module "realm/client/disk" {
     export {};
 }
 declare module "realm/client/encryptedDisk" {
-    /** A realm's database, opened with or without a key. @param {string} name @param {Uint8Array | undefined} key */
-    export function openDisk(name: string, key: Uint8Array | undefined): Promise<Disk | import("realm/client/disk").MemoryDisk | EncryptedDisk>;
+    /** A realm's database, opened with or without a key. @param {string} name @param {Uint8Array | undefined} key
+     * @param {boolean} [isThere] see Disk.open */
+    export function openDisk(name: string, key: Uint8Array | undefined, isThere?: boolean): Promise<Disk | import("realm/client/disk").MemoryDisk | EncryptedDisk>;
     export class EncryptedDisk {
         /** @param {Disk} disk @param {string} name @param {Uint8Array} bytes what the app calls the key */
         constructor(disk: Disk, name: string, bytes: Uint8Array);
@@ -2162,6 +2163,8 @@ declare module "realm/client/tabs" {
         }): void;
         /** Before the storage is used. Throws without Web Locks where another tab is there already. */
         join(): Promise<void>;
+        /** Nothing is shared: each tab keeps its own in memory, and leads. */
+        separate(): void;
         /** Resolves when this tab is the leader; false if it was closed before. @returns {Promise<boolean>} */
         lead(): Promise<boolean>;
         close(): void;
@@ -2345,8 +2348,10 @@ declare module "realm/client/openFiles" {
         function get(path: string): string | null;
         /** Of all files, also of those that are to be put aside. */
         function paths(): string[];
-        /** @param {string} path @param {string | null} version null: there is none any more */
-        function set(path: string, version: string | null): void;
+        /** Whether a page before this one may have made it. @param {string} path */
+        function isKept(path: string): boolean;
+        /** @param {string} path @param {string | null} version null: there is none any more @param {boolean} [isKept] false: it is in memory */
+        function set(path: string, version: string | null, isKept?: boolean): undefined;
     }
     /** One file. `realms` are those that use it. */
     export class OpenFile {
@@ -2363,6 +2368,8 @@ declare module "realm/client/openFiles" {
         isNew: boolean;
         /** Whether some opening of the file succeeded before this page had it open; true while a realm is, that did. */
         wasOpened: boolean;
+        /** It outlives this page. */
+        isKept: boolean;
         config: {
             sync: import("realm/client/configuration").SyncConfiguration | undefined;
             encryptionKey: Uint8Array<ArrayBufferLike> | undefined;

@@ -623,3 +623,89 @@ test("who was away for long first asks for what happened, and then uploads", asy
     transport.stop();
   }
 });
+
+// --- mishaps --------------------------------------------------------------------------------------------------------
+
+test("a session that failed on the disk is resumed, and the other tabs hear of the failure", async () => {
+  const all = await bound();
+  const channel = new BroadcastChannel(`realm-sync:${all.store.path}`);
+  const told = [];
+  channel.onmessage = ({ data }) => data.type === "failed" && told.push(data.code);
+  const { apply } = all.store;
+  all.store.apply = () => Promise.reject(new Error("the disk is full"));
+  const count = sockets.length;
+  all.socket().download();
+  await until(() => all.errors.length, "an error");
+  equal([all.errors[0].codeName, all.errors[0].isFatal, all.transport.active], ["RuntimeError", true, false]);
+  await until(() => told.length, "told");
+  all.store.apply = apply;
+  const done = all.transport.waitForDownload();
+  done.catch(() => {});
+  all.transport.resume();
+  await until(() => sockets.length > count && all.socket().of("bind").length, "it connects again");
+  channel.close();
+  await all.transport.stop();
+});
+
+test("a full disk in a client reset ends the session; the file is not put aside, and resumed it gets through", async () => {
+  for (const method of ["apply", "beginReset"]) {
+    const all = await withContent("recoverUnsyncedChanges");
+    if (method === "apply") await askToReset(all);
+    const { store, transport } = all;
+    const work = store[method];
+    store[method] = () => Promise.reject(Object.assign(new Error("The browser's storage is full."), { codeName: "OutOfDiskSpace" }));
+    if (method === "apply") all.socket().download({ queryVersion: 1, batchState: "last" });
+    else all.socket().error("DivergingHistories", "reset");
+    await until(() => !transport.active, "it ended");
+    equal([all.errors.at(-1)?.codeName, all.heard.filter((each) => each.codeName)], ["RuntimeError", []]);
+    store[method] = work;
+    const count = sockets.length;
+    transport.resume();
+    await until(() => sockets.length > count && all.socket().of("bind").length, "it connects again");
+    equal(store.pending.length, 1);
+    await transport.stop();
+  }
+});
+
+test("a tab that does not lead: a log-out ends its waits, and none is lost with those of the leader", async () => {
+  const leader = await bound();
+  const tabs = new Tabs(leader.store.path);
+  const listeners = new Set();
+  const user = { ...leader.user, addListener: (each) => listeners.add(each), removeListener: (each) => listeners.delete(each) };
+  const store = new Store(leader.store.path, true);
+  await store.load(new MemoryDisk());
+  const transport = new Transport(store, tabs, { user });
+  transport.start();
+  let ended = 0;
+  transport.waitForDownload().then(() => (ended += 1), () => (ended -= 1));
+  await until(() => leader.socket().of("mark").length === 1, "asked");
+  leader.transport.finish(() => {}); // its last realm is closed; it has nothing to upload, but stays a while
+  await until(() => leader.socket().of("mark").length === 2, "asked again");
+  const { requestIdent } = leader.socket().of("mark")[1];
+  leader.socket().say({ type: "mark", requestIdent });
+  await until(() => ended === 1, "answered");
+  const wait = throws(() => transport.waitForDownload(), "User is no longer valid or is logged out");
+  user.isLoggedIn = false;
+  listeners.forEach((each) => each());
+  await wait;
+  equal(transport.active, false);
+  user.isLoggedIn = true;
+  listeners.forEach((each) => each());
+  equal(transport.active, true);
+  await Promise.all([transport.stop(), leader.transport.stop()]);
+  tabs.close();
+});
+
+test("a clock that is set back prolongs no delay", async () => {
+  const { transport } = await started({}, {}, false);
+  const { now } = Date;
+  try {
+    await until(() => transport.connectionState === "disconnected", "it waits");
+    const count = sockets.length;
+    Date.now = () => now() - 3_600_000;
+    await until(() => sockets.length > count, "another attempt", 2);
+  } finally {
+    Date.now = now;
+  }
+  await transport.stop();
+});

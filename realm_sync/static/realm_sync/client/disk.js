@@ -77,8 +77,8 @@ export class Disk {
   }
 
   /** Opens the database, which is made if need be. Without storage in this browser, what it gives is a MemoryDisk.
-   * @param {string} name */
-  static async open(name) {
+   * @param {string} name @param {boolean} [isThere] it was made before: then nothing takes its place, and this throws */
+  static async open(name, isThere = false) {
     try {
       const request = indexedDB.open(name, FORMAT);
       request.onupgradeneeded = () => STORES.forEach((store) => request.result.createObjectStore(store));
@@ -86,6 +86,10 @@ export class Disk {
     } catch (error) {
       if (error instanceof DOMException && error.name === "VersionError") {
         throw fileError(name, "A newer version of realm_sync wrote it.", "UnsupportedFileFormatVersion");
+      }
+      if (isThere) {
+        const { message } = /** @type {Error} */ (error);
+        throw fileError(name, `It is there, but this browser does not open it: ${message}. Free some storage, or reload. Nothing was changed.`, "FileOperationFailed");
       }
       console.warn(
         `realm_sync: this browser gives no storage here (private mode?), so the realm '${name}' lives in this tab only and is gone with it.`, error,
@@ -101,9 +105,14 @@ export class Disk {
 
   /** Puts a database elsewhere, record by record as they are: an encrypted one keeps its key. Other tabs that have it open
    * lose it first, as when it is deleted: what is durable then is all there is. It may be done again after it failed halfway.
-   * @param {string} from @param {string} to */
+   * @param {string} from @param {string} to @returns {Promise<boolean>} false: this browser has no storage, so there is nothing */
   static async move(from, to) {
-    const request = indexedDB.open(from, FORMAT + 1); // no other connection can be open meanwhile
+    /** @type {IDBOpenDBRequest} */ let request;
+    try {
+      request = indexedDB.open(from, FORMAT + 1); // no other connection can be open meanwhile
+    } catch {
+      return false;
+    }
     const everything = new Promise((resolve, reject) => {
       request.onupgradeneeded = ({ oldVersion }) => {
         const upgrade = /** @type {IDBTransaction} */ (request.transaction);
@@ -122,6 +131,7 @@ export class Disk {
     });
     target.close();
     await Disk.delete(from);
+    return true;
   }
 
   /** Runs `work` in one transaction over all stores: all of it happens, durably once this resolves, or nothing.

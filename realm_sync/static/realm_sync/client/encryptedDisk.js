@@ -24,13 +24,14 @@ const context = (store, number) => encoder.encode(`${store}:${number}`);
 /** @param {number} length */
 const random = (length) => crypto.getRandomValues(new Uint8Array(length));
 
-/** A realm's database, opened with or without a key. @param {string} name @param {Uint8Array | undefined} key */
-export async function openDisk(name, key) {
+/** A realm's database, opened with or without a key. @param {string} name @param {Uint8Array | undefined} key
+ * @param {boolean} [isThere] see Disk.open */
+export async function openDisk(name, key, isThere) {
   if (key && !globalThis.crypto?.subtle) {
     const problem = "An 'encryptionKey' needs WebCrypto, which browsers give to secure pages only: serve this page over https, or from localhost.";
     throw fileError(name, problem, "NotSupported");
   }
-  const disk = await Disk.open(name);
+  const disk = await Disk.open(name, isThere);
   return key && disk instanceof Disk ? new EncryptedDisk(disk, name, key) : disk;
 }
 
@@ -161,7 +162,7 @@ export class EncryptedDisk {
       const isDone = isRead && !buffer.reads ? true : await this.#disk.transact(
         async (transaction) => {
           const now = await transaction.read("file", 1);
-          if (now?.stamp !== header?.stamp) return false;
+          if (!now !== !header || now?.stamp !== header?.stamp) return false; // a plain record has no stamp
           if (isRead) return true;
           let data = header?.data ?? null;
           for (const { store, key: number, value, after, upto } of steps) {

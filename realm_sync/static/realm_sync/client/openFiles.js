@@ -46,9 +46,14 @@ export const known = {
     }
     return [...this.memory.keys(), ...stored.map((key) => key.slice(prefix.length))].map((path) => path.replace(/^reset:/, ""));
   },
-  /** @param {string} path @param {string | null} version null: there is none any more */
-  set(path, version) {
+  /** Whether a page before this one may have made it. @param {string} path */
+  isKept(path) {
+    return this.get(path) !== null && !this.memory.has(path);
+  },
+  /** @param {string} path @param {string | null} version null: there is none any more @param {boolean} [isKept] false: it is in memory */
+  set(path, version, isKept = true) {
     this.memory.delete(path);
+    if (!isKept) return void this.memory.set(path, `${version}`);
     try {
       version === null ? localStorage.removeItem(`realm-sync:file:${path}`) : localStorage.setItem(`realm-sync:file:${path}`, version);
     } catch {
@@ -70,6 +75,8 @@ export class OpenFile {
   isNew;
   /** Whether some opening of the file succeeded before this page had it open; true while a realm is, that did. */
   wasOpened = false;
+  /** It outlives this page. */
+  isKept = true;
 
   /** @param {Configuration} config */
   constructor(config) {
@@ -102,8 +109,13 @@ export class OpenFile {
       await this.store.load(new MemoryDisk());
     } else {
       await this.tabs.join();
-      const disk = await openDisk(this.path, config.encryptionKey);
-      disk.onGone = () => [...this.realms].forEach((realm) => realm.close());
+      const disk = await openDisk(this.path, config.encryptionKey, known.isKept(this.path));
+      this.isKept = !(disk instanceof MemoryDisk);
+      if (!this.isKept) this.tabs.separate();
+      disk.onGone = () => {
+        [...this.realms].forEach((realm) => realm.close());
+        end(this); // also a session that had uploads left: they are gone, and who opens the file anew gets another one
+      };
       await this.store.load(disk);
     }
     this.wasOpened = this.store.wasOpened;
@@ -118,7 +130,7 @@ export class OpenFile {
   /** The classes of a realm of this file. @param {Configuration} config */
   async #adopt(config) {
     if (!config.sync) await migrate(this, config);
-    if (!config.inMemory) known.set(this.path, String(config.schemaVersion ?? this.store.file.schemaVersion ?? 0));
+    if (!config.inMemory) known.set(this.path, String(config.schemaVersion ?? this.store.file.schemaVersion ?? 0), this.isKept);
   }
 
   /** The first realm with classes of a local file that was open without. @param {Configuration} config */
@@ -303,8 +315,7 @@ async function carryOutReset(path) {
   await alone(`realm-sync:${key}`, async () => {
     const backup = known.get(key);
     if (backup === null) return; // another tab was faster
-    await Disk.move(path, backup);
-    known.set(backup, "0");
+    if (await Disk.move(path, backup)) known.set(backup, "0");
     known.set(key, null);
   });
 }

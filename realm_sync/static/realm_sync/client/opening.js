@@ -37,7 +37,7 @@ export class ProgressRealmPromise {
         },
         (error) => {
           this.#realm?.close();
-          reject(error.message === "Sync session became inactive" ? canceled() : error);
+          reject(error?.message === "Sync session became inactive" ? canceled() : error);
         },
       );
     });

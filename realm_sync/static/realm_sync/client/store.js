@@ -262,7 +262,21 @@ export class Store {
   async load(disk) {
     this.#disk = disk;
     await this.#exclusive(() => this.#transact(null));
+    this.#meetFile();
     this.#flushSoon();
+  }
+
+  /** What was done before the file was read, maybe in the belief that there is none (the list of files can be lost): its
+   * subscriptions stay, and of its classes migration.js decides. */
+  #meetFile() {
+    const { sets, schema } = this.file;
+    for (const set of this.#newSets) {
+      const isSame = (/** @type {any} */ one, /** @type {any} */ other) =>
+        (one.name ?? null) === (other.name ?? null) && (one.name != null || (one.class === other.class && one.query === other.query));
+      const there = sets.at(-1)?.subscriptions.filter((old) => !set.subscriptions.some((each) => isSame(each, old)));
+      set.subscriptions = [...(there ?? []), ...set.subscriptions];
+    }
+    if (!this.synced && schema.length) this.#unflushed = this.#unflushed.filter((item) => !("schema" in item));
   }
 
   /** Another tab has committed: reads what. One reading serves everybody who asks before it begins. @returns {Promise<any>} */

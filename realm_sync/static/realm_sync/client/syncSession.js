@@ -9,6 +9,9 @@ export const ProgressDirection = Object.freeze({ Download: "download", Upload: "
 export const ProgressMode = Object.freeze({ ReportIndefinitely: "reportIndefinitely", ForCurrentlyOutstandingWork: "forCurrentlyOutstandingWork" });
 export const SessionStopPolicy = Object.freeze({ AfterUpload: "after-upload", Immediately: "immediately", Never: "never" });
 
+/** In ms; browsers take a longer one for none. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** @typedef {import('./transport.js').Progress} Progress */
 
 /** The functions that are progress notifications of some session: each may be one only once. @type {WeakSet<Function>} */
@@ -153,7 +156,7 @@ export class SyncSession {
 export function limited(wait, milliseconds, message) {
   if (milliseconds === undefined) return wait;
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new TimeoutError(message)), milliseconds);
+    const timer = setTimeout(() => reject(new TimeoutError(message)), Math.min(milliseconds, LONGEST_TIMER));
     wait.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

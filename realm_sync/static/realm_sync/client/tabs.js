@@ -19,6 +19,7 @@ export class Tabs {
   /** @type {(() => void) | null} */
   #release = null;
   #isIn = false;
+  #isSeparate = false;
   /** This tab talks to the server. */
   isLeader = false;
 
@@ -59,9 +60,16 @@ export class Tabs {
     this.#isIn = true;
   }
 
+  /** Nothing is shared: each tab keeps its own in memory, and leads. */
+  separate() {
+    this.#channel?.close();
+    this.#channel = null;
+    this.#isSeparate = true;
+  }
+
   /** Resolves when this tab is the leader; false if it was closed before. @returns {Promise<boolean>} */
   lead() {
-    if (!hasLocks()) {
+    if (!hasLocks() || this.#isSeparate) {
       this.isLeader = true;
       return Promise.resolve(true);
     }

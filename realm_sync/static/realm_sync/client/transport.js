@@ -21,6 +21,7 @@ import { log } from "./logging.js"
 /** `answer`: how long a kept connection may be silent before a session turns to a fresh one: its other end may be gone. */
 export const delays = { first: 1000, longest: 300_000, jitter: 0.25, answer: 5000 };
 const TICK_MILLISECONDS = 1000;
+const LONGEST_SLEEP = 60_000;
 const INACTIVE = "Sync session became inactive";
 /** @type {Ended} */
 const DONE = { kind: "Ended", action: "done", error: null };
@@ -73,7 +74,10 @@ export class Transport {
   /** @type {Promise<void>} */
   #running = Promise.resolve();
   #wakeNow = () => this.reconnect();
-  #wakeUser = () => this.wake();
+  #wakeUser = () => {
+    if (!this.#tabs.isLeader) this.#followUser(); // the leader does in its loop
+    this.wake();
+  };
 
   /** @param {import('./store.js').Store} store @param {import('./tabs.js').Tabs} tabs
    * @param {import('./configuration.js').SyncConfiguration} sync */
@@ -86,7 +90,10 @@ export class Transport {
       for (const wait of this.#waits) if (wait.kind === "upload") wait.target = store.pending.at(-1);
     };
     tabs.on("leader", () => this.#askAgain());
-    tabs.on("mark", ({ ident, tab }) => this.#tabs.isLeader && this.waitForDownload().then(() => tabs.send({ type: "marked", ident, tab }), () => {}));
+    tabs.on("mark", ({ ident, tab }) => {
+      if (tabs.isLeader) this.waitForDownload().then(() => tabs.send({ type: "marked", ident, tab }), () => this.#unmarked(ident, tab));
+    });
+    tabs.on("unmarked", ({ ident, tab }) => tab === this.#name && this.#askAgain(ident));
     tabs.on("marked", ({ ident, tab }) => tab === this.#name && store.catchUp().then(() => this.#settleMark(ident)));
     tabs.on("connection", ({ state }) => this.#setConnection(state));
     tabs.on("progress", ({ progress }) => this.#tell(progress));
@@ -137,10 +144,7 @@ export class Transport {
     this.user.addListener(this.#wakeUser);
     addEventListener("online", this.#wakeNow);
     this.#tabs.send({ type: "hello" });
-    this.#running = this.#run().catch((error) => {
-      console.error("realm_sync: the session ended unexpectedly", error);
-      this.#fail(new SyncError("RuntimeError", `The session failed: ${error.message}`, true));
-    });
+    this.#running = this.#run();
   }
 
   /** Ends the session; resolves when its socket is closed. Open waits fail. */
@@ -278,42 +282,72 @@ export class Transport {
     return this.#waits.flatMap(({ kind, target }) => (kind === "download" ? [target] : []));
   }
 
-  /** Another tab leads now: what was asked of the one before is asked of it. */
-  #askAgain() {
-    for (const { kind, target } of this.#waits) if (kind === "download") this.#tabs.send({ type: "mark", ident: target, tab: this.#name });
+  /** Another tab leads now: what was asked of the one before is asked of it. @param {number | null} [ident] only this */
+  #askAgain(ident = null) {
+    for (const { kind, target } of this.#waits) {
+      if (kind === "download" && target === (ident ?? target)) this.#tabs.send({ type: "mark", ident: target, tab: this.#name });
+    }
+  }
+
+  /** What another tab had asked ended with the waits of this one: it asks again, unless the session failed for all, or
+   * another tab will lead. @param {number} ident @param {string} tab */
+  #unmarked(ident, tab) {
+    if (this.#failed) this.#sendFailure(this.#failed);
+    else if (!this.#stopping) this.#tabs.send({ type: "unmarked", ident, tab });
   }
 
   // --- the loop of the leader ---------------------------------------------------------------------------------------
 
   async #run() {
     if (!(await this.#tabs.lead())) return;
-    await this.#store.catchUp();
-    this.#tabs.send({ type: "leader" });
-    await this.#report(this.#store.dueReports());
-    while (!this.#stopping) {
-      this.#woken = false;
-      if (!this.user.isLoggedIn) {
-        if (this.active) this.#failWaits(loggedOut());
-        this.active = false;
-        this.#failed = null; // whatever failed, logging in again revives the session
-      } else if (!this.#paused && !this.#failed) this.active = true;
-      if (!this.active) {
-        if (this.#finished) this.wake(); // the last realm was closed meanwhile, and nothing will be uploaded
-        await this.#sleep(60_000);
-        continue;
-      }
-      this.#skipDelay = false;
-      const ended = await this.#connect();
+    if (this.#failed?.codeName === "RuntimeError") this.#failed = null; // that was another tab
+    await this.#guarded(async () => {
+      await this.#store.catchUp();
+      this.#tabs.send({ type: "leader" });
+      await this.#report(this.#store.dueReports());
+    });
+    while (!this.#stopping) await this.#guarded(() => this.#turn());
+  }
+
+  /** A bug or a full disk ends the session, which may be resumed. @param {() => Promise<void>} work */
+  async #guarded(work) {
+    try {
+      await work();
+    } catch (failure) {
+      console.error("realm_sync: the session ended unexpectedly", failure);
       this.#setConnection("disconnected");
-      if (!this.#stopping) await this.#react(ended);
+      const text = `The session failed: ${/** @type {any} */ (failure)?.message}`;
+      if (!this.#stopping) this.#fail(new SyncError("RuntimeError", text, true), true);
     }
   }
 
-  /** Until woken, or the time is over. @param {number} milliseconds */
+  /** One connection, and what follows from its end; or a while without one. */
+  async #turn() {
+    this.#woken = false;
+    this.#followUser();
+    if (!this.active) {
+      if (this.#finished) this.wake(); // the last realm was closed meanwhile, and nothing will be uploaded
+      return this.#sleep(LONGEST_SLEEP);
+    }
+    this.#skipDelay = false;
+    const ended = await this.#connect();
+    this.#setConnection("disconnected");
+    if (!this.#stopping) await this.#react(ended);
+  }
+
+  #followUser() {
+    if (!this.user.isLoggedIn) {
+      if (this.active) this.#failWaits(loggedOut());
+      this.active = false;
+      this.#failed = null; // whatever failed, logging in again revives the session
+    } else if (!this.#paused && !this.#failed) this.active = true;
+  }
+
+  /** Until woken, or the time is over, or a minute. @param {number} milliseconds */
   async #sleep(milliseconds) {
     if (!this.#woken) {
       await new Promise((resolve) => {
-        const timer = setTimeout(resolve, milliseconds);
+        const timer = setTimeout(resolve, Math.min(milliseconds, LONGEST_SLEEP));
         this.#resume = () => {
           clearTimeout(timer);
           resolve(undefined);
@@ -334,17 +368,17 @@ export class Transport {
     promise.then(settle, settle);
     while (!isSettled && !this.#stopping && this.active) {
       this.#woken = false;
-      await this.#sleep(60_000);
+      await this.#sleep(LONGEST_SLEEP);
     }
     return isSettled ? promise : undefined;
   }
 
   /** The back-off, which `reconnect` and `stop` end. @param {number | null} [atLeast] */
   async #backOff(atLeast) {
-    const until = Date.now() + Math.max(this.#delay * (1 - delays.jitter * Math.random()), atLeast ?? 0);
+    const until = performance.now() + Math.max(this.#delay * (1 - delays.jitter * Math.random()), atLeast ?? 0);
     this.#delay = Math.min(this.#delay * 2, delays.longest);
     for (;;) {
-      const left = until - Date.now();
+      const left = until - performance.now();
       if (left <= 0 || this.#skipDelay || !this.#isWanted) return;
       this.#woken = false;
       await this.#sleep(left);
@@ -373,8 +407,10 @@ export class Transport {
     await this.#store.beginReset(mode).catch((failure) => this.#resetFailed(failure));
   }
 
-  /** Nothing is lost: the next opening puts the file aside. @param {any} failure */
+  /** Nothing is lost: the next opening puts the file aside. On a full disk that would fail as well, and hinder every opening:
+   * there the session ends, and the reset goes on with the next. @param {any} failure */
   #resetFailed(failure) {
+    if (failure.codeName === "OutOfDiskSpace") throw failure;
     const text = `A fatal error occurred during 'ClientReset' client reset for '${this.path}': ${failure.message}`;
     this.#fail(new ClientResetError("AutoClientResetFailed", text, this.path, this.resets.putAside()), true);
   }
@@ -484,11 +520,11 @@ export class Transport {
 
   /** Resolves when the socket is open, to null; or to why it is not, which is told. @param {WebSocket} socket @returns {Promise<Ended | null>} */
   async #open(socket) {
-    const until = Date.now() + this.#timeouts.connect;
+    const until = performance.now() + this.#timeouts.connect;
     socket.onopen = () => this.#resume();
-    while (socket.readyState === WebSocket.CONNECTING && Date.now() < until && this.#isWanted) {
+    while (socket.readyState === WebSocket.CONNECTING && performance.now() < until && this.#isWanted) {
       this.#woken = false;
-      await this.#sleep(until - Date.now());
+      await this.#sleep(until - performance.now());
     }
     if (!this.#isWanted) return DONE;
     if (socket.readyState === WebSocket.OPEN) return null;
