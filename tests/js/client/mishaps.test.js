@@ -2,6 +2,7 @@
 
 import { Inspection, newPath, offline, offlineUser, opened, otherTab, SCHEMA, TEAM } from "./inspections.js";
 import { equal, ok, test, throws, until } from "../harness.js";
+import { Disk } from "/realm_sync/client/disk.js";
 import { openDisk } from "/realm_sync/client/encryptedDisk.js";
 import { known } from "/realm_sync/client/openFiles.js";
 import Realm from "/realm_sync/realm.js";
@@ -205,4 +206,36 @@ test("whatever a callback throws, an opening ends", async () => {
   let ended = false;
   opening.catch(() => (ended = true));
   await until(() => ended, "rejected", 2);
+});
+
+test("a database that another tab takes away is a closed realm to whoever is at it", async () => {
+  const disk = await Disk.open(newPath());
+  disk.close();
+  equal((await throws(() => disk.transact(async () => {}), "Cannot access realm that has been closed.")).codeName, "ClosedRealm");
+});
+
+test("a page that ends anywhere in a scheduled reset: another one completes it, and nothing is missing", async () => {
+  for (const point of ["open", "deleteDatabase"]) {
+    const path = newPath();
+    const realm = await opened({ path });
+    realm.add("a");
+    await realm.writesFlushed();
+    realm.close();
+    known.set(`reset:${path}`, `${path}-backup`);
+    const tab = await otherTab();
+    const factory = tab.window.IDBFactory.prototype;
+    const work = factory[point];
+    let isReached = false;
+    factory[point] = function (name, ...more) {
+      if (point === "open" && name === path) return work.call(this, name, ...more);
+      isReached = true;
+      return {}; // which never answers
+    };
+    tab.Realm.open({ path, schema: [{ ...Inspection.schema }, TEAM] }).catch(() => {});
+    await until(() => isReached, point);
+    tab.close();
+    const [fresh, aside] = [await opened({ path }), await opened({ path: `${path}-backup` })];
+    equal([fresh.objects("Inspection").length, aside.objects("Inspection").length, known.get(`reset:${path}`)], [0, 1, null]);
+    [fresh, aside].forEach((each) => each.close());
+  }
 });

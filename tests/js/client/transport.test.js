@@ -689,6 +689,10 @@ test("a tab that does not lead: a log-out ends its waits, and none is lost with 
   listeners.forEach((each) => each());
   await wait;
   equal(transport.active, false);
+  const heard = [];
+  transport.onError = (error) => heard.push(error.codeName);
+  leader.tabs.send({ type: "failed", code: "AuthError", message: "no more", backup: null }); // that is why
+  await until(() => heard.length, "told");
   user.isLoggedIn = true;
   listeners.forEach((each) => each());
   equal(transport.active, true);

@@ -139,7 +139,7 @@ export class Disk {
    * @param {{mode?: IDBTransactionMode, durability?: "strict" | "relaxed"}} [options] @returns {Promise<T>} */
   transact(work, { mode = "readwrite", durability = "strict" } = {}) {
     return new Promise((resolve, reject) => {
-      const transaction = this.#database.transaction(STORES, mode, { durability });
+      const transaction = this.#begin(mode, durability);
       /** @type {any} */ let result;
       /** @type {any} */ let failure;
       transaction.oncomplete = () => resolve(result);
@@ -160,6 +160,16 @@ export class Disk {
         },
       );
     });
+  }
+
+  /** @param {IDBTransactionMode} mode @param {"strict" | "relaxed"} durability */
+  #begin(mode, durability) {
+    try {
+      return this.#database.transaction(STORES, mode, { durability });
+    } catch (error) {
+      if (/** @type {DOMException} */ (error).name !== "InvalidStateError") throw error;
+      throw realmError("Cannot access realm that has been closed.", "ClosedRealm"); // by another tab, which deletes it
+    }
   }
 
   close() {

@@ -116,7 +116,7 @@ export class OpenFile {
         [...this.realms].forEach((realm) => realm.close());
         end(this); // also a session that had uploads left: they are gone, and who opens the file anew gets another one
       };
-      await this.store.load(disk);
+      await this.store.load(disk, this.isNew);
     }
     this.wasOpened = this.store.wasOpened;
     if (config.shouldCompact && !config.readOnly) {

@@ -258,16 +258,16 @@ export class Store {
   }
 
   /** Reads what is durable. Until it resolves the store shows only what was written to it.
-   * @param {Storage} disk */
-  async load(disk) {
+   * @param {Storage} disk @param {boolean} [isNew] it was thought that there is nothing to read */
+  async load(disk, isNew = false) {
     this.#disk = disk;
     await this.#exclusive(() => this.#transact(null));
-    this.#meetFile();
+    if (isNew) this.#meetFile();
     this.#flushSoon();
   }
 
-  /** What was done before the file was read, maybe in the belief that there is none (the list of files can be lost): its
-   * subscriptions stay, and of its classes migration.js decides. */
+  /** What was done in the belief that there is no file, which there may be (the list of files can be lost): its subscriptions
+   * stay, and of its classes migration.js decides. */
   #meetFile() {
     const { sets, schema } = this.file;
     for (const set of this.#newSets) {

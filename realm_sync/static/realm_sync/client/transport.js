@@ -99,6 +99,7 @@ export class Transport {
     tabs.on("progress", ({ progress }) => this.#tell(progress));
     tabs.on("failed", ({ code, message, backup }) => {
       if (!this.#failed) this.#fail(backup ? new ClientResetError(code, message, this.path, backup) : new SyncError(code, message, true));
+      this.#followUser(); // who may be logged out since
     });
     tabs.on("unreachable", ({ code, message, isTold }) => this.#unreachable(new SyncError(code, message, false), isTold));
     tabs.on("rejected", ({ reports }) => store.catchUp().then(() => this.#nonFatal(this.#compensating(reports), true)));
