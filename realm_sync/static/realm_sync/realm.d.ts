@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 ee213d51feddca312485b04f1e60191d3ebb522f2181f926fee8f607fa982049. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 469ff4b833ba4b1e0d1d0d4de8cd40c408b320652cfff81b587744a80d988927. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1520,8 +1520,8 @@ declare module "realm/client/store" {
         onCommit: () => void;
         onFailure: (/** @type {any} */ error: any) => void;
         /** Reads what is durable. Until it resolves the store shows only what was written to it.
-         * @param {Storage} disk */
-        load(disk: Storage): Promise<void>;
+         * @param {Storage} disk @param {boolean} [isNew] it was thought that there is nothing to read */
+        load(disk: Storage, isNew?: boolean): Promise<void>;
         /** Another tab has committed: reads what. One reading serves everybody who asks before it begins. @returns {Promise<any>} */
         catchUp(): Promise<any>;
         /** Ends it. What is not durable yet becomes so first. */
