@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 469ff4b833ba4b1e0d1d0d4de8cd40c408b320652cfff81b587744a80d988927. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 b73878d0f9ccff8c0282cc8cd6090b50b27b367765765d90e3bd3f1b771eee6a. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.

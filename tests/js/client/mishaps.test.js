@@ -170,6 +170,10 @@ test("no time-out is too long for the browser's timers", async () => {
   equal(ended, null);
   opening.cancel();
   await until(() => ended, "cancelled");
+  const answer = () => Promise.resolve(new Response("{}"));
+  const app = new Realm.App({ id: newPath(), baseUrl: location.origin, timeout: Infinity, timeouts: { linger: 2 ** 40 }, fetch: answer });
+  await app.emailPasswordAuth.registerUser({ email: "nora@example.org", password: "secret" });
+  equal([app.timeout, app.timeouts.linger], [2 ** 31 - 1, 2 ** 31 - 1]);
 });
 
 test("without storage each tab syncs for itself", async () => {

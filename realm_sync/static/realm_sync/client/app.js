@@ -12,6 +12,7 @@ export const VERSION = "0.1.0";
 const API = "/api/client/v2.0";
 const SLACK = 5000; // ms before its end at which a token counts as expired
 const TIMEOUTS = { request: 60_000, connect: 120_000, ping: 60_000, pong: 120_000, linger: 30_000, fastReconnect: 60_000 };
+const LONGEST_TIMER = 2 ** 31 - 1; // ms; browsers take a longer one for none
 const METADATA = ["noEncryption", "inMemory", "noMetadata"];
 
 /** How realm.js deletes a user's files, which are those in a directory; without it there are none.
@@ -525,7 +526,7 @@ export class App extends Listenable {
   get timeouts() {
     const told = this.settings?.timeouts;
     const all = /** @type {[keyof typeof TIMEOUTS, number][]} */ (Object.entries(TIMEOUTS));
-    return /** @type {any} */ (Object.fromEntries(all.map(([name, value]) => [name, this.#timeouts[name] ?? told?.[name] ?? value])));
+    return /** @type {any} */ (Object.fromEntries(all.map(([name, value]) => [name, Math.min(this.#timeouts[name] ?? told?.[name] ?? value, LONGEST_TIMER)])));
   }
 
   /** Of an HTTP request, in ms. */
