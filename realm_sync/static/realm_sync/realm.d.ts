@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 b73878d0f9ccff8c0282cc8cd6090b50b27b367765765d90e3bd3f1b771eee6a. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 685e02f8e35378fae593f384d7ad179be4766d30f40e3b042e5dee83969fc14c. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1502,6 +1502,7 @@ declare module "realm/client/store" {
             resetSet: StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
+            owner: string | null;
             schemaVersion: number | null;
             schema: StoredClass[];
             sets: StoredSet[];
@@ -1535,6 +1536,8 @@ declare module "realm/client/store" {
         writesFlushed(): Promise<void>;
         /** Some opening of the file has succeeded. Files of before this was noted were all opened. */
         get wasOpened(): boolean;
+        /** @param {string} id of the user who opens a file that is nobody's */
+        setOwner(id: string): Promise<undefined>;
         setOpened(): Promise<undefined>;
         /** What a session needs to know when its connection opens. */
         fileState(): {
@@ -1595,6 +1598,7 @@ declare module "realm/client/store" {
             resetSet: StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
+            owner: string | null;
             schemaVersion: number | null;
             schema: StoredClass[];
             sets: StoredSet[];
@@ -1687,6 +1691,7 @@ declare module "realm/client/store" {
                 resets: number;
                 resetSet: StoredSet | null;
                 maxMessageBytes: number;
+                owner: string | null;
                 sets: StoredSet[];
                 rejected: Report[];
             };

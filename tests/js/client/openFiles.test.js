@@ -206,6 +206,24 @@ test("openImmediately and new Realm never wait", async () => {
   again.close();
 });
 
+test("what somebody else left at an absolute path stays his", async () => {
+  const path = `/${newPath()}`;
+  const config = { ...(await synced({ ...behavior(IMMEDIATELY), initialSubscriptions: subscribe })), path };
+  const realm = await Realm.open(config);
+  realm.close();
+  const { user } = (await synced({ user: await offlineUser({}, "tom") })).sync;
+  const theirs = { ...config, sync: { ...config.sync, user } };
+  const error = await throws(() => Realm.open(theirs), `Realm at path '${path}' belongs to another user. Open it as that user, or use another path.`);
+  equal(error.codeName, "MismatchedConfig");
+  const sync = new Realm(theirs);
+  equal(sync.objects("Inspection").length, 0);
+  await throws(() => sync.whenLoaded(), `Realm at path '${path}' belongs to another user.`);
+  equal(sync.isClosed, true);
+  const again = await Realm.open(config);
+  equal(again.subscriptions.length, 1);
+  again.close();
+});
+
 test("downloadBeforeOpen: a time-out throws, or opens what is there", async () => {
   const config = await synced({ ...behavior({ ...DOWNLOAD, timeOut: 60, timeOutBehavior: "throwException" }), initialSubscriptions: subscribe });
   const error = await throws(() => Realm.open(config), "Timed out: Realm could not be downloaded in the allocated time: 60 ms.");

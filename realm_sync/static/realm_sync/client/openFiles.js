@@ -116,7 +116,9 @@ export class OpenFile {
         [...this.realms].forEach((realm) => realm.close());
         end(this); // also a session that had uploads left: they are gone, and who opens the file anew gets another one
       };
+      if (config.sync) await this.#mustBelongTo(config.sync.user, disk);
       await this.store.load(disk, this.isNew);
+      if (config.sync && !this.store.file.owner) await this.store.setOwner(config.sync.user.id);
     }
     this.wasOpened = this.store.wasOpened;
     if (config.shouldCompact && !config.readOnly) {
@@ -125,6 +127,20 @@ export class OpenFile {
     }
     await this.#adopt(config);
     this.transport?.start();
+  }
+
+  /** Before anything of it is shown: an absolute path may name what somebody else left on this device.
+   * @param {import('./app.js').User} user @param {any} disk */
+  async #mustBelongTo({ id }, disk) {
+    try {
+      const file = await disk.transact((/** @type {any} */ transaction) => transaction.get("file", 1), { mode: "readonly" });
+      if ((file?.owner ?? id) === id) return;
+    } catch (error) {
+      disk.close();
+      throw error;
+    }
+    disk.close();
+    throw realmError(`Realm at path '${this.path}' belongs to another user. Open it as that user, or use another path.`, "MismatchedConfig");
   }
 
   /** The classes of a realm of this file. @param {Configuration} config */

@@ -56,6 +56,7 @@ const newFile = () => ({
   resetSet: /** @type {StoredSet | null} */ (null), // the newest that was complete when the reset began
   maxMessageBytes: 0,
   opened: false, // some opening of the file has succeeded
+  owner: /** @type {string | null} */ (null), // the user whose objects these are
   schemaVersion: /** @type {number | null} */ (null),
   schema: /** @type {StoredClass[]} */ ([]),
   sets: /** @type {StoredSet[]} */ ([]),
@@ -435,6 +436,11 @@ export class Store {
   /** Some opening of the file has succeeded. Files of before this was noted were all opened. */
   get wasOpened() {
     return this.file.opened !== false;
+  }
+
+  /** @param {string} id of the user who opens a file that is nobody's */
+  setOwner(id) {
+    return this.#update((file) => void (file.owner ??= id));
   }
 
   setOpened() {
