@@ -28,8 +28,6 @@ class RealmSyncConsumer(AsyncWebsocketConsumer):
 
     _connection: Connection | None = None
     _task: asyncio.Task[None] | None = None
-    _handshake_counts = True
-    """The user whom the handshake found has not been asked for yet."""
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Calls the handler at once. Channels would first pass through the one thread that Django's HTTP side shares, to
@@ -69,8 +67,7 @@ class RealmSyncConsumer(AsyncWebsocketConsumer):
         """The user of the page's session cookie; a page of another site is refused (its Origin says so)."""
         if not auth.origin_allowed(self.scope):
             raise AuthError("AuthError", "The page that opened this websocket is not one of this server.")
-        if self._handshake_counts:
-            self._handshake_counts = False
+        if self._connection is None or self._connection.is_first:
             return self.scope.get("user")
         # A later session on this socket: the user may have logged out of the page since, or another one in.
         session = self.scope.get("session")

@@ -51,6 +51,8 @@ class Connection:
         self._send, self._page_user = send, page_user
         self._inbox: deque[str | None] = deque()
         self._session = Session(send, page_user, self._inbox)
+        self.is_first = True
+        """No session has ended yet."""
 
     def receive(self, frame: str | None) -> None:
         """A frame has come in; None is a binary one. Never blocks: `run` handles it in its turn."""
@@ -60,6 +62,7 @@ class Connection:
         """Runs one session after the other. Cancel it if the socket closes."""
         while await self._session.run():
             # Each begins from nothing, the user included. Only what came in after `unbind` is left to it.
+            self.is_first = False
             self._session = Session(self._send, self._page_user, self._inbox)
 
 

@@ -339,6 +339,15 @@ async def test_who_may_open_a_session(world: World, server: Callable[..., Server
             error = await wire.next(m.Error)
             assert (error.code, await wire.closed()) == ("AuthError", 1000)
 
+    # Nor does the handshake's cookie, once its user has logged out, if a token came first.
+    headers = {"Cookie": cookie, "Origin": url}
+    async with SocketWire(url, token, headers=headers) as wire:
+        await wire.subscribe("Airfield")
+        await wire.unbind()
+        await db(page.logout)
+        wire.bind(token=None)
+        assert (await wire.next(m.Error)).code == "AuthError"
+
     # Logged out elsewhere: the session ends within seconds; others of the same user go on.
     async with SocketWire(url, token) as wire, SocketWire(url, await db(token_of, url)) as other:
         await wire.subscribe("Inspection")

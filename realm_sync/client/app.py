@@ -27,7 +27,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from realm_sync import __version__
 from realm_sync.core.errors import ValueTypeError
@@ -514,15 +514,17 @@ class App:
         try:
             stored = json.loads(self._metadata.read_text())
             records = {record["id"]: record for record in stored.get("users", [])}
+            removed = dict(stored.get("removed") or {})
+            _check_users(records, removed)
         except FileNotFoundError:
             return
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RealmError) as error:
             raise RealmError(
                 f"The users in '{self._metadata}' cannot be read: {error}", code="FileOperationFailed"
             ) from error
         with self._guard:
             self._current = stored.get("current")
-            self._removed = dict(stored.get("removed") or {})
+            self._removed = removed
             wire = stored.get("settings")
             if wire is not None and wire != self._wire:
                 self._read_settings(wire)
@@ -580,6 +582,17 @@ class App:
         except ValueError as error:
             raise AppError(f"{url} answered with something that is not JSON.", "MalformedJson", 502) from error
         return answer if isinstance(answer, dict) else {"result": answer}
+
+
+def _check_users(records: Mapping[str, Any], removed: Mapping[str, Any]) -> None:
+    """Raises for what nobody has written here: the names of files come from it, of some that are to be deleted."""
+    for record in records.values():
+        if record["state"] not in get_args(UserState) or not isinstance(record["provider"], str):
+            raise ValueError(f"user '{record['id']}' is none")
+    for id, names in [*((id, record.get("files", [])) for id, record in records.items()), *removed.items()]:
+        path_component(id)
+        if strange := [name for name in names if path_component(name) != name]:
+            raise ValueError(f"'{strange[0]}' is no file of user '{id}'")
 
 
 def logged_out() -> AppError:

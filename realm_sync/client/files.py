@@ -82,9 +82,10 @@ def write_copy(source: Store, target: Configuration) -> None:
         with closed(path):
             if path.exists():
                 raise RealmError(f"There is a file at '{path}' by now.", code="FileAlreadyExists")
-            # Of a file that is gone: SQLite would take it for the log of this one.
+            # Of a file that is gone: they would be taken for those of this one.
             Path(f"{path}-wal").unlink(missing_ok=True)
             Path(f"{path}-shm").unlink(missing_ok=True)
+            Path(f"{path}.reset").unlink(missing_ok=True)
             temporary.replace(path)
         _synchronize(path.parent)
     finally:

@@ -73,6 +73,8 @@ class Hooks:
         realms = list(self._realms)
         befores: dict[RealmHooks, _Before] = {}
         for each in realms:
+            if each not in self._realms:
+                continue  # closed by a callback of another one
             reset = each.sync.client_reset
             if reset.on_before is not None or reset.on_after is not None:
                 before = befores[each] = _Before(each.realm._freeze())

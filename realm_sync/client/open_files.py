@@ -92,6 +92,8 @@ def share(config: Configuration, schema: Schema | None, options: SyncOptions | N
     name = os.path.realpath(config.file_path)
     with _guard:
         file = _open.get(name)
+        if file is not None:
+            file.store.check_process()
         if file is not None and (difference := _difference(file, config)):
             raise RealmError(
                 f"Realm at path '{config.file_path}' already opened with {difference}.", code="MismatchedConfig"

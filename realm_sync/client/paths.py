@@ -36,8 +36,8 @@ SUFFIX = ".realm"
 
 
 def path_component(text: str) -> str:
-    """Percent-encoded so that it is one name in a directory. Raises RealmError for `.` and `..`."""
-    if text in (".", ".."):
+    """Percent-encoded so that it is one name in a directory. Raises RealmError for what is none: `.`, `..` and nothing."""
+    if text in ("", ".", ".."):
         raise RealmError(
             f"A path can't have an identifier reserved by the filesystem: '{text}'", code="InvalidArgument"
         )

@@ -41,6 +41,7 @@ T = TypeVar("T", bound=Object)
 R = TypeVar("R")
 ClassName = str | type[Object]
 UpdateMode = Literal["never", "modified", "all"]
+_closing = threading.Lock()
 INVALID = "Accessing object which has been invalidated or deleted"
 
 
@@ -57,6 +58,8 @@ class Realm:
 
     _config: Configuration
     _loop: asyncio.AbstractEventLoop | None
+    _ending: bool
+    """Some thread has begun to close it: it is released once."""
     _closed: bool
     _file: OpenFile | FrozenFile
     _hooks: RealmHooks | None
@@ -431,8 +434,10 @@ class Realm:
         """Idempotent. An open transaction is cancelled, listeners end. What is pending is still uploaded: the last
         realm of a file waits some seconds for that while it is connected; then uploads go on while the process runs,
         and else when the file is opened again."""
-        if self._closed:
-            return
+        with _closing:
+            if self._ending:
+                return
+            self._ending = True
         if self.is_in_transaction:
             self.cancel_transaction()
         self.remove_all_listeners()
@@ -484,7 +489,7 @@ class Realm:
         self._refreshed = self._store.data_version()
 
     def _begin(self, config: Configuration, loop: asyncio.AbstractEventLoop | None) -> None:
-        self._config, self._loop, self._closed = config, loop, False
+        self._config, self._loop, self._ending, self._closed = config, loop, False, False
         self._classes, self._dynamic, self._change_listeners, self._observers = {}, {}, [], {}
         self._writer = self._writer_thread = self._writable = self._sql_transaction = self._hooks = None
         self._own_revisions, self._unsubscribed = set(), _Unsubscribed(self)

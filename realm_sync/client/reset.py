@@ -17,6 +17,7 @@ import sqlite3
 import string
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 SQLITE = b"SQLite format 3\0"
 SQLITE_LOCK = (510, 0x40000002)
@@ -56,9 +57,18 @@ def scheduled(path: str | Path) -> Path | None:
 def carry_out(path: str | Path) -> bool:
     """Puts the file aside if that is scheduled and nobody has it open; false if not. No realm of this process may have
     it open. Interrupted, it goes on with the next call."""
-    backup = scheduled(path)
-    if backup is None:
+    try:
+        marker = _marker(path).open()
+    except FileNotFoundError:
         return False
+    with marker:
+        # Another process may be at it, and make a new file as soon as this one is gone: that must stay.
+        fcntl.flock(marker, fcntl.LOCK_EX)
+        backup = Path(marker.read())
+        return scheduled(path) == backup and _put_aside(path, backup)
+
+
+def _put_aside(path: str | Path, backup: Path) -> bool:
     if not _is_free(Path(path)):
         logger.warning("'%s' is in use by another process: it is put aside as '%s' later", path, backup)
         return False
@@ -74,6 +84,15 @@ def carry_out(path: str | Path) -> bool:
     return True
 
 
+def is_unlocked(file: IO[bytes]) -> bool:
+    """Whether no other process has the database open, which SQLite need not be able to read. This process must not."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, *SQLITE_LOCK)
+    except OSError:
+        return False
+    return True
+
+
 def _marker(path: str | Path) -> Path:
     return Path(f"{os.path.realpath(path)}.reset")
 
@@ -84,13 +103,8 @@ def _is_free(path: Path) -> bool:
         return True
     with path.open("r+b") as file:
         if file.read(len(SQLITE)) != SQLITE:
-            # Encrypted, or no database any more: SQLite must not see it, it would take the log for garbage. Who has it
-            # open holds a lock on these bytes.
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, *SQLITE_LOCK)
-            except OSError:
-                return False
-            return True
+            # Encrypted, or no database any more: SQLite must not see it, it would take the log for garbage.
+            return is_unlocked(file)
     try:
         connection = sqlite3.connect(path, timeout=1, isolation_level=None)
         try:

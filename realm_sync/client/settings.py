@@ -8,6 +8,7 @@ the app's code first, then these, then the defaults (R11).
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
@@ -20,7 +21,8 @@ V = TypeVar("V")
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Neither infinite nor longer than the system can wait (292 years)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= threading.TIMEOUT_MAX
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class ClientSettings:
                 timeouts=_timeouts(wire.get("timeouts") or {}),
                 partition_field=_typed(str, wire.get("partitionField", "_partition")),
             )
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, TypeError, OverflowError) as error:
             raise RealmError(f"These are no settings for clients: {error}", code="InvalidArgument") from error
 
 

@@ -284,6 +284,7 @@ class Store:
         self._tables: dict[str, Table] = {}
         self._schema = Schema()
         self.closed = False
+        self._process = os.getpid()
         self._prepare()
 
     @property
@@ -366,6 +367,7 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One write transaction: waits for other writers, commits at the end, rolls back if something is raised."""
+        self.check_process()
         with self.lock:
             connection = self.connection
             connection.execute("BEGIN IMMEDIATE")
@@ -376,6 +378,16 @@ class Store:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def check_process(self) -> None:
+        """Raises RealmError in a forked process: the locks of SQLite stay with its parent, which would throw away a log
+        that is still written here."""
+        if os.getpid() != self._process:
+            raise RealmError(
+                f"The realm at '{self.path}' was opened before this process was forked. Open it afterwards, in each "
+                "process, or start processes by 'spawn'.",
+                code="NotSupported",
+            )
 
     def data_version(self) -> int:
         """Changes when another connection of any process has committed; as seen by this thread's connection."""

@@ -302,6 +302,7 @@ class Transport:
             self._set_connection("disconnected")
             self.options.user.app.remove_listener(self.wake)
             if self._lock_file is not None:
+                fcntl.flock(self._lock_file, fcntl.LOCK_UN)  # a forked process has the file as well, and does not sync
                 self._lock_file.close()
             self.on_stopped()
 
@@ -509,6 +510,8 @@ class Transport:
         self._reset_failed(str(failure))
 
     def _reset_failed(self, reason: str) -> None:
+        if self.store.closed:
+            return  # that is why, and the file is as good as before: its next session goes on with the reset
         text = f"A fatal error occurred during 'ClientReset' client reset for '{self.store.path}': {reason}"
         self._fail(ClientResetError("AutoClientResetFailed", text, self._put_aside()))
 
@@ -734,7 +737,7 @@ class Transport:
         except Exception as failure:
             if over:
                 over("failed")
-            if kind is None:
+            if kind is None or self.store.closed:
                 raise
             self._cannot_replace(failure)
             return False

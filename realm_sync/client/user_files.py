@@ -16,6 +16,8 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from .reset import is_unlocked
+
 logger = logging.getLogger("realm_sync.client")
 
 _COMPANIONS = ("-wal", "-shm", "-journal", ".lock", ".reset")
@@ -79,6 +81,7 @@ def take(file: Path, locks: contextlib.ExitStack) -> bool:
             database.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError as error:
         return error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    except sqlite3.DatabaseError:
-        pass  # no database that anybody could have open
+    except sqlite3.DatabaseError:  # encrypted, or no database
+        with file.open("r+b") as content:
+            return is_unlocked(content)
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import threading
@@ -207,11 +208,15 @@ def test_settings_come_with_the_log_in_and_hold_offline_after_a_restart(app, acc
 
 def test_settings_come_with_every_refresh_and_a_failure_keeps_the_last(app, accounts, caplog):
     user = log_in(app).result(5)
-    for nonsense in (None, {"timeouts": 7}, {"newRealmFileBehavior": {"type": "x"}}, {"timeouts": {"pong": -1}}, [1]):
+    late = {"type": "openImmediately", "timeOut": math.inf}
+    for nonsense in (
+        *(None, {"timeouts": 7}, {"newRealmFileBehavior": {"type": "x"}}, {"timeouts": {"pong": -1}}, [1]),
+        *({"timeouts": {"connect": 10**400}}, {"timeouts": {"request": 10**14}}, {"newRealmFileBehavior": late}),
+    ):
         accounts.config = nonsense
         user.refresh_access_token()
         assert app.timeouts.connect == 5 and user.is_logged_in
-    assert caplog.text.count("The settings for clients stay as they are") == 4
+    assert caplog.text.count("The settings for clients stay as they are") == 7
     accounts.config = {"timeouts": {"connect": 7000, "of a later version": 1}, "cancelWaitsOnNonFatalError": True}
     user.refresh_access_token()
     assert app.timeouts.connect == 7 and app.settings.cancel_waits_on_non_fatal_error
@@ -242,10 +247,29 @@ def test_files_of_older_versions_load(app, tmp_path, caplog):
     file.write_text(json.dumps(stored | {"settings": {"timeouts": "corrupt"}}))
     assert App("realm-sync", base_file_path=tmp_path).timeouts.connect == 120
     assert "stay as they are" in caplog.text
-    file.write_text("[]")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        [],
+        {"users": [{"id": "nora"}]},
+        {"users": [{"id": "nora", "state": "LoggedOut", "provider": "anon-user", "files": None}]},
+        {"removed": [1]},
+        {"removed": {"nora": None}},
+        {"removed": {"": []}},
+        {"removed": {"..": []}},
+        {"removed": {"nora": ["../other/a.realm"]}},
+    ],
+    ids=json.dumps,
+)
+def test_of_users_that_cannot_be_read_nothing_is_deleted(app, damage):
+    kept = [touch(app, user) for user in ("nora", "other")]
+    app._metadata.parent.mkdir(parents=True)
+    app._metadata.write_text(json.dumps(damage))
     with pytest.raises(RealmError, match="cannot be read"):
-        App("realm-sync", base_file_path=tmp_path)
-    assert file.read_text() == "[]"
+        restart(app)
+    assert json.loads(app._metadata.read_text()) == damage and all(file.exists() for file in kept)
 
 
 # --- users who go ----------------------------------------------------------------------------------------------------

@@ -274,6 +274,41 @@ def test_waits_are_carried_over_and_uploads_end_with_the_recovered_changes(serve
 # --- subscriptions ---------------------------------------------------------------------------------------------------
 
 
+def test_a_realm_that_is_opened_anew_in_on_before_loses_nothing(server, user, open_realm):
+    """In another mode, so that the session that is resetting ends at once: that is no failure of the reset."""
+    told, again = Told(), []
+
+    def reopen(before):
+        if not again:
+            realm.close()
+            sync = SyncConfiguration(user, client_reset=ClientReset(EITHER), on_error=told.error)
+            again.append(Realm(schema=[Airfield, Inspection], sync=sync))
+
+    server.put("Inspection", inspection(1))
+    realm = open_realm(client_reset=ClientReset(RECOVER, on_before=reopen), on_error=told.error)
+    pause(realm)
+    write(realm, "Unsynced")
+    restored(server)
+    realm.sync_session.resume()
+    until(lambda: again)
+    with again[0] as after:
+        after.sync_session.upload_all_local_changes().result(5)
+        assert titles(after) == ["Inspection 2", "Unsynced"] and told.notes == []
+        assert reset_module.scheduled(after.path) is None
+
+
+def test_who_closes_another_realm_in_on_before_has_it_left_alone(server, open_realm):
+    told = Told()
+    server.put("Inspection", inspection(1))
+    first = open_realm(client_reset=ClientReset(RECOVER, on_before=lambda before: second.close()))
+    second = open_realm(client_reset=told.reset(RECOVER))
+    pause(first)
+    restored(server)
+    first.sync_session.resume()
+    first.sync_session.download_all_server_changes().result(5)
+    assert titles(first) == ["Inspection 2"] and told.notes == []
+
+
 @pytest.mark.parametrize("mode", [RECOVER, DISCARD])
 def test_pending_sets_are_kept_or_dropped_with_the_writes(server, open_realm, mode):
     realm = open_realm(client_reset=ClientReset(mode))
@@ -558,6 +593,37 @@ def test_a_file_that_another_process_has_open_is_left_where_it_is(tmp_path, encr
         other.wait(10)
     assert reset_module.carry_out(path) and backup.exists() and not path.exists()
     assert reset_module.schedule(path, tmp_path) != backup
+
+
+def test_two_processes_put_a_file_aside_once(tmp_path, monkeypatch):
+    """The second one finds the file free, and the first one goes on and makes a new one, which stays."""
+    path = tmp_path / "test.realm"
+    Store(path).close()
+    backup = reset_module.schedule(path, tmp_path)
+    looked, made, done = threading.Event(), threading.Event(), []
+    second = threading.Thread(target=lambda: done.append(reset_module.carry_out(path)))
+    is_free, move = reset_module._is_free, reset_module._move
+
+    def look(path):
+        free = is_free(path)
+        if threading.current_thread() is second:
+            looked.set()
+            made.wait(5)
+        return free
+
+    def moving(source, target):
+        move(source, target)
+        if source == path and not looked.is_set():
+            second.start()
+            looked.wait(0.2)
+
+    monkeypatch.setattr(reset_module, "_is_free", look)
+    monkeypatch.setattr(reset_module, "_move", moving)
+    assert reset_module.carry_out(path)
+    path.write_text("the new file")
+    made.set()
+    second.join(5)
+    assert done == [False] and path.read_text() == "the new file" and backup.exists()
 
 
 def test_a_backup_on_another_file_system_is_copied_first(tmp_path, monkeypatch):

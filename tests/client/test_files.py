@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -194,6 +195,90 @@ def test_delete_file_refuses_while_another_process_uses_it(tmp_path, program):
         other.communicate(b"\n")
     Realm.delete_file(path)
     assert not path.exists()
+
+
+def test_delete_file_refuses_an_encrypted_file_that_another_process_has_open(tmp_path):
+    path = tmp_path / "a.realm"
+    local(path, encryption_key=KEY).close()
+    program = (
+        "import sys\nfrom tests.client.test_files import *\nrealm = local(Path(sys.argv[1]), encryption_key=KEY)\n"
+        "print(flush=True); input(); fill(realm); realm.close()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, path], cwd=Path(__file__).parents[2], stdin=-1, stdout=-1, text=True
+    ) as other:
+        other.stdout.readline()
+        with pytest.raises(RealmError, match="is still in use, by another process"):
+            Realm.delete_file(path)
+        other.communicate("\n")
+    with local(path, encryption_key=KEY) as realm:
+        assert len(realm.objects(Note)) == 3
+    Realm.delete_file(path)
+    assert not path.exists()
+
+
+def test_a_realm_closed_by_two_threads_is_released_once(tmp_path, monkeypatch):
+    both = threading.Barrier(2)
+
+    def meet():
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.1)
+
+    with local(tmp_path / "a.realm") as other:
+        realm = local(tmp_path / "a.realm")
+        monkeypatch.setattr(realm, "remove_all_listeners", meet)
+        threads = [threading.Thread(target=realm.close) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        fill(other)
+        assert realm.is_closed and len(other.objects(Note)) == 3
+
+
+def in_a_fork(work):
+    """The exit status of a forked process: 0 if `work()` is true there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the threads that it does not have
+        child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        status = 0 if work() else 1
+    finally:
+        os._exit(status)
+
+
+def test_a_forked_process_cannot_use_what_its_parent_has_open(tmp_path):
+    def refused():
+        for use in (lambda: fill(realm), lambda: local(tmp_path / "a.realm")):
+            with pytest.raises(RealmError, match="before this process was forked"):
+                use()
+        local(tmp_path / "b.realm").close()
+        return True
+
+    with local(tmp_path / "a.realm") as realm:
+        assert os.waitpid(in_a_fork(refused), 0)[1] == 0
+        fill(realm)
+
+
+def test_a_forked_process_does_not_keep_others_from_syncing(server, open_realm):
+    realm = open_realm()
+    reads, writes = os.pipe()
+    child = in_a_fork(lambda: (os.close(writes), os.read(reads, 1)))
+    os.close(reads)
+    try:
+        transport = realm._transport
+        realm.close()
+        until(lambda: not transport.running)
+        realm = open_realm()
+        with realm.write():
+            realm.create(Airfield, {"_id": "EDDM", "name": "Munich"})
+        realm.sync_session.upload_all_local_changes().result(5)
+    finally:
+        os.close(writes)
+        os.waitpid(child, 0)
 
 
 # --- encryption ------------------------------------------------------------------------------------------------------
