@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -102,6 +104,12 @@ _decode = msgspec.json.decode
 ResetKind = Literal["recover", "discard", "fallback", "copy"]
 """What a client reset does with pending changesets. `fallback`: discards them because they could not be recovered;
 `copy`: recovers them, in a file that was made as a copy of another and has no client file yet."""
+
+IDLE_SECONDS = 0.5
+"""How long `close` waits for other threads that are executing something."""
+
+_Opened = tuple[threading.Thread | None, sqlite3.Connection, int]
+"""Whose connection, None for all threads; and how many references it has when nobody uses it."""
 
 _write_locks: WeakValueDictionary[str, WriteLock] = WeakValueDictionary()
 _write_locks_guard = threading.Lock()
@@ -278,7 +286,7 @@ class Store:
         with _write_locks_guard:
             self.lock = _write_locks.setdefault(os.path.realpath(self.path), WriteLock())
         self._local = threading.local()
-        self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
+        self._connections: list[_Opened] = []
         self._guard = threading.Lock()
         self._schema_revision = -1
         self._tables: dict[str, Table] = {}
@@ -303,11 +311,12 @@ class Store:
             # Parts of a bootstrap are of no use to another session: a temporary table goes with its connection, and
             # costs no write-ahead log. SQLite moves it from memory to disk when it grows.
             connection.execute("CREATE TEMP TABLE __realm_part (id INTEGER PRIMARY KEY, changes BLOB NOT NULL)")
-            for thread, finished in self._connections:
-                if not thread.is_alive():
+            for thread, finished, _ in self._connections:
+                if thread is not None and not thread.is_alive():
                     finished.close()
-            self._connections = [entry for entry in self._connections if entry[0].is_alive()]
-            self._connections.append((threading.current_thread(), connection))
+            self._connections = [entry for entry in self._connections if entry[0] is None or entry[0].is_alive()]
+            references = sys.getrefcount(connection)
+            self._connections.append((threading.current_thread(), connection, references))
             return connection
 
     def _new_connection(self) -> sqlite3.Connection:
@@ -356,13 +365,12 @@ class Store:
             connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     def close(self) -> None:
-        """Closes every thread's connection. An open transaction is rolled back."""
+        """Closes every thread's connection. An open transaction of this thread is rolled back; another thread meets the
+        end at its next step."""
         with self._guard:
             self.closed = True
-            for _, connection in self._connections:
-                connection.close()
-            self._connections.clear()
-        self._local = threading.local()
+            left, self._connections, self._local = self._connections, [], threading.local()
+        _close(left)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -823,6 +831,20 @@ class Store:
                 connection.execute("UPDATE __realm_subscription SET version = ? WHERE version = ?", (fresh, left))
 
 
+def _close(left: list[_Opened]) -> None:
+    """Python crashes if a connection is closed while another thread executes something by it. As long as one does it has
+    a reference, and nobody gets a new one any more: it is waited for, not for ever, for a forgotten cursor has one as
+    well. What is then not closed is when it is forgotten."""
+    deadline = time.monotonic() + IDLE_SECONDS
+    while left:
+        thread, connection, references = left.pop()
+        is_idle = thread is threading.current_thread() or (thread is not None and not thread.is_alive())
+        while not is_idle and sys.getrefcount(connection) > references and time.monotonic() < deadline:
+            time.sleep(0.001)
+        if is_idle or sys.getrefcount(connection) <= references:
+            connection.close()
+
+
 class FrozenStore(Store):
     """The file as it is now, whatever is written later: one connection in a read transaction, for all threads. `close`
     it: until then SQLite cannot shorten its write-ahead log."""
@@ -832,20 +854,27 @@ class FrozenStore(Store):
         self.encryption_key, self.read_only = store.encryption_key, True
         self._schema_revision = -1
         self._tables, self._schema, self.closed = {}, Schema(), False
-        self._pinned = store._new_connection()
-        self._pinned.execute("PRAGMA query_only = ON")
-        self._pinned.execute("BEGIN")
+        self._guard = threading.Lock()
+        connection = store._new_connection()
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("BEGIN")
+        references = sys.getrefcount(connection)
+        self._connections = [(None, connection, references)]
+        self._pinned: sqlite3.Connection | None = connection
         self.file()
 
     @property
     def connection(self) -> sqlite3.Connection:
-        if self.closed:
+        connection = self._pinned
+        if connection is None:
             raise RealmError("Cannot access realm that has been closed.")
-        return self._pinned
+        return connection
 
     def close(self) -> None:
         self.closed = True
-        self._pinned.close()
+        with self._guard:
+            left, self._connections, self._pinned = self._connections, [], None
+        _close(left)
 
     def transaction(self) -> NoReturn:
         raise RealmError("Can't perform transactions on a frozen Realm", code="WrongTransactionState")

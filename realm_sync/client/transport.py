@@ -609,9 +609,9 @@ class Transport:
     async def _converse(self, line: connections.Line, session: ClientSession, patience: float | None) -> Ended:
         """A session from its `bind` to its end, which `patience` seconds without an answer to that are, too."""
         began = time.monotonic()
-        for wait in self._open_marks():
-            session.request_mark(wait)
-        self._marks_asked = set(self._open_marks())
+        self._marks_asked = set(self._open_marks())  # another one may come at any moment, and is asked for later
+        for mark in sorted(self._marks_asked):
+            session.request_mark(mark)
         try:
             self._set_connection("connected")
             self._report_upload()

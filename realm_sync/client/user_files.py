@@ -59,6 +59,7 @@ def delete_user_files(directory: Path, others: Iterable[Path] = ()) -> bool:
             for other in others:
                 for each in (other, *(other.with_name(f"{other.name}{end}") for end in _COMPANIONS)):
                     each.unlink(missing_ok=True)
+                shutil.rmtree(other.with_name(f"{other.name}.management"), ignore_errors=True)
             if directory.is_dir():
                 shutil.rmtree(directory)
     except OSError as error:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -292,13 +293,14 @@ def test_the_files_of_a_removed_user_go_at_the_next_launch(app, accounts):
     files = [touch(app, user.id) for user in (nora, anon)]
     long = touch(app, "nora", "ü" * 200)
     assert long.parent == app.directory
+    (copying := Path(f"{long}.management")).mkdir()
     app.remove_user(nora).result(5)
     assert accounts.calls[-1][:2] == ("DELETE", "/auth/session")
     assert (nora.state, nora.refresh_token, list(app.all_users)) == ("Removed", None, ["anon"])
     anon.log_out().result(5)
     assert anon.state == "Removed" and all(file.exists() for file in (*files, long))
     again = restart(app)
-    assert again.all_users == {} and not any(file.exists() for file in (*files, long))
+    assert again.all_users == {} and not any(file.exists() for file in (*files, long, copying))
     assert not files[0].parent.exists()
     assert restart(app)._removed == {}
 

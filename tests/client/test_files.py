@@ -776,3 +776,36 @@ def test_openings_leave_nothing_behind(server, user, tmp_path, synced, encryptio
     while (more := held() - before) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not more
+
+
+def test_a_file_is_closed_while_other_threads_read_it(tmp_path):
+    """Python would crash: in a process of its own."""
+    program = """
+import random, sys, threading, time
+from realm_sync.client import RealmError
+from realm_sync.client.store import FrozenStore, Store
+
+def read(store):
+    try:
+        while True:
+            store.set_states()
+            store.pending(0, None, 0)
+    except RealmError:
+        pass
+
+for _ in range(40):
+    store = Store(sys.argv[1])
+    frozen = FrozenStore(store)
+    threads = [threading.Thread(target=read, args=(each,)) for each in (store, store, frozen)]
+    for thread in threads:
+        thread.start()
+    time.sleep(random.random() * 0.004)
+    frozen.close()
+    store.close()
+    for thread in threads:
+        thread.join()
+"""
+    command = [sys.executable, "-c", program, tmp_path / "a.realm"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [each.name for each in tmp_path.iterdir()] == ["a.realm"]

@@ -77,6 +77,25 @@ def test_a_write_of_somebody_else_arrives(server, open_realm):
     until(lambda: len(realm.objects(Inspection)) == 0)
 
 
+def test_who_waits_for_a_download_in_any_moment_of_the_connecting_is_answered(open_realm, monkeypatch):
+    realm = open_realm()
+    transport = realm._transport
+    realm.sync_session.pause()
+    until(lambda: transport.connection_state == "disconnected")
+    open_marks, waits = transport._open_marks, []
+
+    def asked_meanwhile():
+        found = open_marks()
+        if not waits:
+            waits.append(transport.wait_for_download())
+        return found
+
+    monkeypatch.setattr(transport, "_open_marks", asked_meanwhile)
+    realm.sync_session.resume()
+    until(lambda: waits)
+    waits[0].result(5)
+
+
 def test_without_classes_the_servers_schema_is_used(server, open_realm):
     server.put("Airfield", {"_id": "EDDF", "name": "Frankfurt"})
     server.put("Inspection", inspection(1, airfield="EDDF"))
