@@ -160,9 +160,15 @@ def _timeouts(whom: str, place: str, timeouts: dict[str, Any]) -> Iterator[Check
         if key in defaults and not nothing and (problem := _misfit(value, int)):
             hint = f'Write milliseconds, such as "{key}": {defaults[key]}, which is the default.'
             yield _inner_error(place, key, timeouts, problem, hint)
+    if whom != "clients" and not {"ping", "pong"}.intersection(timeouts):
+        return  # theirs are the project's, which are checked once
+    ping, pong = (timeouts.get(key, defaults[key]) for key in ("ping", "pong"))
+    if not _misfit(ping, int) and not _misfit(pong, int) and ping >= pong:
+        problem = f"{place} lets {whom} ping every {ping} milliseconds, and give up after {pong} without an answer."
+        yield Error(problem, hint=f'Write "pong": {ping * 2}, or a smaller "ping".', id="realm_sync.E002")
     if whom != "clients" and "ping" not in timeouts:
-        return  # theirs is the project's, which is checked once
-    ping, idle = timeouts.get("ping", defaults["ping"]), settings.IDLE_SECONDS
+        return
+    idle = settings.IDLE_SECONDS
     if not _misfit(ping, int) and not _misfit(idle, int) and ping >= idle * 1000:
         problem = f'REALM_SYNC["IDLE_SECONDS"] is {idle}, but {whom} ping every {ping} milliseconds.'
         hint = f'Write "IDLE_SECONDS": {ping * 3 // 1000}, or a smaller "ping" in CLIENT_TIMEOUTS.'

@@ -108,6 +108,8 @@ def test_every_default_and_every_right_setting_passes():
         ("EXISTING_REALM_FILE_BEHAVIOR", {"type": "downloadBeforeOpen", "timeOut": 5000}, "E002",
          ' has a "timeOut" and does not say what happens then.', 'Write "timeOutBehavior": "throwException"'),
         ("CLIENT_TIMEOUTS", {"conect": 1000}, "E001", " has the unknown key 'conect'.", 'Write "connect".'),
+        ("CLIENT_TIMEOUTS", {"ping": 5000, "pong": 4000}, "E002",
+         " lets clients ping every 5000 milliseconds, and give up after 4000 without an answer.", 'Write "pong": 10000'),
         ("CLIENT_TIMEOUTS", {"linger": -1}, "E002", '["linger"] is -1, and must be above 0.', "Write milliseconds"),
         ("CLIENT_TIMEOUTS", {"fast_reconect": 1}, "E001", " has the unknown key 'fast_reconect'.",
          'Write "fastReconnect".'),
@@ -166,7 +168,10 @@ def test_clients_must_ping_before_they_count_as_gone():
 
 
 def test_each_class_of_clients_must_ping_in_time():
-    clients = {"web": {"CLIENT_TIMEOUTS": {"connect": 5}}, "python": {"CLIENT_TIMEOUTS": {"ping": 200_000}}}
+    clients = {
+        "web": {"CLIENT_TIMEOUTS": {"connect": 5}},
+        "python": {"CLIENT_TIMEOUTS": {"ping": 200_000, "pong": 400_000}},
+    }
     with override_settings(REALM_SYNC={"CLIENTS": clients}):
         [error] = check_client_settings()
     assert error.msg == 'REALM_SYNC["IDLE_SECONDS"] is 180, but python clients ping every 200000 milliseconds.'

@@ -27,6 +27,11 @@ except ImportError:
 ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,) if sqlcipher is None else (sqlite3.Error, sqlcipher.Error)
 """What a connection raises, whichever library it is of."""
 
+STORAGE_ERRORS: tuple[type[Exception], ...] = (
+    (sqlite3.OperationalError,) if sqlcipher is None else (sqlite3.OperationalError, sqlcipher.OperationalError)
+)
+"""Those that say nothing of the file's contents: a full disk, a lock that another process holds for long."""
+
 _PLAIN_HEADER = b"SQLite format 3\0"
 
 

@@ -115,6 +115,8 @@ def share(config: Configuration, schema: Schema | None, options: SyncOptions | N
                 reset.carry_out(name)
             file = OpenFile(config)
         try:
+            if options is not None:
+                file.store.must_belong_to(options.user.id)
             if schema is not None and config.read_only:
                 file.store.check_schema(schema)
             elif schema is not None:

@@ -68,6 +68,7 @@ CREATE TABLE __realm_file (
     resets INTEGER NOT NULL DEFAULT 0,
     max_message_bytes INTEGER NOT NULL DEFAULT 0,
     opened INTEGER NOT NULL DEFAULT 0,
+    owner TEXT,
     schema_revision INTEGER NOT NULL DEFAULT 0,
     schema TEXT NOT NULL DEFAULT '[]'
 );
@@ -362,6 +363,7 @@ class Store:
         elif found == 1:
             connection.execute("ALTER TABLE __realm_file ADD COLUMN opened INTEGER NOT NULL DEFAULT 1")
             connection.execute("ALTER TABLE __realm_file ADD COLUMN resets INTEGER NOT NULL DEFAULT 0")
+            connection.execute("ALTER TABLE __realm_file ADD COLUMN owner TEXT")
             connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     def close(self) -> None:
@@ -569,6 +571,21 @@ class Store:
             opened=bool(row[11]),
             resets=row[12],
         )
+
+    def must_belong_to(self, user_id: str) -> None:
+        """Raises RealmError if these are another user's objects: an absolute path may name what somebody else left on
+        this device. A file that is nobody's becomes this user's."""
+        query = "SELECT owner FROM __realm_file"
+        (owner,) = self.connection.execute(query).fetchone()
+        if owner is None:
+            with self.transaction() as connection:
+                connection.execute("UPDATE __realm_file SET owner = ? WHERE owner IS NULL", (user_id,))
+                (owner,) = connection.execute(query).fetchone()
+        if owner != user_id:
+            raise RealmError(
+                f"Realm at path '{self.path}' belongs to another user. Open it as that user, or use another path.",
+                code="MismatchedConfig",
+            )
 
     def set_opened(self) -> None:
         with self.transaction() as connection:

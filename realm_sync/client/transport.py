@@ -51,6 +51,7 @@ from realm_sync.core.values import decode
 from . import connections, reset
 from .app import User, logged_out
 from .configuration import Configuration, ResetMode
+from .database import STORAGE_ERRORS
 from .errors import (
     AppError,
     ClientResetError,
@@ -737,7 +738,8 @@ class Transport:
         except Exception as failure:
             if over:
                 over("failed")
-            if kind is None or self.store.closed:
+            # Of a full disk the session ends as ever: with space it goes on with the reset.
+            if kind is None or self.store.closed or isinstance(failure, STORAGE_ERRORS):
                 raise
             self._cannot_replace(failure)
             return False

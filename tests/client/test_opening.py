@@ -209,3 +209,17 @@ def test_partition_sync_downloads_its_partition(server, user):
         with realm.write():
             realm.create(Inspection, {"title": "Windsock"})
         realm.sync_session.upload_all_local_changes(5).result()
+
+
+def test_what_somebody_else_left_at_an_absolute_path_stays_his(tmp_path):
+    mine, theirs = (make_user("ws://127.0.0.1:1/", tmp_path / name, name) for name in ("nora", "tom"))
+    path = tmp_path / "shared.realm"
+    Realm(path, schema=[Airfield, Inspection], sync=SyncConfiguration(mine, everything)).close()
+    until(lambda: str(path) not in open_files)
+    refused = f"^Realm at path '{path}' belongs to another user. Open it as that user, or use another path.$"
+    for opening in (lambda config: Realm(path, sync=config), lambda config: Realm.open(path, sync=config).result(5)):
+        with pytest.raises(RealmError, match=refused) as caught:
+            opening(SyncConfiguration(theirs))
+        assert caught.value.code == "MismatchedConfig"
+    with Realm(path, sync=SyncConfiguration(mine)) as realm:
+        assert len(realm.subscriptions) == 1
