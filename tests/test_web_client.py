@@ -10,11 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from django.db import connections
 from playwright.async_api import Browser, BrowserContext, WebSocketRoute
 
-from realm_sync import history
-from realm_sync.conf import settings
 from tests.devices import Devices, come_back_soon, on_server, team_of
 from tests.pages import SETUP, Tab, open_tab
 from tests.servers import Server
@@ -347,74 +344,6 @@ async def test_two_users_in_one_page_and_a_log_out(world: World, server: Callabl
     await tab.settle()
     assert (await db(on_server, world))[made] == ("While logged out", 0)
     await tab.close()
-
-
-@SQLITE
-async def test_client_reset_keeps_unsynced_writes_or_drops_them(
-    world: World, server: Callable[..., Server], contexts: Any
-) -> None:
-    url = server().url
-    first = await db(world.inspection)
-    reset = """async (mode) => {
-      window.heard = [];
-      const clientReset = { mode, onBefore: (before) => heard.push(["before", before.objects("Inspection").length, before.isReadOnly]),
-        onAfter: (before, after) => heard.push(["after", before.objects("Inspection").length, after.objects("Inspection").length]),
-        onManual: (session, path) => heard.push(["manual", path]) };
-      realm.close();
-      const { onManual } = clientReset;
-      const sync = { ...config.sync, clientReset: mode === "manual" ? { mode, onManual } : clientReset };
-      window.realm = await Realm.open({ ...config, sync });
-      realm.syncSession.pause();
-    }"""
-    for mode, kept in (
-        ("recoverUnsyncedChanges", True),
-        ("recoverOrDiscardUnsyncedChanges", True),
-        ("discardUnsyncedChanges", False),
-    ):
-        tab = await open_tab(await contexts(), url, "nora")
-        await tab.settle()
-        before = len(await tab.titles())
-        await tab.run(reset, mode)
-        made = await tab.create(**values(world, title=mode))
-        await tab.change(str(first.pk), title=mode)
-        await tab.run("() => realm.writesFlushed()")
-        await db(restore_a_backup)
-        await tab.run(ONLINE)
-        await tab.run("() => until(() => heard.length === 2)")
-        await tab.settle()
-        held = await db(on_server, world)
-        assert (made in held) is kept and (held[str(first.pk)][0] == mode) is kept
-        await tab.until_titles(held)
-        # Before: with what was not synced. After: what the server had, and what was kept of that.
-        assert await tab.run("() => heard") == [["before", before + 1, True], ["after", before + 1, before + kept]]
-        await tab.close()
-
-    tab = await open_tab(await contexts(), url, "nora")
-    await tab.run(reset, "manual")
-    await tab.create(**values(world, title="manual"))
-    await tab.run("() => realm.writesFlushed()")
-    await db(restore_a_backup)
-    await tab.run(ONLINE)
-    await tab.run("() => until(() => heard.length)")
-    assert await tab.run("() => [realm.syncSession.state, realm.syncSession.pendingTransactions]") == ["inactive", 1]
-    # The app closes the realm and puts it aside; what was not synced is read from there.
-    aside = """async () => {
-      const [[, backup]] = heard;
-      const { path } = realm;
-      realm.close();
-      await Realm.App.Sync.initiateClientReset(app, path);
-      const copy = await Realm.open({ path: backup, readOnly: true });
-      const kept = copy.objects("Inspection").filtered("title == 'manual'").length;
-      window.realm = await Realm.open({ ...config, sync: { ...config.sync, newRealmFileBehavior: undefined } });
-      return [kept, realm.objects("Inspection").filtered("title == 'manual'").length];
-    }"""
-    assert await tab.run(aside) == [1, 0]
-    await tab.until_titles(await db(on_server, world))
-    await tab.close()
-
-
-def restore_a_backup() -> None:
-    history.renew_epoch(connections[settings.DATABASE])
 
 
 @SQLITE

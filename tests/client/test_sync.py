@@ -355,6 +355,7 @@ def test_an_error_to_stop_ends_the_session_and_its_waits(server, open_realm):
     create(realm)
     with pytest.raises(SyncError, match="BadChangeset: because"):
         realm.sync_session.upload_all_local_changes().result(5)
+    until(lambda: errors)
     assert errors[0][1].is_fatal and errors[0][0] is realm.sync_session
     assert realm.sync_session.state == "inactive"
     assert realm._store.pending_count() == 1
