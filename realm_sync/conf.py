@@ -91,7 +91,7 @@ class Settings:
     }
     """Milliseconds; keys that are left out keep these defaults. `request`: an HTTP call; `connect`: opening the
     websocket; `ping`: between two pings, less than IDLE_SECONDS; `pong`: a connection that was silent for so long is
-    taken for lost; `linger`: how long a connection waits for the next session of its user (0: not at all);
+    taken for lost; `linger`: how long a connection waits for the next session of its app (0: not at all);
     `fastReconnect`: who was away for longer downloads first and uploads then."""
     CLIENTS: dict[str, dict[str, Any]] = {}
     """What differs for a class of clients: `{"web": {…}, "python": {…}}`. Each may have NEW_REALM_FILE_BEHAVIOR,
@@ -118,8 +118,10 @@ settings = Settings()
 
 CLIENT_CLASSES = ("web", "python")
 PER_CLIENT = (
-    *("NEW_REALM_FILE_BEHAVIOR", "EXISTING_REALM_FILE_BEHAVIOR"),
-    *("CANCEL_WAITS_ON_NON_FATAL_ERROR", "CLIENT_TIMEOUTS"),
+    "NEW_REALM_FILE_BEHAVIOR",
+    "EXISTING_REALM_FILE_BEHAVIOR",
+    "CANCEL_WAITS_ON_NON_FATAL_ERROR",
+    "CLIENT_TIMEOUTS",
 )
 """The settings that CLIENTS may give for one class of clients."""
 

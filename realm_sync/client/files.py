@@ -7,7 +7,6 @@ first, in the directory `<file>.management`, and then as a whole. What is in a f
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
@@ -19,6 +18,7 @@ from realm_sync.core.schema import PRIMARY_KEY
 from .configuration import Configuration
 from .errors import RealmError
 from .open_files import closed
+from .reset import synchronize
 from .store import DEFAULT_MESSAGE_BYTES, Store
 from .user_files import take
 
@@ -78,7 +78,7 @@ def write_copy(source: Store, target: Configuration) -> None:
             source.copy_into(copy)
         finally:
             copy.close()
-        _synchronize(temporary)
+        synchronize(temporary)
         with closed(path):
             if path.exists():
                 raise RealmError(f"There is a file at '{path}' by now.", code="FileAlreadyExists")
@@ -87,21 +87,12 @@ def write_copy(source: Store, target: Configuration) -> None:
             Path(f"{path}-shm").unlink(missing_ok=True)
             Path(f"{path}.reset").unlink(missing_ok=True)
             temporary.replace(path)
-        _synchronize(path.parent)
+        synchronize(path.parent)
     finally:
         for part in PARTS:
             Path(f"{temporary}{part}").unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # others are copying, too
             directory.rmdir()
-
-
-def _synchronize(path: Path) -> None:
-    """Waits until what is at `path`, a file or a directory's entries, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def merge(source: Realm, target: Realm) -> None:

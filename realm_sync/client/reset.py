@@ -42,7 +42,7 @@ def schedule(path: str | Path, directory: Path) -> Path:
         file.flush()
         os.fsync(file.fileno())
     os.replace(unfinished, marker)
-    _sync_directory(marker.parent)
+    synchronize(marker.parent)
     return backup
 
 
@@ -77,9 +77,9 @@ def _put_aside(path: str | Path, backup: Path) -> bool:
     # The database comes last: what is at the backup's path is then complete, and until then the next call finds it.
     for suffix in ("-shm", "-wal", ""):
         _move(Path(f"{path}{suffix}"), Path(f"{backup}{suffix}"))
-        _sync_directory(backup.parent)
+        synchronize(backup.parent)
     _marker(path).unlink()
-    _sync_directory(Path(path).parent)
+    synchronize(Path(path).parent)
     logger.warning("'%s' was put aside as '%s'", path, backup)
     return True
 
@@ -128,15 +128,15 @@ def _move(source: Path, target: Path) -> None:
             raise
         copy = target.with_name(f"{target.name}.copy")  # another file system
         shutil.copy2(source, copy)
-        with copy.open("rb") as file:
-            os.fsync(file.fileno())
+        synchronize(copy)
         os.replace(copy, target)
         source.unlink()
 
 
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY)
+def synchronize(path: Path) -> None:
+    """Waits until what is at `path`, a file or a directory's entries, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)

@@ -64,7 +64,7 @@ DEFAULT_BEHAVIOR = OpenBehavior("download_before_open", 30.0, "throw_exception")
 class Timeouts:
     """Seconds; None: not said here. `request`: an HTTP call. `connect`: the websocket, from the first byte to the
     handshake's last. `ping`: between two pings. `pong`: a connection that was silent for so long is taken for lost.
-    `linger`: a connection is kept for the next session of the user after its last one ended. `fast_reconnect`: who was
+    `linger`: a connection is kept for the next session of the app after its last one ended. `fast_reconnect`: who was
     away for longer downloads first and uploads then (reference 1.5)."""
 
     request: float | None = None

@@ -552,7 +552,7 @@ def test_a_crash_while_the_file_is_put_aside_loses_nothing(tmp_path, monkeypatch
         return step
 
     monkeypatch.setattr(reset_module, "_move", crashing(reset_module._move))
-    monkeypatch.setattr(reset_module, "_sync_directory", crashing(reset_module._sync_directory))
+    monkeypatch.setattr(reset_module, "synchronize", crashing(reset_module.synchronize))
     with pytest.raises(KeyboardInterrupt):
         reset_module.carry_out(path)
     monkeypatch.undo()

@@ -583,7 +583,7 @@ def test_a_copy_appears_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
         def fail(path: Path) -> None:
             raise OSError("the disk is full")
 
-        monkeypatch.setattr(files, "_synchronize", fail)
+        monkeypatch.setattr(files, "synchronize", fail)
         with pytest.raises(OSError, match="the disk is full"):
             realm.write_copy_to(tmp_path / "b.realm")
         assert {each.name for each in tmp_path.iterdir()} == {"a.realm", "a.realm-wal", "a.realm-shm"}
