@@ -19,8 +19,9 @@ from .configuration import Configuration
 from .errors import RealmError
 from .open_files import closed
 from .reset import synchronize
-from .store import DEFAULT_MESSAGE_BYTES, Store
+from .store import Store
 from .user_files import take
+from .writer import DEFAULT_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from .realm import Realm

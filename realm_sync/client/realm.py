@@ -31,11 +31,12 @@ from .open_files import FrozenFile, OpenFile, release, share
 from .opening import OpeningRealm, open_realm
 from .operation import Operation
 from .results import FrozenResults, Results
-from .store import Store, Writer
+from .store import Store
 from .subscriptions import MutableSubscriptionSet, SubscriptionSet
 from .sync_session import SyncSession
 from .tables import Table
 from .transport import SyncOptions, Transport
+from .writer import Writer
 
 T = TypeVar("T", bound=Object)
 R = TypeVar("R")

@@ -11,18 +11,14 @@ its own connection, writers wait for each other. Knows no network and no user; c
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
-from weakref import WeakValueDictionary
+from typing import Literal, NoReturn
 
 import msgspec
 
@@ -41,60 +37,14 @@ from realm_sync.core.messages import (
     Update,
 )
 from realm_sync.core.schema import ObjectSchema, Schema
-from realm_sync.core.sql import quoted, register_functions
+from realm_sync.core.sql import quoted
 
-from .database import ERRORS, check, connect
-from .errors import RealmError, RealmFileError
-from .rebase import Fold, Image, Key, replay
-from .tables import REVISION, Table, type_text
-
-FORMAT = 2
-DEFAULT_MESSAGE_BYTES = 700_000
-"""Assumed largest message until a server has said its own."""
-ENVELOPE_BYTES = 4096
-"""What a changeset may need in its message besides its instructions."""
-
-_TABLES = """
-CREATE TABLE __realm_file (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    ident INTEGER, salt TEXT, epoch TEXT,
-    server_version INTEGER NOT NULL DEFAULT 0,
-    client_version INTEGER NOT NULL DEFAULT 0,
-    query_version INTEGER NOT NULL DEFAULT 0,
-    view INTEGER NOT NULL DEFAULT 0,
-    next_client_version INTEGER NOT NULL DEFAULT 1,
-    revision INTEGER NOT NULL DEFAULT 0,
-    reset TEXT,
-    resets INTEGER NOT NULL DEFAULT 0,
-    max_message_bytes INTEGER NOT NULL DEFAULT 0,
-    opened INTEGER NOT NULL DEFAULT 0,
-    owner TEXT,
-    schema_revision INTEGER NOT NULL DEFAULT 0,
-    schema TEXT NOT NULL DEFAULT '[]'
-);
-INSERT INTO __realm_file (id) VALUES (1);
-CREATE TABLE __realm_changeset (
-    client_version INTEGER PRIMARY KEY, base_version INTEGER NOT NULL, timestamp INTEGER NOT NULL,
-    bytes INTEGER NOT NULL
-);
-CREATE TABLE __realm_instruction (
-    client_version INTEGER NOT NULL, position INTEGER NOT NULL, class TEXT NOT NULL, key NOT NULL, op TEXT NOT NULL,
-    data TEXT, PRIMARY KEY (client_version, position)
-) WITHOUT ROWID;
-CREATE INDEX __realm_instruction_object ON __realm_instruction (class, key);
-CREATE TABLE __realm_shadow (class TEXT NOT NULL, key NOT NULL, image TEXT, PRIMARY KEY (class, key)) WITHOUT ROWID;
-CREATE TABLE __realm_class (class TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE __realm_set (version INTEGER PRIMARY KEY, state TEXT NOT NULL, error TEXT, after INTEGER NOT NULL);
-CREATE TABLE __realm_subscription (
-    version INTEGER NOT NULL, id TEXT NOT NULL, name TEXT, class TEXT NOT NULL, query TEXT NOT NULL,
-    created_at TEXT NOT NULL, updated_at TEXT NOT NULL, PRIMARY KEY (version, id)
-);
-CREATE TABLE __realm_rejected (
-    client_version INTEGER NOT NULL, report BLOB NOT NULL, told INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (client_version, report)
-);
-PRAGMA user_version = 2;
-"""
+from .additions import additions
+from .errors import RealmError
+from .integration import Integration
+from .store_file import StoreFile, WriteLock, close_all
+from .tables import REVISION, Table
+from .writer import Writer
 
 _schema_decoder = msgspec.json.Decoder(list[ObjectSchema])
 _parts_decoder = msgspec.json.Decoder(list[Changes])
@@ -105,32 +55,6 @@ _decode = msgspec.json.decode
 ResetKind = Literal["recover", "discard", "fallback", "copy"]
 """What a client reset does with pending changesets. `fallback`: discards them because they could not be recovered;
 `copy`: recovers them, in a file that was made as a copy of another and has no client file yet."""
-
-IDLE_SECONDS = 0.5
-"""How long `close` waits for other threads that are executing something."""
-
-_Opened = tuple[threading.Thread | None, sqlite3.Connection, int]
-"""Whose connection, None for all threads; and how many references it has when nobody uses it."""
-
-_write_locks: WeakValueDictionary[str, WriteLock] = WeakValueDictionary()
-_write_locks_guard = threading.Lock()
-
-
-class WriteLock:
-    """The write lock of one file within this process: hands over at once, where SQLite's busy handler would sleep."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.owner: int | None = None
-        """The thread in a transaction."""
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        self.owner = threading.get_ident()
-
-    def __exit__(self, *_: object) -> None:
-        self.owner = None
-        self._lock.release()
 
 
 @dataclass(frozen=True)
@@ -171,101 +95,7 @@ class Applied:
     """The client reset that this download completed."""
 
 
-@dataclass
-class Writer:
-    """A local write transaction: the visible tables change at once, the changeset is written at the end."""
-
-    store: Store
-    connection: sqlite3.Connection
-    file: FileRow
-    revision: int
-    fold: Fold = field(default_factory=Fold)
-    _originals: dict[Key, Image | None] = field(default_factory=dict)
-    """The object before this transaction, by first touch."""
-
-    def get(self, table: Table, key: Any) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self.connection.execute(table.select_one, (key,)).fetchone()
-        return row
-
-    def create(self, table: Table, wire: Image) -> None:
-        """The object must not exist. `wire`: the values to send; what is missing is null here."""
-        key = table.key_from_wire(wire["_id"])
-        self._originals.setdefault((table.name, key), None)
-        self.connection.executemany(table.insert, table.rows([wire], self.revision))
-        self.fold.create((table.name, key), {name: value for name, value in wire.items() if name != "_id"})
-
-    def update(self, table: Table, key: Any, wire: Image, links: Iterable[Key] = ()) -> None:
-        self._remember(table, key)
-        values = [table.from_wire(name, value) for name, value in wire.items()]
-        self.connection.execute(table.update_sql(wire), (*values, self.revision, key))
-        self.fold.update((table.name, key), wire, links)
-
-    def delete(self, table: Table, key: Any) -> None:
-        self._remember(table, key)
-        self.connection.execute(table.delete, (key,))
-        self.fold.delete((table.name, key))
-
-    def _remember(self, table: Table, key: Any) -> None:
-        if (table.name, key) not in self._originals:
-            row = self.get(table, key)
-            self._originals[table.name, key] = table.image(row) if row else None
-
-    def finish(self, timestamp: int) -> int | None:
-        """Writes the changeset; its client version, or None if there is nothing to send."""
-        steps = self.fold.steps()
-        self.connection.execute("UPDATE __realm_file SET revision = ?", (self.revision,))
-        self.store.touch(self.connection, {name for name, _ in self._originals}, self.revision)
-        if not steps or not self.store.synced:
-            return None
-        rows, size = [], 100
-        version = self.file.next_client_version
-        for position, step in enumerate(steps):
-            data = None if step.op == "delete" else _encode(step.values).decode()
-            size += 80 + len(step.key[0]) + len(str(step.key[1]).encode()) + (len(data.encode()) if data else 0)
-            rows.append((version, position, step.key[0], step.key[1], step.op, data))
-        limit = (self.file.max_message_bytes or DEFAULT_MESSAGE_BYTES) - ENVELOPE_BYTES
-        if size > limit:
-            raise RealmError(
-                f"This write transaction is {size} bytes large and the server takes at most {limit} at once: "
-                "write it in several transactions.",
-                code="LimitExceeded",
-            )
-        touched = {step.key for step in steps}
-        execute, many = self.connection.execute, self.connection.executemany
-        shadows = [(*key, _image_text(self._originals[key])) for key in touched]
-        # An object that has a shadow keeps it: older pending changesets touched it before this one.
-        many("INSERT OR IGNORE INTO __realm_shadow (class, key, image) VALUES (?, ?, ?)", shadows)
-        execute(
-            "INSERT INTO __realm_changeset VALUES (?, ?, ?, ?)",
-            (version, self.file.progress.server_version, timestamp, size),
-        )
-        many("INSERT INTO __realm_instruction VALUES (?, ?, ?, ?, ?, ?)", rows)
-        execute("UPDATE __realm_file SET next_client_version = ?", (version + 1,))
-        return version
-
-
-def _image_text(image: Image | None) -> str | None:
-    return None if image is None else _encode(image).decode()
-
-
-@dataclass(frozen=True)
-class _Difference:
-    """What a schema has that a file has not."""
-
-    merged: dict[str, ObjectSchema]
-    """The file's classes with the additions."""
-    classes: list[str]
-    properties: list[tuple[str, str]]
-    more: bool
-    """Options that need no column, as `indexed`."""
-    problems: list[str]
-    """What contradicts the file."""
-
-    def __bool__(self) -> bool:
-        return bool(self.classes or self.properties or self.more or self.problems)
-
-
-class Store:
+class Store(StoreFile):
     """One realm file. `synced`: local writes become pending changesets."""
 
     def __init__(
@@ -276,153 +106,12 @@ class Store:
         encryption_key: bytes | None = None,
         read_only: bool = False,
     ) -> None:
-        """Opens the file, creating it and its directory unless told not to; `read_only` never does, nor changes it.
-        Raises RealmFileError if it is no realm, or none of this key, and leaves it as it is then."""
-        self.path = str(Path(path).absolute())
-        self.synced, self.read_only, self.encryption_key = synced, read_only, encryption_key
-        if (read_only or not create) and not Path(self.path).exists():
-            raise RealmFileError(self.path, "There is no such file.", code="FileNotFound")
-        if not read_only:
-            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-        with _write_locks_guard:
-            self.lock = _write_locks.setdefault(os.path.realpath(self.path), WriteLock())
-        self._local = threading.local()
-        self._connections: list[_Opened] = []
-        self._guard = threading.Lock()
         self._schema_revision = -1
         self._tables: dict[str, Table] = {}
         self._schema = Schema()
-        self.closed = False
-        self._process = os.getpid()
-        self._prepare()
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """The connection of this thread."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-        return connection
-
-    def _connect(self) -> sqlite3.Connection:
-        with self._guard:
-            if self.closed:
-                raise RealmError("Cannot access realm that has been closed.")
-            connection = self._new_connection()
-            # Parts of a bootstrap are of no use to another session: a temporary table goes with its connection, and
-            # costs no write-ahead log. SQLite moves it from memory to disk when it grows.
-            connection.execute("CREATE TEMP TABLE __realm_part (id INTEGER PRIMARY KEY, changes BLOB NOT NULL)")
-            for thread, finished, _ in self._connections:
-                if thread is not None and not thread.is_alive():
-                    finished.close()
-            self._connections = [entry for entry in self._connections if entry[0] is None or entry[0].is_alive()]
-            references = sys.getrefcount(connection)
-            self._connections.append((threading.current_thread(), connection, references))
-            return connection
-
-    def _new_connection(self) -> sqlite3.Connection:
-        connection = connect(self.path, self.encryption_key, self.read_only)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA cache_size = -16000")
-        register_functions(connection)
-        return connection
-
-    def _prepare(self) -> None:
-        try:
-            if os.path.exists(self.path) and os.path.getsize(self.path):
-                check(self.path, self.encryption_key)
-            connection = self.connection
-            if not self.read_only and connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-                raise RealmFileError(self.path, "Its file system does not allow SQLite's write-ahead log.")
-            # Nothing of this waits for a writer, unless the file is new or of an older version.
-            if not self.read_only and not self._is_current(connection):
-                with self.transaction():
-                    self._bring_up_to_date(connection)
-            if not self._is_current(connection):
-                raise RealmFileError(self.path, "It is not a realm file of this version of realm_sync.")
-        except ERRORS as error:
-            self.close()
-            raise RealmFileError(self.path, f"SQLite cannot use it: {error}.") from error
-        except RealmFileError:
-            self.close()
-            raise
-
-    @staticmethod
-    def _is_current(connection: sqlite3.Connection) -> bool:
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = '__realm_file'").fetchone()
-        return bool(found == FORMAT and known)
-
-    @staticmethod
-    def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-        """Within a transaction: makes the tables of a new file, and what older versions had not."""
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            for statement in _TABLES.split(";\n"):
-                connection.execute(statement)
-        elif found == 1:
-            connection.execute("ALTER TABLE __realm_file ADD COLUMN opened INTEGER NOT NULL DEFAULT 1")
-            connection.execute("ALTER TABLE __realm_file ADD COLUMN resets INTEGER NOT NULL DEFAULT 0")
-            connection.execute("ALTER TABLE __realm_file ADD COLUMN owner TEXT")
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-
-    def close(self) -> None:
-        """Closes every thread's connection. An open transaction of this thread is rolled back; another thread meets the
-        end at its next step."""
-        with self._guard:
-            self.closed = True
-            left, self._connections, self._local = self._connections, [], threading.local()
-        _close(left)
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One write transaction: waits for other writers, commits at the end, rolls back if something is raised."""
-        self.check_process()
-        with self.lock:
-            connection = self.connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    def check_process(self) -> None:
-        """Raises RealmError in a forked process: the locks of SQLite stay with its parent, which would throw away a log
-        that is still written here."""
-        if os.getpid() != self._process:
-            raise RealmError(
-                f"The realm at '{self.path}' was opened before this process was forked. Open it afterwards, in each "
-                "process, or start processes by 'spawn'.",
-                code="NotSupported",
-            )
-
-    def data_version(self) -> int:
-        """Changes when another connection of any process has committed; as seen by this thread's connection."""
-        return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
+        super().__init__(path, synced, create, encryption_key, read_only)
 
     # --- size and copies ---------------------------------------------------------------------------------------------
-
-    def sizes(self) -> tuple[int, int]:
-        """Bytes of the file, and of these those in use."""
-        total, free, size = (
-            int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        return total * size, (total - free) * size
-
-    def compact(self) -> bool:
-        """Gives free space back to the disk; false if others were at the file, which then shrinks later or not."""
-        with self.lock:
-            try:
-                self.connection.execute("VACUUM")
-                return bool(self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
-            except ERRORS as error:
-                if "locked" in str(error):
-                    return False
-                raise
 
     def copy_into(self, copy: Store) -> None:
         """Everything visible here, as of one moment, into the new file of `copy`; nobody here waits for that.
@@ -482,14 +171,14 @@ class Store:
         """Adds classes and properties; true if there were any. Raises RealmError listing what contradicts the file:
         like Realm's additive mode, a property never changes its type and nothing is ever removed."""
         classes = list(classes)
-        if not self._difference(classes):  # the usual case, and it need not wait for a writer
+        if not additions(self.schema, classes):  # the usual case, and it need not wait for a writer
             return False
         with self.transaction() as connection:
             return self._add_schema(connection, classes)
 
     def check_schema(self, classes: Iterable[ObjectSchema]) -> None:
         """Of a file that stays as it is: raises RealmError listing what it has not."""
-        found = self._difference(classes)
+        found = additions(self.schema, classes)
         lines = [
             *found.problems,
             *(f"Class '{name}' has been added." for name in found.classes),
@@ -501,36 +190,8 @@ class Store:
                 f"The following changes cannot be made in read-only schema mode:{text}", code="SchemaMismatch"
             )
 
-    def _difference(self, classes: Iterable[ObjectSchema]) -> _Difference:
-        self._load_schema()
-        merged = {cls.name: cls for cls in self._schema}
-        problems, added = [], False
-        new_classes: list[str] = []
-        new_columns: list[tuple[str, str]] = []
-        for cls in classes:
-            ours = merged.get(cls.name)
-            if ours is None:
-                merged[cls.name] = cls
-                new_classes.append(cls.name)
-                continue
-            properties = dict(ours.properties)
-            for name, prop in cls.properties.items():
-                known = properties.get(name)
-                if known is None:
-                    new_columns.append((cls.name, name))
-                elif type_text(known) != type_text(prop):
-                    problems.append(
-                        f"Property '{cls.name}.{name}' has been changed from '{type_text(known)}' "
-                        f"to '{type_text(prop)}'."
-                    )
-                properties[name] = prop
-            if properties != ours.properties or cls.read_only != ours.read_only:
-                merged[cls.name] = msgspec.structs.replace(ours, properties=properties, read_only=cls.read_only)
-                added = True
-        return _Difference(merged, new_classes, new_columns, added, problems)
-
     def _add_schema(self, connection: sqlite3.Connection, classes: Iterable[ObjectSchema]) -> bool:
-        found = self._difference(classes)
+        found = additions(self.schema, classes)
         if found.problems:
             lines = "".join(f"\n- {problem}" for problem in found.problems)
             raise RealmError(
@@ -724,13 +385,13 @@ class Store:
                 parts = connection.execute("SELECT changes FROM __realm_part ORDER BY id").fetchall()
                 changes = [change for (part,) in parts for change in _parts_decoder.decode(part)] + changes
                 connection.execute("DELETE FROM __realm_part")
-            rebase = _Rebase(self, connection, file.revision + 1)
-            self.touch(connection, {change.class_name for change in changes}, rebase.revision)
+            integration = Integration(self, connection, file.revision + 1)
+            self.touch(connection, {change.class_name for change in changes}, integration.revision)
             reset = self.reset_ended_by(download)
             if reset:
-                rebase.replace(changes, download, keep_pending=reset in ("recover", "copy"))
+                integration.replace(changes, download, keep_pending=reset in ("recover", "copy"))
             else:
-                rebase.merge(changes, download.client_version)
+                integration.merge(changes, download.client_version)
             connection.execute(
                 "UPDATE __realm_file SET server_version = ?, client_version = ?, query_version = ?, view = ?,"
                 " revision = ?, reset = CASE WHEN ? THEN NULL ELSE reset END,"
@@ -740,7 +401,7 @@ class Store:
                     download.client_version,
                     download.query_version,
                     download.view,
-                    rebase.revision,
+                    integration.revision,
                     reset is not None,
                     reset is not None or file.reset is None,
                 ),
@@ -848,20 +509,6 @@ class Store:
                 connection.execute("UPDATE __realm_subscription SET version = ? WHERE version = ?", (fresh, left))
 
 
-def _close(left: list[_Opened]) -> None:
-    """Python crashes if a connection is closed while another thread executes something by it. As long as one does it has
-    a reference, and nobody gets a new one any more: it is waited for, not for ever, for a forgotten cursor has one as
-    well. What is then not closed is when it is forgotten."""
-    deadline = time.monotonic() + IDLE_SECONDS
-    while left:
-        thread, connection, references = left.pop()
-        is_idle = thread is threading.current_thread() or (thread is not None and not thread.is_alive())
-        while not is_idle and sys.getrefcount(connection) > references and time.monotonic() < deadline:
-            time.sleep(0.001)
-        if is_idle or sys.getrefcount(connection) <= references:
-            connection.close()
-
-
 class FrozenStore(Store):
     """The file as it is now, whatever is written later: one connection in a read transaction, for all threads. `close`
     it: until then SQLite cannot shorten its write-ahead log."""
@@ -872,7 +519,7 @@ class FrozenStore(Store):
         self._schema_revision = -1
         self._tables, self._schema, self.closed = {}, Schema(), False
         self._guard = threading.Lock()
-        connection = store._new_connection()
+        connection = store.new_connection()
         connection.execute("PRAGMA query_only = ON")
         connection.execute("BEGIN")
         references = sys.getrefcount(connection)
@@ -891,161 +538,7 @@ class FrozenStore(Store):
         self.closed = True
         with self._guard:
             left, self._connections, self._pinned = self._connections, [], None
-        _close(left)
+        close_all(left)
 
     def transaction(self) -> NoReturn:
         raise RealmError("Can't perform transactions on a frozen Realm", code="WrongTransactionState")
-
-
-class _Rebase:
-    """One download's way into the tables, within a transaction."""
-
-    def __init__(self, store: Store, connection: sqlite3.Connection, revision: int) -> None:
-        self.store, self.connection, self.revision = store, connection, revision
-
-    def merge(self, changes: Iterable[Changes], client_version: int) -> None:
-        """Server state forward, acknowledged changesets dropped, the rest replayed."""
-        touched: set[Key] = set()
-        for change in changes:
-            table = self.store.table(change.class_name)
-            if table is not None:
-                self._change(table, change, touched)
-        execute = self.connection.execute
-        acknowledged = execute(
-            "SELECT DISTINCT class, key FROM __realm_instruction WHERE client_version <= ?", (client_version,)
-        ).fetchall()
-        touched.update(acknowledged)
-        execute("DELETE FROM __realm_instruction WHERE client_version <= ?", (client_version,))
-        execute("DELETE FROM __realm_changeset WHERE client_version <= ?", (client_version,))
-        # A restored file meets its own later changesets: it must not use their numbers again.
-        execute("UPDATE __realm_file SET next_client_version = max(next_client_version, ?)", (client_version + 1,))
-        self._show(touched)
-
-    def replace(self, changes: Sequence[Changes], download: Download, keep_pending: bool) -> None:
-        """Client reset: the tables become what the bootstrap says, pending changesets start over on top of it."""
-        execute, many = self.connection.execute, self.connection.executemany
-        execute("DELETE FROM __realm_shadow")
-        kept: dict[str, list[Any]] = defaultdict(list)
-        for change in changes:
-            kept[change.class_name].extend(image["_id"] for image in change.put)
-        self.store.touch(self.connection, self.store.schema.names(), self.revision)
-        for cls in self.store.schema:
-            table = self.store.table(cls.name)
-            assert table is not None
-            keys = _encode([table.key_from_wire(key) for key in kept[cls.name]]).decode()
-            execute(f"DELETE FROM {table.sql_name} WHERE _id NOT IN (SELECT value FROM json_each(?))", (keys,))
-        if not keep_pending:
-            execute("DELETE FROM __realm_instruction")
-            execute("DELETE FROM __realm_changeset")
-        for change in changes:
-            table = self.store.table(change.class_name)
-            if table is not None:
-                self._change(table, change, set())
-        # The new client file has sent nothing yet: its changesets count from one, and stand on what it just got.
-        versions = [row[0] for row in execute("SELECT client_version FROM __realm_changeset ORDER BY client_version")]
-        renumbered = [(new, old) for new, old in enumerate(versions, 1)]
-        many("UPDATE __realm_changeset SET client_version = ? WHERE client_version = ?", renumbered)
-        many("UPDATE __realm_instruction SET client_version = ? WHERE client_version = ?", renumbered)
-        execute("UPDATE __realm_changeset SET base_version = ?", (download.server_version,))
-        execute("UPDATE __realm_file SET next_client_version = ?", (len(versions) + 1,))
-        execute("UPDATE __realm_set SET after = ? WHERE state = 'pending'", (len(versions),))
-        touched = set(execute("SELECT DISTINCT class, key FROM __realm_instruction").fetchall())
-        for name, key in touched:
-            table = self.store.table(name)
-            row = execute(table.select_one, (key,)).fetchone() if table else None
-            image = table.image(row) if table and row else None
-            execute("INSERT INTO __realm_shadow VALUES (?, ?, ?)", (name, key, _image_text(image)))
-        self._show(touched)
-
-    def _change(self, table: Table, change: Changes, touched: set[Key]) -> None:
-        """Applies one Changes to tables and shadows; adds the shadowed objects it met to `touched`."""
-        shadows = self._shadows(table, change)
-        many = self.connection.executemany
-        put, patch, erase = change.put, change.patch, change.erase
-        if shadows:
-            key_of = table.key_from_wire
-            for image in put:
-                if (key := key_of(image["_id"])) in shadows:
-                    shadows[key] = {**table.blank, **{name: image[name] for name in image if name in table.place}}
-            for image in patch:
-                if (key := key_of(image["_id"])) in shadows and (old := shadows[key]) is not None:
-                    shadows[key] = {**old, **{name: image[name] for name in image if name in table.place}}
-            for wire in erase:
-                if (key := key_of(wire)) in shadows:
-                    shadows[key] = None
-            put = [image for image in put if key_of(image["_id"]) not in shadows]
-            patch = [image for image in patch if key_of(image["_id"]) not in shadows]
-            erase = [wire for wire in erase if key_of(wire) not in shadows]
-            many(
-                "UPDATE __realm_shadow SET image = ? WHERE class = ? AND key = ?",
-                [(_image_text(image), table.name, key) for key, image in shadows.items()],
-            )
-            touched.update((table.name, key) for key in shadows)
-        if put:
-            many(table.upsert, table.rows(put, self.revision))
-        # One patch per object, the later values winning: the groups below do not keep the order of patches.
-        merged: dict[Any, Image] = {}
-        for image in patch:
-            merged[image["_id"]] = {**merged.get(image["_id"], {}), **image}
-        by_names: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
-        for image in merged.values():
-            names = tuple(name for name in image if name != "_id" and name in table.place)
-            if names:
-                values = [table.from_wire(name, image[name]) for name in names]
-                by_names[names].append((*values, self.revision, table.key_from_wire(image["_id"])))
-        for names, rows in by_names.items():
-            many(table.patch_sql(names), rows)
-        if erase:
-            many(table.delete, [(table.key_from_wire(wire),) for wire in erase])
-
-    def _shadows(self, table: Table, change: Changes) -> dict[Any, Image | None]:
-        """The shadows of the objects in `change`."""
-        some = self.connection.execute("SELECT 1 FROM __realm_shadow WHERE class = ? LIMIT 1", (table.name,)).fetchone()
-        if not some:
-            return {}
-        keys = [image["_id"] for image in change.put] + [image["_id"] for image in change.patch] + change.erase
-        rows = self.connection.execute(
-            "SELECT key, image FROM __realm_shadow WHERE class = ? AND key IN (SELECT value FROM json_each(?))",
-            (table.name, _encode([table.key_from_wire(key) for key in keys]).decode()),
-        )
-        return {key: None if text is None else _decode(text) for key, text in rows.fetchall()}
-
-    def _show(self, touched: Iterable[Key]) -> None:
-        """Visible = shadow + pending, for `touched`; shadows that nothing pending needs any more are dropped."""
-        by_class: dict[str, list[Any]] = defaultdict(list)
-        for name, key in touched:
-            by_class[name].append(key)
-        for name, keys in by_class.items():
-            table = self.store.table(name)
-            if table is not None:
-                self._show_class(table, keys)
-
-    def _show_class(self, table: Table, keys: list[Any]) -> None:
-        self.store.touch(self.connection, [table.name], self.revision)
-        execute, many = self.connection.execute, self.connection.executemany
-        chosen = (table.name, _encode(keys).decode())
-        steps: dict[Any, list[tuple[str, Image]]] = defaultdict(list)
-        for key, op, data in execute(
-            "SELECT key, op, data FROM __realm_instruction WHERE class = ? AND key IN (SELECT value FROM json_each(?))"
-            " ORDER BY client_version, position",
-            chosen,
-        ):
-            steps[key].append((op, _decode(data) if data else {}))
-        present, absent, done = [], [], []
-        for key, text in execute(
-            "SELECT key, image FROM __realm_shadow WHERE class = ? AND key IN (SELECT value FROM json_each(?))", chosen
-        ):
-            image = None if text is None else _decode(text)
-            pending = steps.get(key)
-            if pending is None:
-                done.append((table.name, key))
-            else:
-                image = replay(image, pending, table.blank)
-            if image is None:
-                absent.append((key,))
-            else:
-                image["_id"] = table.key_to_wire(key)
-                present.append(image)
-        many(table.upsert, table.rows(present, self.revision))
-        many(table.delete, absent)
-        many("DELETE FROM __realm_shadow WHERE class = ? AND key = ?", done)

@@ -26,7 +26,8 @@ from realm_sync.client import (
 )
 from realm_sync.client import reset as reset_module
 from realm_sync.client import transport as transport_module
-from realm_sync.client.store import Store, _Rebase
+from realm_sync.client.integration import Integration
+from realm_sync.client.store import Store
 from realm_sync.core.messages import Bind, Error, Query, QueryError, Upload
 
 from .conftest import Airfield, Inspection, inspection, key, until
@@ -405,7 +406,7 @@ def assert_holds(config, expected):
 @pytest.mark.parametrize("mode", AUTOMATIC)
 def test_writes_that_cannot_be_recovered_are_discarded_if_that_is_allowed(server, open_realm, monkeypatch, mode):
     """A bug, in the replay: the file takes the new content only without the writes."""
-    told, original = Told(), _Rebase.replace
+    told, original = Told(), Integration.replace
 
     def replace(self, changes, download, keep_pending):
         original(self, changes, download, keep_pending)
@@ -416,7 +417,7 @@ def test_writes_that_cannot_be_recovered_are_discarded_if_that_is_allowed(server
     pause(realm)
     write(realm, "Unsynced")
     restored(server)
-    monkeypatch.setattr(_Rebase, "replace", replace)
+    monkeypatch.setattr(Integration, "replace", replace)
     realm.sync_session.resume()
     if mode == RECOVER:
         until(lambda: len(told.notes) == 2)

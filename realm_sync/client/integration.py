@@ -1,0 +1,181 @@
+"""Integration: the way of one download into the file.
+
+Decides, within the transaction of `Store.apply`, what goes into the tables and what into shadows, which pending
+changesets the server has taken in, and what is visible afterwards (R8, R10). What instructions make of an object is
+`rebase.py`'s.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from realm_sync.core.messages import Changes, Download
+
+from .rebase import Image, Key, replay
+from .tables import Table
+from .writer import image_text
+
+if TYPE_CHECKING:
+    from .store import Store
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.decode
+
+
+class Integration:
+    """One download's way into the tables, within a transaction."""
+
+    def __init__(self, store: Store, connection: sqlite3.Connection, revision: int) -> None:
+        self.store, self.connection, self.revision = store, connection, revision
+
+    def merge(self, changes: Iterable[Changes], client_version: int) -> None:
+        """Server state forward, acknowledged changesets dropped, the rest replayed."""
+        touched: set[Key] = set()
+        for change in changes:
+            table = self.store.table(change.class_name)
+            if table is not None:
+                self._change(table, change, touched)
+        execute = self.connection.execute
+        acknowledged = execute(
+            "SELECT DISTINCT class, key FROM __realm_instruction WHERE client_version <= ?", (client_version,)
+        ).fetchall()
+        touched.update(acknowledged)
+        execute("DELETE FROM __realm_instruction WHERE client_version <= ?", (client_version,))
+        execute("DELETE FROM __realm_changeset WHERE client_version <= ?", (client_version,))
+        # A restored file meets its own later changesets: it must not use their numbers again.
+        execute("UPDATE __realm_file SET next_client_version = max(next_client_version, ?)", (client_version + 1,))
+        self._show(touched)
+
+    def replace(self, changes: Sequence[Changes], download: Download, keep_pending: bool) -> None:
+        """Client reset: the tables become what the bootstrap says, pending changesets start over on top of it."""
+        execute, many = self.connection.execute, self.connection.executemany
+        execute("DELETE FROM __realm_shadow")
+        kept: dict[str, list[Any]] = defaultdict(list)
+        for change in changes:
+            kept[change.class_name].extend(image["_id"] for image in change.put)
+        self.store.touch(self.connection, self.store.schema.names(), self.revision)
+        for cls in self.store.schema:
+            table = self.store.table(cls.name)
+            assert table is not None
+            keys = _encode([table.key_from_wire(key) for key in kept[cls.name]]).decode()
+            execute(f"DELETE FROM {table.sql_name} WHERE _id NOT IN (SELECT value FROM json_each(?))", (keys,))
+        if not keep_pending:
+            execute("DELETE FROM __realm_instruction")
+            execute("DELETE FROM __realm_changeset")
+        for change in changes:
+            table = self.store.table(change.class_name)
+            if table is not None:
+                self._change(table, change, set())
+        # The new client file has sent nothing yet: its changesets count from one, and stand on what it just got.
+        versions = [row[0] for row in execute("SELECT client_version FROM __realm_changeset ORDER BY client_version")]
+        renumbered = [(new, old) for new, old in enumerate(versions, 1)]
+        many("UPDATE __realm_changeset SET client_version = ? WHERE client_version = ?", renumbered)
+        many("UPDATE __realm_instruction SET client_version = ? WHERE client_version = ?", renumbered)
+        execute("UPDATE __realm_changeset SET base_version = ?", (download.server_version,))
+        execute("UPDATE __realm_file SET next_client_version = ?", (len(versions) + 1,))
+        execute("UPDATE __realm_set SET after = ? WHERE state = 'pending'", (len(versions),))
+        touched = set(execute("SELECT DISTINCT class, key FROM __realm_instruction").fetchall())
+        for name, key in touched:
+            table = self.store.table(name)
+            row = execute(table.select_one, (key,)).fetchone() if table else None
+            image = table.image(row) if table and row else None
+            execute("INSERT INTO __realm_shadow VALUES (?, ?, ?)", (name, key, image_text(image)))
+        self._show(touched)
+
+    def _change(self, table: Table, change: Changes, touched: set[Key]) -> None:
+        """Applies one Changes to tables and shadows; adds the shadowed objects it met to `touched`."""
+        shadows = self._shadows(table, change)
+        many = self.connection.executemany
+        put, patch, erase = change.put, change.patch, change.erase
+        if shadows:
+            key_of = table.key_from_wire
+            for image in put:
+                if (key := key_of(image["_id"])) in shadows:
+                    shadows[key] = {**table.blank, **{name: image[name] for name in image if name in table.place}}
+            for image in patch:
+                if (key := key_of(image["_id"])) in shadows and (old := shadows[key]) is not None:
+                    shadows[key] = {**old, **{name: image[name] for name in image if name in table.place}}
+            for wire in erase:
+                if (key := key_of(wire)) in shadows:
+                    shadows[key] = None
+            put = [image for image in put if key_of(image["_id"]) not in shadows]
+            patch = [image for image in patch if key_of(image["_id"]) not in shadows]
+            erase = [wire for wire in erase if key_of(wire) not in shadows]
+            many(
+                "UPDATE __realm_shadow SET image = ? WHERE class = ? AND key = ?",
+                [(image_text(image), table.name, key) for key, image in shadows.items()],
+            )
+            touched.update((table.name, key) for key in shadows)
+        if put:
+            many(table.upsert, table.rows(put, self.revision))
+        # One patch per object, the later values winning: the groups below do not keep the order of patches.
+        merged: dict[Any, Image] = {}
+        for image in patch:
+            merged[image["_id"]] = {**merged.get(image["_id"], {}), **image}
+        by_names: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+        for image in merged.values():
+            names = tuple(name for name in image if name != "_id" and name in table.place)
+            if names:
+                values = [table.from_wire(name, image[name]) for name in names]
+                by_names[names].append((*values, self.revision, table.key_from_wire(image["_id"])))
+        for names, rows in by_names.items():
+            many(table.patch_sql(names), rows)
+        if erase:
+            many(table.delete, [(table.key_from_wire(wire),) for wire in erase])
+
+    def _shadows(self, table: Table, change: Changes) -> dict[Any, Image | None]:
+        """The shadows of the objects in `change`."""
+        some = self.connection.execute("SELECT 1 FROM __realm_shadow WHERE class = ? LIMIT 1", (table.name,)).fetchone()
+        if not some:
+            return {}
+        keys = [image["_id"] for image in change.put] + [image["_id"] for image in change.patch] + change.erase
+        rows = self.connection.execute(
+            "SELECT key, image FROM __realm_shadow WHERE class = ? AND key IN (SELECT value FROM json_each(?))",
+            (table.name, _encode([table.key_from_wire(key) for key in keys]).decode()),
+        )
+        return {key: None if text is None else _decode(text) for key, text in rows.fetchall()}
+
+    def _show(self, touched: Iterable[Key]) -> None:
+        """Visible = shadow + pending, for `touched`; shadows that nothing pending needs any more are dropped."""
+        by_class: dict[str, list[Any]] = defaultdict(list)
+        for name, key in touched:
+            by_class[name].append(key)
+        for name, keys in by_class.items():
+            table = self.store.table(name)
+            if table is not None:
+                self._show_class(table, keys)
+
+    def _show_class(self, table: Table, keys: list[Any]) -> None:
+        self.store.touch(self.connection, [table.name], self.revision)
+        execute, many = self.connection.execute, self.connection.executemany
+        chosen = (table.name, _encode(keys).decode())
+        steps: dict[Any, list[tuple[str, Image]]] = defaultdict(list)
+        for key, op, data in execute(
+            "SELECT key, op, data FROM __realm_instruction WHERE class = ? AND key IN (SELECT value FROM json_each(?))"
+            " ORDER BY client_version, position",
+            chosen,
+        ):
+            steps[key].append((op, _decode(data) if data else {}))
+        present, absent, done = [], [], []
+        for key, text in execute(
+            "SELECT key, image FROM __realm_shadow WHERE class = ? AND key IN (SELECT value FROM json_each(?))", chosen
+        ):
+            image = None if text is None else _decode(text)
+            pending = steps.get(key)
+            if pending is None:
+                done.append((table.name, key))
+            else:
+                image = replay(image, pending, table.blank)
+            if image is None:
+                absent.append((key,))
+            else:
+                image["_id"] = table.key_to_wire(key)
+                present.append(image)
+        many(table.upsert, table.rows(present, self.revision))
+        many(table.delete, absent)
+        many("DELETE FROM __realm_shadow WHERE class = ? AND key = ?", done)
