@@ -2,7 +2,8 @@
 
 One upload message is one transaction: lock the file, read every touched object and what others did to it, merge in
 memory (core/merge.py decides), check type, validation, view and access, write in bulk, advance the file (R6). What is
-refused is undone for that property or object only and travels back with the advance. Synchronous; run in a thread.
+refused is undone for that property or object only and travels back with the advance. How it reaches the tables is in
+writing.py. Synchronous; run in a thread.
 
 Writes of several changesets are folded into one write per object as long as that means the same: a batch ends where an
 object is written again with another timestamp, because a row of the history carries one. If the database refuses a
@@ -14,16 +15,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime, time
 from typing import Any
 
 import msgspec
 from django.core.exceptions import ValidationError
-from django.db import DataError, IntegrityError, OperationalError, connections, models, transaction
-from django.db.models import ProtectedError, RestrictedError
+from django.db import OperationalError, connections, models, transaction
 from django.db.models.expressions import RawSQL
-from django.db.models.signals import m2m_changed, post_init, post_save, pre_init, pre_save
 from django.utils import timezone
 
 from . import capture, history, wakeups
@@ -40,17 +38,11 @@ from .core.values import encode
 from .models import ClientFile
 from .registry import ModelSync, realm_type, registry
 from .subscriptions import Views
+from .writing import REFUSALS, Key, Pending, Refused, Table, Writer, chunks
 
-KEYS_PER_QUERY = 500
-"""Keys named in one statement: SQLite's limit on parameters is near."""
 ATTEMPTS = 6
 """How often an upload is tried when the database asks to try again (deadlock, lock time-out)."""
-LONGEST_REASON = 500
-"""Characters of the reason that a refused write is reported with."""
 OUTSIDE = "The object is outside the view of this client file, or does not exist."
-
-Key = tuple[str, str]
-"""(class, key as text), as in the history."""
 
 
 def integrate(ident: int, changesets: Sequence[Changeset], access: Access, views: Views, now: int) -> int:
@@ -107,60 +99,18 @@ def _batches(changesets: Iterable[Changeset]) -> Iterator[list[Changeset]]:
         yield batch
 
 
-class _Refused(Exception):
-    """One write cannot stand: of the property, or of the whole object if `property` is None."""
-
-    def __init__(self, code: str, reason: str, property: str | None = None) -> None:
-        super().__init__(code, reason, property)
-        # Reasons may quote what the client sent.
-        self.code, self.reason, self.property = code, reason[:LONGEST_REASON], property
-
-
-class _Object:
-    """One object as the batch leaves it: its image, and the Python values to be written to its row."""
-
-    __slots__ = ("existed", "image", "stored", "timestamp", "values")
-
-    def __init__(self, image: dict[str, Any] | None, existed: bool = False) -> None:
-        self.image = image
-        self.stored = image is not None
-        """Whether its row is in the table before this batch."""
-        self.existed = existed or self.stored
-        """Whether its row ever was, as far as this upload knows: updating it when it is gone is then no refusal."""
-        self.values: dict[str, Any] = {}
-        self.timestamp = 0
-
-    def copy(self) -> _Object:
-        twin = _Object(self.image, self.existed)
-        twin.stored, twin.values, twin.timestamp = self.stored, dict(self.values), self.timestamp
-        return twin
-
-
-class _Class:
+class _Class(Table):
     """What an upload needs to know of a class, looked up once."""
 
     def __init__(self, model_sync: ModelSync, access: Access, views: Views) -> None:
-        name, schema = model_sync.class_name, registry.schema
-        self.model_sync, self.model, self.schema = model_sync, model_sync.model, model_sync.schema
+        super().__init__(model_sync)
+        name, schema = self.name, registry.schema
         self.in_view: Predicate = compile_predicate(views.get(name, FALSE), self.schema, schema)
         self.readable: Predicate = compile_predicate(access.readable.get(name, FALSE), self.schema, schema)
         self.writable: Predicate = access.can_write(name)
-        self.blank = self.model()
-        """For validators that look at the instance."""
         self.defaults = {
             name: _wire_default(field) for name, field in model_sync.fields_by_name.items() if name != "_id"
         }
-
-    @property
-    def rows(self) -> models.QuerySet[Any]:
-        return self.model._base_manager.using(settings.DATABASE)
-
-    @property
-    def in_bulk(self) -> bool:
-        """Whether writing in bulk means the same as `save()` of each: nothing overrides or observes it."""
-        plain = self.model.save is models.Model.save
-        signals = (pre_save, post_save, pre_init, post_init, m2m_changed)
-        return plain and not any(signal.has_listeners(self.model) for signal in signals)
 
 
 def _wire_default(field: models.Field[Any, Any]) -> Any:
@@ -189,7 +139,8 @@ class _Upload:
         self._ident, self._access, self._views, self._now = ident, access, views, now
         self._connection = connections[settings.DATABASE]
         self._classes: dict[str, _Class] = {}
-        self._objects: dict[Key, _Object] = {}
+        self._writer = Writer(ident, self._classes)
+        self._objects: dict[Key, Pending] = {}
         self._rivals: dict[Key, Rivals] = {}
         self._targets: dict[type[models.Model], set[Any]] = {}
 
@@ -201,22 +152,22 @@ class _Upload:
         for changeset in changesets:
             for step in changeset.instructions:
                 cls = self._class(step.class_name)
-                if cls is not None and (value := self._key_value(cls, step.id)) is not None:
+                if cls is not None and (value := cls.key(step.id)) is not None:
                     keys[step.class_name][str(step.id)] = value
         base = min(changeset.base_version for changeset in changesets)
         for name in sorted(keys):
             cls = self._classes[name]
             quoted = self._connection.ops.quote_name(cls.model._meta.db_table)
             image = RawSQL(capture.image_sql(cls.model_sync, quoted).replace("%", "%%"), ())
-            for chunk in _chunks(list(keys[name].values())):
+            for chunk in chunks(list(keys[name].values())):
                 rows = cls.rows.filter(pk__in=chunk).order_by("pk")
                 if self._connection.features.has_select_for_update:
                     rows = rows.select_for_update()
                 for text in rows.values_list(image, flat=True):
                     decoded = msgspec.json.decode(text)
-                    self._objects[name, str(decoded["_id"])] = _Object(decoded)
+                    self._objects[name, str(decoded["_id"])] = Pending(decoded)
             for text_key in keys[name]:
-                self._objects.setdefault((name, text_key), _Object(None))
+                self._objects.setdefault((name, text_key), Pending(None))
         self._load_rivals(base)
         self._load_targets(changesets)
 
@@ -246,7 +197,7 @@ class _Upload:
                         wanted[field.related_model].add(value)  # type: ignore[index]
         for model, values in wanted.items():
             found: set[Any] = set()
-            for chunk in _chunks(list(values)):
+            for chunk in chunks(list(values)):
                 rows = model._base_manager.using(settings.DATABASE).filter(pk__in=chunk)
                 found.update(rows.values_list("pk", flat=True))
             self._targets[model] = found
@@ -259,32 +210,27 @@ class _Upload:
             self._classes[name] = _Class(model_sync, self._access, self._views)
         return self._classes[name]
 
-    def _key_value(self, cls: _Class, wire: Any) -> Any:
-        try:
-            return decode_property(registry.schema, f"{cls.schema.name}._id", cls.schema.properties["_id"], wire)
-        except ValueTypeError:
-            return None
-
     # --- deciding ----------------------------------------------------------------------------------------------------
 
     def write(self, batch: Sequence[Changeset]) -> None:
         """Merges, checks and writes a batch; what the database refuses is written again in smaller steps."""
         objects, rejected = self._decide(batch)
         try:
-            with self._savepoint():
-                self._flush(objects)
-        except (IntegrityError, ProtectedError, RestrictedError, DataError):
+            self._writer.write(objects)
+        except REFUSALS:
             if len(batch) > 1:
                 for changeset in batch:
                     self.write([changeset])
                 return
-            objects = self._flush_each(objects, rejected)
-        self._keep(objects)
+            objects, refused = self._writer.write_each(objects)
+            rejected += refused
+        # What was written is what the next batch finds.
+        self._objects.update({key: Pending(it.image, it.existed) for key, it in objects.items()})
         self.rejected += rejected
 
-    def _decide(self, batch: Sequence[Changeset]) -> tuple[dict[Key, _Object], list[RejectedWrite]]:
+    def _decide(self, batch: Sequence[Changeset]) -> tuple[dict[Key, Pending], list[RejectedWrite]]:
         """The objects that the batch changes, as it leaves them, and what it may not do. Writes nothing."""
-        touched: dict[Key, _Object] = {}
+        touched: dict[Key, Pending] = {}
         rejected: list[RejectedWrite] = []
         for changeset in batch:
             stamp = Stamp(min(changeset.timestamp, self._now), self._ident)
@@ -292,16 +238,16 @@ class _Upload:
             for step in changeset.instructions:
                 steps[step.class_name, str(step.id)].append(step)
             for key, instructions in steps.items():
-                before = touched.get(key) or self._objects.get(key) or _Object(None)
+                before = touched.get(key) or self._objects.get(key) or Pending(None)
                 after = before.copy()
-                refusals: list[_Refused] = []
+                refusals: list[Refused] = []
                 try:
                     written = self._apply(key, after, instructions, changeset.base_version, stamp, refusals)
                     if written:
                         self._check_access(self._classes[key[0]], before.image, after.image)
                         after.timestamp = stamp.timestamp
                         touched[key] = after
-                except _Refused as refused:
+                except Refused as refused:
                     refusals.append(refused)
                 id = instructions[0].id
                 rejected += [
@@ -313,27 +259,27 @@ class _Upload:
     def _apply(
         self,
         key: Key,
-        target: _Object,
+        target: Pending,
         instructions: Sequence[Create | Update | Delete],
         base: int,
         stamp: Stamp,
-        refusals: list[_Refused],
+        refusals: list[Refused],
     ) -> bool:
         """Applies the instructions of one changeset on one object; whether anything of them stands."""
         cls = self._class(key[0])
         if cls is None or key[0] not in self._access.readable:
-            raise _Refused("WriteNotAllowed", f"There is no class '{key[0]}' that this user may write.")
+            raise Refused("WriteNotAllowed", f"There is no class '{key[0]}' that this user may write.")
         if cls.schema.read_only:
-            raise _Refused("WriteNotAllowed", f"Clients do not write objects of class '{key[0]}'.")
-        if any(self._key_value(cls, step.id) is None for step in instructions):
-            raise _Refused("PropertyTypeMismatch", f"The key is not of type '{cls.schema.key_type}'.", "_id")
+            raise Refused("WriteNotAllowed", f"Clients do not write objects of class '{key[0]}'.")
+        if any(cls.key(step.id) is None for step in instructions):
+            raise Refused("PropertyTypeMismatch", f"The key is not of type '{cls.schema.key_type}'.", "_id")
         rivals = self._rivals.get(key) or Rivals()
         written = False
         for step in instructions:
             if target.image is None and not isinstance(step, Create):
                 if rivals.deleted_since(base) or target.existed:
                     continue
-                raise _Refused("OutsideView", OUTSIDE)
+                raise Refused("OutsideView", OUTSIDE)
             if not isinstance(step, Delete):
                 values = self._accept(cls, step, refusals)
                 is_new = target.image is None
@@ -352,13 +298,13 @@ class _Upload:
             target.image = outcome.image
         return written
 
-    def _accept(self, cls: _Class, step: Create | Update, refusals: list[_Refused]) -> dict[str, Any]:
+    def _accept(self, cls: _Class, step: Create | Update, refusals: list[Refused]) -> dict[str, Any]:
         """The Python values of those writes that type, validation and the model allow; refuses the others."""
         values = {}
         for name, wire in step.values.items():
             try:
                 values[name] = self._value(cls, name, wire)
-            except _Refused as refused:
+            except Refused as refused:
                 if isinstance(step, Create) and name in cls.schema.properties and self._required(cls, name):
                     raise
                 refusals.append(refused)
@@ -371,29 +317,29 @@ class _Upload:
     def _value(self, cls: _Class, name: str, wire: Any) -> Any:
         prop = cls.schema.properties.get(name)
         if prop is None:
-            raise _Refused("UnknownProperty", f"Class '{cls.schema.name}' has no property '{name}'.", name)
+            raise Refused("UnknownProperty", f"Class '{cls.schema.name}' has no property '{name}'.", name)
         if prop.read_only or name == "_id":
-            raise _Refused("ReadOnlyProperty", f"Clients do not write '{cls.schema.name}.{name}'.", name)
+            raise Refused("ReadOnlyProperty", f"Clients do not write '{cls.schema.name}.{name}'.", name)
         field: Any = cls.model_sync.fields_by_name[name]
         try:
             value = decode_property(registry.schema, f"{cls.schema.name}.{name}", prop, wire)
         except ValueTypeError as error:
-            raise _Refused("PropertyTypeMismatch", str(error), name) from error
+            raise Refused("PropertyTypeMismatch", str(error), name) from error
         if isinstance(field, models.ForeignKey):
             return self._link(cls, name, field, value)
         if isinstance(value, datetime) and not isinstance(field, models.DateTimeField):
             if value.timetz().replace(tzinfo=None) != time():
-                raise _Refused("ValidationFailed", f"'{name}' is a date without a time: expected midnight UTC.", name)
+                raise Refused("ValidationFailed", f"'{name}' is a date without a time: expected midnight UTC.", name)
             value = value.date()
         try:
             return field.clean(value, cls.blank)
         except ValidationError as error:
-            raise _Refused("ValidationFailed", f"{name}: {' '.join(error.messages)}", name) from error
+            raise Refused("ValidationFailed", f"{name}: {' '.join(error.messages)}", name) from error
 
     def _link(self, cls: _Class, name: str, field: Any, value: Any) -> Any:
         if value is None:
             if not field.null:
-                raise _Refused("ValidationFailed", f"'{name}' must link to an object.", name)
+                raise Refused("ValidationFailed", f"'{name}' must link to an object.", name)
             return None
         target = registry.for_model(field.related_model)
         if target is not None:
@@ -404,7 +350,7 @@ class _Upload:
             if linked is not None and not linked.stored:
                 return value
         if value not in self._targets.get(field.related_model, ()):
-            raise _Refused("ForeignKeyViolation", f"'{name}' links to an object that does not exist.", name)
+            raise Refused("ForeignKeyViolation", f"'{name}' links to an object that does not exist.", name)
         return value
 
     def _complete(self, cls: _Class, image: dict[str, Any]) -> dict[str, Any]:
@@ -416,7 +362,7 @@ class _Upload:
                 continue
             field = cls.model_sync.fields_by_name[name]
             if self._required(cls, name) and not prop.read_only:
-                raise _Refused("MissingPropertyValue", f"Missing value for property '{name}'", name)
+                raise Refused("MissingPropertyValue", f"Missing value for property '{name}'", name)
             image[name] = None
             if field.has_default() or field.null or cls.defaults.get(name) is not None:
                 values[name] = field.get_default()
@@ -425,181 +371,9 @@ class _Upload:
 
     def _check_access(self, cls: _Class, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         if before is not None and not cls.readable(before):
-            raise _Refused("OutsideView", OUTSIDE)
+            raise Refused("OutsideView", OUTSIDE)
         images = [image for image in (before, after) if image is not None]
         if not all(map(cls.writable, images)):
-            raise _Refused("WriteNotAllowed", "This user may not write the object as it was or as it would be.")
+            raise Refused("WriteNotAllowed", "This user may not write the object as it was or as it would be.")
         if not any(map(cls.in_view, images)):
-            raise _Refused("OutsideView", "The object is outside every subscription of this client file.")
-
-    # --- writing -----------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _savepoint(self) -> Iterator[None]:
-        """What is written inside is undone as a whole if the database refuses any of it, deferred constraints too."""
-        with transaction.atomic(settings.DATABASE):
-            yield
-            if self._connection.vendor == "postgresql":
-                with self._connection.cursor() as cursor:
-                    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-                    cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-
-    def _keep(self, objects: Mapping[Key, _Object]) -> None:
-        """What was written is what the next batch finds."""
-        self._objects.update({key: _Object(it.image, it.existed) for key, it in objects.items()})
-
-    def _flush(self, objects: Mapping[Key, _Object]) -> None:
-        """Creates targets before what links to them, then updates, then deletes in the opposite order."""
-        if not objects:
-            return
-        mark = history.mark(self._connection)
-        by_class: dict[str, list[_Object]] = defaultdict(list)
-        for (name, _), it in objects.items():
-            by_class[name].append(it)
-        order = [model_sync.class_name for model_sync in registry if model_sync.class_name in by_class]
-        for name in order:
-            self._create(self._classes[name], [it for it in by_class[name] if it.image and not it.stored])
-        for name in order:
-            self._update(self._classes[name], [it for it in by_class[name] if it.image and it.stored and it.values])
-        for name in reversed(order):
-            gone = [key for key, it in objects.items() if key[0] == name and it.stored and it.image is None]
-            self._delete(self._classes[name], gone)
-        history.restamp(self._connection, mark, self._ident, {key: it.timestamp for key, it in objects.items()})
-
-    def _flush_each(self, objects: Mapping[Key, _Object], rejected: list[RejectedWrite]) -> dict[Key, _Object]:
-        """Writes object by object, and an update that fails property by property; refuses what does not go."""
-        written = {}
-        # Targets of links first, so that what fails takes only itself along.
-        order = {model_sync.class_name: place for place, model_sync in enumerate(registry)}
-        for key, it in sorted(objects.items(), key=lambda item: (item[1].image is None, order[item[0][0]])):
-            refused = self._try(key, it)
-            if refused is None:
-                written[key] = it
-                continue
-            if it.stored and it.image is not None and len(it.values) > 1:
-                written[key] = self._flush_properties(key, it, rejected)
-                continue
-            name = next(iter(it.values)) if it.stored and it.image is not None else None
-            rejected.append(self._rejection(key, refused, name))
-        return written
-
-    def _flush_properties(self, key: Key, it: _Object, rejected: list[RejectedWrite]) -> _Object:
-        image = dict(self._objects[key].image or {})
-        for name, value in it.values.items():
-            single = it.copy()
-            single.values = {name: value}
-            refused = self._try(key, single)
-            if refused is None:
-                image[name] = (it.image or {})[name]
-            else:
-                rejected.append(self._rejection(key, refused, name))
-        left = it.copy()
-        left.image = image
-        return left
-
-    def _try(self, key: Key, it: _Object) -> _Refused | None:
-        try:
-            with self._savepoint():
-                self._flush({key: it})
-        except (ProtectedError, RestrictedError) as error:
-            return _Refused("ForeignKeyViolation", f"The object is still linked to: {error.args[0]}")
-        except DataError as error:
-            return _Refused("ValidationFailed", _first_line(error))
-        except IntegrityError as error:
-            return _Refused(_integrity_code(error), _first_line(error))
-        return None
-
-    def _rejection(self, key: Key, refused: _Refused, name: str | None) -> RejectedWrite:
-        id = (self._objects[key].image or {}).get("_id", key[1])
-        return RejectedWrite(class_name=key[0], id=id, property=name, code=refused.code, reason=refused.reason)
-
-    def _instance(self, cls: _Class, it: _Object) -> models.Model:
-        fields = cls.model_sync.fields_by_name
-        key = self._key_value(cls, (it.image or {})["_id"])
-        values = {fields[name].attname: value for name, value in it.values.items()}
-        return cls.model(**{cls.model_sync.primary_key.attname: key}, **values)
-
-    def _create(self, cls: _Class, objects: Sequence[_Object]) -> None:
-        instances = [self._instance(cls, it) for it in objects]
-        if cls.in_bulk:
-            cls.rows.bulk_create(instances, batch_size=KEYS_PER_QUERY)
-        else:
-            for instance in instances:
-                instance.save(force_insert=True, using=settings.DATABASE)
-
-    def _update(self, cls: _Class, objects: Sequence[_Object]) -> None:
-        fields = cls.model_sync.fields_by_name
-        if not cls.in_bulk:
-            for it in objects:
-                instance = cls.rows.get(pk=self._key_value(cls, (it.image or {})["_id"]))
-                for name, value in it.values.items():
-                    setattr(instance, fields[name].attname, value)
-                instance.save(using=settings.DATABASE)
-            return
-        automatic: list[Any] = [f for f in cls.model._meta.concrete_fields if getattr(f, "auto_now", False)]
-        groups: dict[tuple[str, ...], list[tuple[Any, list[Any]]]] = defaultdict(list)
-        for it in objects:
-            names = tuple(sorted(it.values))
-            key = self._key_value(cls, (it.image or {})["_id"])
-            now = [field.pre_save(cls.blank, False) for field in automatic]
-            groups[names].append((key, [*(it.values[name] for name in names), *now]))
-        for names, rows in groups.items():
-            columns = [*(fields[name] for name in names), *automatic]
-            for chunk in _chunks(rows):
-                self._update_rows(cls, columns, chunk)
-
-    def _update_rows(self, cls: _Class, columns: Sequence[Any], rows: Sequence[tuple[Any, list[Any]]]) -> None:
-        """One statement for many rows. `bulk_update` would write a CASE per column, many times slower."""
-        connection, quote = self._connection, self._connection.ops.quote_name
-        key: Any = cls.model_sync.primary_key
-        cells = [key, *columns]
-        casts = [f"CAST(%s AS {field.cast_db_type(connection)})" for field in cells]
-        if connection.vendor == "sqlite":
-            casts = ["%s"] * len(cells)  # a cast would make numbers of text; the columns' affinity does it right
-        row_sql = f"({', '.join(casts)})"
-        names = [f"v{index}" for index in range(len(cells))]
-        assignments = ", ".join(
-            f"{quote(field.column)} = v.{name}" for field, name in zip(columns, names[1:], strict=True)
-        )
-        values_sql = ", ".join([row_sql] * len(rows))
-        if connection.vendor == "sqlite":
-            aliases = ", ".join(f"column{index + 1} AS {name}" for index, name in enumerate(names))
-            source = f"(SELECT {aliases} FROM (VALUES {values_sql})) AS v"
-        else:
-            source = f"(VALUES {values_sql}) AS v({', '.join(names)})"
-        table = quote(cls.model._meta.db_table)
-        sql = f"UPDATE {table} SET {assignments} FROM {source} WHERE {table}.{quote(key.column)} = v.v0"
-        parameters = [
-            field.get_db_prep_save(value, connection)
-            for row_key, values in rows
-            for field, value in zip(cells, [row_key, *values], strict=True)
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-
-    def _delete(self, cls: _Class, keys: Sequence[Key]) -> None:
-        """Through Django's collector: cascades, protection and signals are those of the models."""
-        values = [self._key_value(cls, (self._objects[key].image or {}).get("_id")) for key in keys]
-        for chunk in _chunks(values):
-            cls.rows.filter(pk__in=chunk).delete()
-
-
-def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), KEYS_PER_QUERY):
-        yield values[start : start + KEYS_PER_QUERY]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
-
-
-def _integrity_code(error: IntegrityError) -> str:
-    text = str(error).lower()
-    for word, code in (
-        ("unique", "UniqueViolation"),
-        ("duplicate", "UniqueViolation"),
-        ("foreign key", "ForeignKeyViolation"),
-    ):
-        if word in text:
-            return code
-    return "ConstraintViolation"
+            raise Refused("OutsideView", "The object is outside every subscription of this client file.")

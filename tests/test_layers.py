@@ -28,6 +28,7 @@ LAYERS = {
         "access",
         "auth",
         "subscriptions",
+        "writing",
         "uploads",
         "downloads",
         "wakeups",
