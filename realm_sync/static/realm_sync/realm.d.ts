@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 685e02f8e35378fae593f384d7ad179be4766d30f40e3b042e5dee83969fc14c. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 a7ad21f356a43a33971a94d3afdb0a78bbd1ff52427204c11ebfdfa06ce0c038. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1092,39 +1092,6 @@ declare module "realm/client/app" {
     }
     export {};
 }
-declare module "realm/client/rebase" {
-    /** The object after `steps`, null if there is none. An update of an absent object does nothing (R8); the values of a
-     * create win over an object that is there already.
-     * @param {Image | null} image @param {Iterable<Instruction>} steps @param {string} keyName */
-    export function replay(image: Image | null, steps: Iterable<Instruction>, keyName: string): Image | null;
-    /** @typedef {Record<string, any>} Image an object's wire values by property, its key included */
-    /** @typedef {{op: "create" | "update" | "delete", class: string, _id: any, values?: Image}} Instruction */
-    /** The instructions of one transaction, in order, folded per object where the meaning stays.
-     *
-     * Updates fold into the create or update before them, and an object that was created and deleted in one transaction
-     * leaves nothing. An update stays apart where folding would let an object link to one that is created only later: the
-     * server applies the steps in order. */
-    export class Fold {
-        /** @param {string} name @param {any} key @param {Image} values without the key */
-        create(name: string, key: any, values: Image): void;
-        /** @param {string} name @param {any} key @param {Image} values @param {[string, any][]} links what `values` link to */
-        update(name: string, key: any, values: Image, links: [string, any][]): void;
-        /** @param {string} name @param {any} key */
-        delete(name: string, key: any): void;
-        steps(): Instruction[];
-        #private;
-    }
-    /**
-     * an object's wire values by property, its key included
-     */
-    export type Image = Record<string, any>;
-    export type Instruction = {
-        op: "create" | "update" | "delete";
-        class: string;
-        _id: any;
-        values?: Image;
-    };
-}
 declare module "realm/client/tables" {
     /** Whether two images say the same; a missing property is null. @param {Image} a @param {Image} b */
     export function sameImage(a: Image, b: Image): boolean;
@@ -1132,7 +1099,7 @@ declare module "realm/client/tables" {
      * property never changes its type and nothing is ever removed. @param {Map<string, StoredClass>} known
      * @param {Iterable<StoredClass>} added */
     export function addClasses(known: Map<string, StoredClass>, added: Iterable<StoredClass>): Map<string, StoredClass> | null;
-    /** @typedef {import('./rebase.js').Image} Image */
+    /** @typedef {Record<string, any>} Image an object's wire values by property, its key included */
     /** @typedef {{name: string, keyName: string, properties: Record<string, any>, readOnly?: boolean}} StoredClass
      *   a class as its file keeps it: properties by wire name */
     export class Table {
@@ -1147,6 +1114,8 @@ declare module "realm/client/tables" {
         revision: number;
         /** @type {Map<any, Image | undefined> | null} What changed since the notifier looked, as it was; null: nobody listens. */
         touched: Map<any, Image | undefined> | null;
+        /** This moment of it. */
+        frozen(): Table;
         /** The links of the class: [wire name, target class]. @returns {[string, string][]} */
         get links(): [string, string][];
         /** @param {any} key @param {Image} image */
@@ -1159,10 +1128,13 @@ declare module "realm/client/tables" {
          * keys, links and `indexed` properties do. An index is made at its first use and kept up to date from then on.
          * In the order of the objects, as a scan gives them.
          * @param {string} name @param {Iterable<any>} values */
-        lookUp(name: string, values: Iterable<any>): import("realm/client/rebase").Image[] | undefined;
+        lookUp(name: string, values: Iterable<any>): Image[] | undefined;
         #private;
     }
-    export type Image = import("realm/client/rebase").Image;
+    /**
+     * an object's wire values by property, its key included
+     */
+    export type Image = Record<string, any>;
     /**
      * a class as its file keeps it: properties by wire name
      */
@@ -1310,6 +1282,51 @@ declare module "realm/client/configuration" {
     import { Schema } from "realm/core/schema";
     import { User } from "realm/client/app";
 }
+declare module "realm/client/rebase" {
+    /** The object after `steps`, null if there is none. An update of an absent object does nothing (R8); the values of a
+     * create win over an object that is there already.
+     * @param {Image | null} image @param {Iterable<Instruction>} steps @param {string} keyName */
+    export function replay(image: Image | null, steps: Iterable<Instruction>, keyName: string): Image | null;
+    /** @typedef {Record<string, any>} Image an object's wire values by property, its key included */
+    /** @typedef {{op: "create" | "update" | "delete", class: string, _id: any, values?: Image}} Instruction */
+    /** @typedef {{clientVersion: number | null, baseVersion: number, timestamp: number, bytes: number, instructions: Instruction[]}} Changeset
+     *   `clientVersion` is null until it is durable */
+    /** The instructions of one transaction, in order, folded per object where the meaning stays.
+     *
+     * Updates fold into the create or update before them, and an object that was created and deleted in one transaction
+     * leaves nothing. An update stays apart where folding would let an object link to one that is created only later: the
+     * server applies the steps in order. */
+    export class Fold {
+        /** @param {string} name @param {any} key @param {Image} values without the key */
+        create(name: string, key: any, values: Image): void;
+        /** @param {string} name @param {any} key @param {Image} values @param {[string, any][]} links what `values` link to */
+        update(name: string, key: any, values: Image, links: [string, any][]): void;
+        /** @param {string} name @param {any} key */
+        delete(name: string, key: any): void;
+        steps(): Instruction[];
+        #private;
+    }
+    /**
+     * an object's wire values by property, its key included
+     */
+    export type Image = Record<string, any>;
+    export type Instruction = {
+        op: "create" | "update" | "delete";
+        class: string;
+        _id: any;
+        values?: Image;
+    };
+    /**
+     * `clientVersion` is null until it is durable
+     */
+    export type Changeset = {
+        clientVersion: number | null;
+        baseVersion: number;
+        timestamp: number;
+        bytes: number;
+        instructions: Instruction[];
+    };
+}
 declare module "realm/client/listeners" {
     /** What makes `next` of `old`, two lists of images. A member that moved is a deletion and an insertion.
      * @param {Image[]} old @param {Image[]} next @param {string} keyName @param {(old: Image, next: Image) => boolean} isModified */
@@ -1375,6 +1392,168 @@ declare module "realm/client/listeners" {
     export type ObjectChanges = {
         deleted: boolean;
         changedProperties: string[];
+    };
+}
+declare module "realm/client/fileRecord" {
+    /** @param {{schema: StoredClass[]}} file @param {StoredClass[]} classes */
+    export function addSchema(file: {
+        schema: StoredClass[];
+    }, classes: StoredClass[]): void;
+    export function newFile(): {
+        revision: number;
+        logged: number;
+        base: number;
+        rewritten: number;
+        tail: number;
+        tailCharacters: number;
+        weight: number;
+        clientFile: {
+            ident: number;
+            salt: string;
+        } | null;
+        epoch: string | null;
+        serverVersion: number;
+        clientVersion: number;
+        queryVersion: number;
+        view: number;
+        nextClientVersion: number;
+        downloaded: boolean;
+        reset: Reset | null;
+        resets: number;
+        resetSet: StoredSet | null;
+        maxMessageBytes: number;
+        opened: boolean;
+        owner: string | null;
+        schemaVersion: number | null;
+        schema: StoredClass[];
+        sets: StoredSet[];
+        rejected: Report[];
+    };
+    export function due(file: {
+        rejected: Report[];
+        clientVersion: number;
+    }): Report[];
+    export type StoredClass = import("realm/client/tables").StoredClass;
+    export type StoredSet = {
+        version: number;
+        state: "pending" | "complete" | "error";
+        error: string | null;
+        after: number;
+        subscriptions: any[];
+    };
+    /**
+     * compensating writes
+     */
+    export type Report = {
+        clientVersion: number;
+        writes: any[];
+        told?: boolean;
+    };
+    /**
+     * what becomes of what is pending; fallback: discarded, since recovering
+     *  did not work
+     */
+    export type Reset = "recover" | "discard" | "fallback";
+    export type FileRecord = ReturnType<typeof newFile>;
+}
+declare module "realm/client/replica" {
+    export class Replica {
+        /** @param {boolean} synced a local realm's classes may change in any way */
+        constructor(synced: boolean);
+        /** @type {Map<string, Table>} */
+        tables: Map<string, Table>;
+        /** @type {Changeset[]} in order: those that are durable, then those that are not yet */
+        pending: Changeset[];
+        /** What the core wants to know of classes. */
+        schema: {
+            get: (name: string) => import("realm/client/tables").StoredClass | undefined;
+            has: (name: string) => boolean;
+            wireType: (property: any) => any;
+        };
+        /** The classes of the file. @param {StoredClass[]} classes */
+        adoptSchema(classes: StoredClass[]): void;
+        /** @param {StoredClass} cls */
+        tableFor(cls: StoredClass): Table;
+        /** Other classes and objects; nothing is pending any more. @param {StoredClass[]} classes @param {Map<string, Map<any, Image>>} objects
+         * @param {() => void} change what else is done before */
+        replace(classes: StoredClass[], objects: Map<string, Map<any, Image>>, change: () => void): void;
+        /** A local transaction, whose effect is in the tables already. @param {Changeset} changeset @param {Map<Table, Map<any, Image | null>>} originals */
+        commit(changeset: Changeset, originals: Map<Table, Map<any, Image | null>>): void;
+        /** A pending changeset of another tab, in its place among ours; the objects it touches are to be shown anew.
+         * @param {Changeset} changeset @param {Map<string, Set<any>>} touched */
+        insert(changeset: Changeset, touched: Map<string, Set<any>>): void;
+        /** Server state forward, changesets that are `done` dropped, the rest replayed. @param {Changes[]} list
+         * @param {(changeset: Changeset) => boolean} done @param {Map<string, Set<any>>} [touched] */
+        merge(list: Changes[], done: (changeset: Changeset) => boolean, touched?: Map<string, Set<any>>): void;
+        /** What a changeset of a local realm means to the log. @param {Changeset} changeset @returns {Changes[]} */
+        changesOf({ instructions }: Changeset): Changes[];
+        /** Everything anew: what `list` makes, with `changesets` and what is not durable yet on top. @param {Changes[]} list
+         * @param {Changeset[]} changesets @param {number} serverVersion what `list` says is the state at this version */
+        rebuild(list: Changes[], changesets: Changeset[], serverVersion: number): void;
+        /** How many objects are visible. */
+        get size(): number;
+        /** One text that says what these changes came to. @param {Changes[]} list */
+        page(list: Changes[]): string;
+        /** The whole server state. */
+        pages(): Generator<string, void, unknown>;
+        #private;
+    }
+    export type Image = import("realm/client/rebase").Image;
+    export type Instruction = import("realm/client/rebase").Instruction;
+    export type Changeset = import("realm/client/rebase").Changeset;
+    export type StoredClass = import("realm/client/tables").StoredClass;
+    export type Changes = {
+        class: string;
+        put?: Image[];
+        patch?: Image[];
+        erase?: any[];
+    };
+    import { Table } from "realm/client/tables";
+}
+declare module "realm/client/log" {
+    /** @param {any} transaction @param {FileRecord} file @param {string[]} texts @param {number} rows */
+    export function append(transaction: any, file: FileRecord, texts: string[], rows: number): void;
+    /** Whether it has grown enough. @param {FileRecord} file @param {Replica} replica */
+    export function isFoldDue(file: FileRecord, replica: Replica): boolean;
+    /** The small records at the end become one; or, where the log says everything many times over, all of it is written anew
+     * in pages. @param {any} transaction @param {FileRecord} file @param {Replica} replica which has read it all */
+    export function fold(transaction: any, file: FileRecord, replica: Replica): Promise<void>;
+    /** The log anew, of everything in it. @param {any} transaction @param {FileRecord} file @param {Replica} replica */
+    export function rewrite(transaction: any, file: FileRecord, replica: Replica): void;
+    /** An empty one in place of it, which whoever has read the old one must read. @param {any} transaction @param {FileRecord} file */
+    export function clear(transaction: any, file: FileRecord): void;
+    /** As the first log of a file. @param {FileRecord} file @param {Replica} replica @returns {string[]} */
+    export function begin(file: FileRecord, replica: Replica): string[];
+    export type FileRecord = import("realm/client/fileRecord").FileRecord;
+    export type Replica = import("realm/client/replica").Replica;
+}
+declare module "realm/client/writer" {
+    export class Writer {
+        /** @param {() => Commit} commit asked at the end */
+        constructor(commit: () => Commit);
+        /** @param {Table} table @param {Image} image */
+        create(table: Table, image: Image): void;
+        /** @param {Table} table @param {any} key @param {Image} values */
+        update(table: Table, key: any, values: Image): void;
+        /** @param {Table} table @param {any} key */
+        delete(table: Table, key: any): void;
+        /** Makes the changeset pending. Throws if it is larger than the server takes; `cancel` then. @param {number} timestamp */
+        finish(timestamp: number): void;
+        /** Undoes everything. */
+        cancel(): void;
+        #private;
+    }
+    export type Image = import("realm/client/rebase").Image;
+    export type Changeset = import("realm/client/rebase").Changeset;
+    export type Table = import("realm/client/tables").Table;
+    /**
+     * What a transaction needs of its store. `limit`: bytes that one changeset may have, null: any number.
+     */
+    export type Commit = {
+        baseVersion: number;
+        limit: number | null;
+        commit: (changeset: Changeset, originals: Map<Table, Map<any, Image | null>>) => void;
+        end: () => void;
     };
 }
 declare module "realm/client/disk" {
@@ -1497,21 +1676,17 @@ declare module "realm/client/store" {
             view: number;
             nextClientVersion: number;
             downloaded: boolean;
-            reset: Reset | null;
+            reset: import("realm/client/fileRecord").Reset | null;
             resets: number;
-            resetSet: StoredSet | null;
+            resetSet: import("realm/client/fileRecord").StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
             owner: string | null;
             schemaVersion: number | null;
-            schema: StoredClass[];
-            sets: StoredSet[];
-            rejected: Report[];
+            schema: import("realm/client/fileRecord").StoredClass[];
+            sets: import("realm/client/fileRecord").StoredSet[];
+            rejected: import("realm/client/fileRecord").Report[];
         };
-        /** @type {Map<string, Table>} */
-        tables: Map<string, Table>;
-        /** @type {Changeset[]} in order: those that are durable, then those that are not yet */
-        pending: Changeset[];
         /** Whether what is durable has been read. Until then the store is empty but for what is written meanwhile. */
         isLoaded: boolean;
         isClosed: boolean;
@@ -1520,6 +1695,16 @@ declare module "realm/client/store" {
         onRebuild: () => void;
         onCommit: () => void;
         onFailure: (/** @type {any} */ error: any) => void;
+        /** By class. */
+        get tables(): Map<string, import("realm/client/tables").Table>;
+        /** In order: those that are durable, then those that are not yet. */
+        get pending(): import("realm/client/rebase").Changeset[];
+        /** What the core wants to know of classes. */
+        get schema(): {
+            get: (name: string) => import("realm/client/tables").StoredClass | undefined;
+            has: (name: string) => boolean;
+            wireType: (property: any) => any;
+        };
         /** Reads what is durable. Until it resolves the store shows only what was written to it.
          * @param {Storage} disk @param {boolean} [isNew] it was thought that there is nothing to read */
         load(disk: Storage, isNew?: boolean): Promise<void>;
@@ -1529,8 +1714,6 @@ declare module "realm/client/store" {
         close(): Promise<void>;
         /** One at a time; until it ends, nothing else changes the tables. */
         writer(): Writer;
-        /** For Writer. @param {Changeset} changeset @param {Map<Table, Map<any, Image | null>>} originals */
-        _commit(changeset: Changeset, originals: Map<Table, Map<any, Image | null>>): void;
         /** Resolves when everything written so far is durable; rejects if the browser could not store it (it is kept in memory
          * and tried again). */
         writesFlushed(): Promise<void>;
@@ -1593,31 +1776,31 @@ declare module "realm/client/store" {
             view: number;
             nextClientVersion: number;
             downloaded: boolean;
-            reset: Reset | null;
+            reset: import("realm/client/fileRecord").Reset | null;
             resets: number;
-            resetSet: StoredSet | null;
+            resetSet: import("realm/client/fileRecord").StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
             owner: string | null;
             schemaVersion: number | null;
-            schema: StoredClass[];
-            sets: StoredSet[];
-            rejected: Report[];
-        }): Reset | null;
+            schema: import("realm/client/fileRecord").StoredClass[];
+            sets: import("realm/client/fileRecord").StoredSet[];
+            rejected: import("realm/client/fileRecord").Report[];
+        }): import("realm/client/fileRecord").Reset | null;
         /** Resolves when no local transaction is open. */
         idle(): Promise<void>;
         /** One download, or one bootstrap with all its parts, in one transaction (R10): durable first, then visible. What a
          * client reset discards is what is pending at the call: what is written later, nobody was shown before it went.
          * @param {any} download the last part @param {Changes[]} changes of all parts @param {string[]} texts the frames they came in */
         apply(download: any, changes: Changes[], texts: string[]): Promise<{
-            rejected: Report[];
-            reset: Reset | null;
+            rejected: import("realm/client/fileRecord").Report[];
+            reset: import("realm/client/fileRecord").Reset | null;
         }>;
         /** Keeps a report of compensating writes until its correction is here; gives those whose correction is here already.
          * @param {Report} report */
-        holdRejected({ clientVersion, writes }: Report): Promise<Report[]>;
+        holdRejected({ clientVersion, writes }: Report): Promise<import("realm/client/fileRecord").Report[]>;
         /** Reports whose correction is applied and that the app has not been told: its tab was closed in between. */
-        dueReports(): Report[];
+        dueReports(): import("realm/client/fileRecord").Report[];
         /** The app knows these. The same may come again after a reconnect, so the newest are remembered. @param {Report[]} reports */
         reportsTold(reports: Report[]): Promise<void>;
         /** @param {number} version @param {string} message */
@@ -1631,7 +1814,7 @@ declare module "realm/client/store" {
         /** @returns {StoredSet[]} every set that is not superseded, oldest first */
         get sets(): StoredSet[];
         /** The newest set; version 0, empty and complete, in a new file. */
-        newestSet(): StoredSet;
+        newestSet(): import("realm/client/fileRecord").StoredSet;
         /** A new newest set, to be sent after the changesets that exist now. @param {any[]} subscriptions @returns {StoredSet} */
         addSet(subscriptions: any[]): StoredSet;
         /** Every pending set that is durable, oldest first. */
@@ -1644,17 +1827,11 @@ declare module "realm/client/store" {
          * @param {number | null} [schemaVersion] */
         addSchema(classes: StoredClass[], schemaVersion?: number | null): void;
         /** @param {StoredClass} cls */
-        _tableFor(cls: StoredClass): Table;
+        _tableFor(cls: StoredClass): import("realm/client/tables").Table;
         /** For the migration of a local realm: other classes and objects, and what `change` makes of them. Nothing of it is
          * durable if that throws. @param {StoredClass[]} classes @param {number} schemaVersion
          * @param {Map<string, Map<any, Image>>} objects @param {() => void} change */
         replaceLocal(classes: StoredClass[], schemaVersion: number, objects: Map<string, Map<any, Image>>, change: () => void): Promise<void>;
-        /** What the core wants to know of classes. */
-        schema: {
-            get: (name: string) => import("realm/client/tables").StoredClass | undefined;
-            has: (name: string) => boolean;
-            wireType: (property: any) => any;
-        };
         /** How many characters the log has, and how many it would have if it were written anew. */
         sizes(): Promise<{
             total: number;
@@ -1667,15 +1844,15 @@ declare module "realm/client/store" {
         asNewFile(): {
             file: {
                 revision: number;
-                logged: number;
-                tail: number;
-                weight: number;
                 opened: boolean;
                 schema: import("realm/client/tables").StoredClass[];
                 schemaVersion: number | null;
+                logged: number;
                 base: number;
                 rewritten: number;
+                tail: number;
                 tailCharacters: number;
+                weight: number;
                 clientFile: {
                     ident: number;
                     salt: string;
@@ -1687,13 +1864,13 @@ declare module "realm/client/store" {
                 view: number;
                 nextClientVersion: number;
                 downloaded: boolean;
-                reset: Reset | null;
+                reset: import("realm/client/fileRecord").Reset | null;
                 resets: number;
-                resetSet: StoredSet | null;
+                resetSet: import("realm/client/fileRecord").StoredSet | null;
                 maxMessageBytes: number;
                 owner: string | null;
-                sets: StoredSet[];
-                rejected: Report[];
+                sets: import("realm/client/fileRecord").StoredSet[];
+                rejected: import("realm/client/fileRecord").Report[];
             };
             texts: string[];
         };
@@ -1702,63 +1879,16 @@ declare module "realm/client/store" {
         #private;
     }
     export type Image = import("realm/client/rebase").Image;
-    export type Instruction = import("realm/client/rebase").Instruction;
+    export type Changeset = import("realm/client/rebase").Changeset;
+    export type Changes = import("realm/client/replica").Changes;
+    export type Table = import("realm/client/tables").Table;
     export type StoredClass = import("realm/client/tables").StoredClass;
-    export type Changes = {
-        class: string;
-        put?: Image[];
-        patch?: Image[];
-        erase?: any[];
-    };
-    /**
-     * `clientVersion` is null until it is durable
-     */
-    export type Changeset = {
-        clientVersion: number | null;
-        baseVersion: number;
-        timestamp: number;
-        bytes: number;
-        instructions: Instruction[];
-    };
-    export type StoredSet = {
-        version: number;
-        state: "pending" | "complete" | "error";
-        error: string | null;
-        after: number;
-        subscriptions: any[];
-    };
-    /**
-     * compensating writes
-     */
-    export type Report = {
-        clientVersion: number;
-        writes: any[];
-        told?: boolean;
-    };
-    /**
-     * what becomes of what is pending; fallback: discarded, since recovering
-     *  did not work
-     */
-    export type Reset = "recover" | "discard" | "fallback";
+    export type FileRecord = import("realm/client/fileRecord").FileRecord;
+    export type StoredSet = import("realm/client/fileRecord").StoredSet;
+    export type Report = import("realm/client/fileRecord").Report;
+    export type Reset = import("realm/client/fileRecord").Reset;
     export type Storage = import("realm/client/disk").Disk | import("realm/client/disk").MemoryDisk | import("realm/client/encryptedDisk").EncryptedDisk;
-    import { Table } from "realm/client/tables";
-    /** A local write transaction: the tables change at once, the changeset is made at the end. */
-    class Writer {
-        /** @param {Store} store @param {() => void} end */
-        constructor(store: Store, end: () => void);
-        /** @param {Table} table @param {Image} image */
-        create(table: Table, image: Image): void;
-        /** @param {Table} table @param {any} key @param {Image} values */
-        update(table: Table, key: any, values: Image): void;
-        /** @param {Table} table @param {any} key */
-        delete(table: Table, key: any): void;
-        /** Makes the changeset pending. Throws if it is larger than the server takes; `cancel` then. @param {number} timestamp */
-        finish(timestamp: number): void;
-        /** Undoes everything. */
-        cancel(): void;
-        #private;
-    }
-    export {};
+    import { Writer } from "realm/client/writer";
 }
 declare module "realm/client/clientReset" {
     /** @typedef {import('../core/errors.js').ClientResetError} ClientResetError */
@@ -2225,8 +2355,8 @@ declare module "realm/client/transport" {
         /** Resolves when the server has acknowledged everything committed so far. @returns {Promise<void>} */
         waitForUpload(): Promise<void>;
         /** Resolves when the set is complete or superseded; rejects if the server refuses it.
-         * @param {import('./store.js').StoredSet} set @returns {Promise<void>} */
-        waitForSet(set: import("realm/client/store").StoredSet): Promise<void>;
+         * @param {import('./fileRecord.js').StoredSet} set @returns {Promise<void>} */
+        waitForSet(set: import("realm/client/fileRecord").StoredSet): Promise<void>;
         /** Resolves when everything that the server had when it got the question is here. @returns {Promise<void>} */
         waitForDownload(): Promise<void>;
         #private;
@@ -2676,7 +2806,7 @@ declare module "realm/core/subscribable" {
 }
 declare module "realm/client/subscriptions" {
     /** @typedef {import('../core/messages.js').SubscriptionItem} Item */
-    /** @typedef {import('./store.js').StoredSet} StoredSet */
+    /** @typedef {import('./fileRecord.js').StoredSet} StoredSet */
     /** One query of a set. */
     export class Subscription {
         /** @param {Item} item */
@@ -2734,7 +2864,7 @@ declare module "realm/client/subscriptions" {
         _keep(wanted: (item: Item) => boolean): number;
     }
     export type Item = import("realm/core/messages").SubscriptionItem;
-    export type StoredSet = import("realm/client/store").StoredSet;
+    export type StoredSet = import("realm/client/fileRecord").StoredSet;
     import { ObjectId } from "realm/core/bson";
     /** What both kinds of set have. An index gives a subscription, as in an array. */
     class BaseSet {
@@ -2902,7 +3032,7 @@ declare module "realm/client/realm" {
         /** @param {string} name */
         _checkWritable(name: string): void;
         /** @param {any[]} items */
-        _addSet(items: any[]): import("realm/client/store").StoredSet;
+        _addSet(items: any[]): import("realm/client/fileRecord").StoredSet;
         /** Whether some opening of the file succeeded before this one. */
         get _wasOpened(): boolean;
         /** This opening succeeded: from now on the file counts as existing. */

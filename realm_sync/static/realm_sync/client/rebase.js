@@ -5,6 +5,8 @@
 
 /** @typedef {Record<string, any>} Image an object's wire values by property, its key included */
 /** @typedef {{op: "create" | "update" | "delete", class: string, _id: any, values?: Image}} Instruction */
+/** @typedef {{clientVersion: number | null, baseVersion: number, timestamp: number, bytes: number, instructions: Instruction[]}} Changeset
+ *   `clientVersion` is null until it is durable */
 
 /** The instructions of one transaction, in order, folded per object where the meaning stays.
  *

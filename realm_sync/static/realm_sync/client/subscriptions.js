@@ -10,7 +10,7 @@ import { toText } from "../core/text.js"
 import { decode, encode } from "../core/values.js"
 
 /** @typedef {import('../core/messages.js').SubscriptionItem} Item */
-/** @typedef {import('./store.js').StoredSet} StoredSet */
+/** @typedef {import('./fileRecord.js').StoredSet} StoredSet */
 
 /** One query of a set. */
 export class Subscription {

@@ -6,7 +6,7 @@
 import { realmError } from "../core/errors.js"
 import { typeText } from "../core/schema.js"
 
-/** @typedef {import('./rebase.js').Image} Image */
+/** @typedef {Record<string, any>} Image an object's wire values by property, its key included */
 /** @typedef {{name: string, keyName: string, properties: Record<string, any>, readOnly?: boolean}} StoredClass
  *   a class as its file keeps it: properties by wire name */
 
@@ -32,6 +32,11 @@ export class Table {
     this.name = cls.name;
     this.keyName = cls.keyName;
     this.objects = objects;
+  }
+
+  /** This moment of it. */
+  frozen() {
+    return new Table(this.cls, new Map(this.objects));
   }
 
   /** The links of the class: [wire name, target class]. @returns {[string, string][]} */

@@ -224,7 +224,7 @@ export class Transport {
   }
 
   /** Resolves when the set is complete or superseded; rejects if the server refuses it.
-   * @param {import('./store.js').StoredSet} set @returns {Promise<void>} */
+   * @param {import('./fileRecord.js').StoredSet} set @returns {Promise<void>} */
   waitForSet(set) {
     return this.#wait("set", set);
   }
@@ -722,7 +722,7 @@ export class Transport {
     if (!pending) this.#uploadBatch = 0;
   }
 
-  /** Tells the app about compensating writes; each once. @param {import('./store.js').Report[]} reports */
+  /** Tells the app about compensating writes; each once. @param {import('./fileRecord.js').Report[]} reports */
   async #report(reports) {
     if (!reports.length) return;
     this.#tabs.send({ type: "rejected", reports });
@@ -730,7 +730,7 @@ export class Transport {
     await this.#store.reportsTold(reports);
   }
 
-  /** @param {import('./store.js').Report[]} reports */
+  /** @param {import('./fileRecord.js').Report[]} reports */
   #compensating(reports) {
     const writes = reports.flatMap((report) => report.writes);
     return new CompensatingWriteError(
