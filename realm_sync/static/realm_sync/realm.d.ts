@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 a7ad21f356a43a33971a94d3afdb0a78bbd1ff52427204c11ebfdfa06ce0c038. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 81f731a1d3c615f8bc7259d7abbf633ccd32d64a4c94e7437d1c1587d4ca97b4. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
