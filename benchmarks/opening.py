@@ -12,8 +12,9 @@ from pathlib import Path
 
 from realm_sync.client import App, Realm, SyncConfiguration, User
 from realm_sync.client.store import Store
+from realm_sync.core.declarations import parse_class
 from realm_sync.core.messages import Changes, Download, SubscriptionItem
-from realm_sync.core.schema import Schema, parse_class
+from realm_sync.core.schema import Schema
 
 from .setting import Figure, Setting
 

@@ -20,8 +20,9 @@ from django.db import models
 from django.db.models.base import ModelBase
 from django.db.models.signals import class_prepared
 
+from .core.declarations import parse_class
 from .core.errors import SchemaError
-from .core.schema import INDEXABLE, KEY_TYPES, PRIMARY_KEY, ObjectSchema, Property, Schema, parse_class
+from .core.schema import INDEXABLE, KEY_TYPES, PRIMARY_KEY, ObjectSchema, Property, Schema, type_text
 from .fields import Decimal128Field, Float32Field, ObjectIdField, new_object_id
 
 LONGEST_KEY = 255
@@ -424,6 +425,8 @@ def _field(where: str, prop: Property, default: Any, app_label: str | None) -> m
     if prop.type == "object":
         target = f"{app_label}.{prop.object_type}" if app_label else str(prop.object_type)
         return models.ForeignKey(target, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    if prop.type not in _FIELDS:
+        raise SchemaError(where, f"the type '{type_text(prop)}' does not sync yet.")
     options: dict[str, Any] = {"db_index": True} if prop.indexed else {}
     if prop.optional:
         options |= {"null": True, "blank": True}

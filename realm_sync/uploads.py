@@ -28,12 +28,12 @@ from . import capture, history, wakeups
 from .access import Access
 from .conf import settings
 from .core.changes import Change, Predicate
+from .core.encoding import decode_property
 from .core.errors import ValueTypeError
 from .core.merge import Rivals, Stamp, merge
-from .core.messages import Changeset, Create, Delete, RejectedWrite, Update
+from .core.messages import Changeset, Create, Delete, Edit, RejectedWrite, Update
 from .core.nodes import FALSE
 from .core.predicate import compile_predicate
-from .core.schema import decode_property
 from .core.values import encode
 from .models import ClientFile
 from .registry import ModelSync, realm_type, registry
@@ -185,7 +185,7 @@ class _Upload:
         for changeset in changesets:
             for step in changeset.instructions:
                 cls = self._class(step.class_name)
-                if cls is None or isinstance(step, Delete):
+                if cls is None or not isinstance(step, (Create, Update)):
                     continue
                 for name, wire in step.values.items():
                     field = cls.model_sync.fields_by_name.get(name)
@@ -236,6 +236,18 @@ class _Upload:
             stamp = Stamp(min(changeset.timestamp, self._now), self._ident)
             steps: dict[Key, list[Create | Update | Delete]] = defaultdict(list)
             for step in changeset.instructions:
+                if isinstance(step, Edit):
+                    problem = "This server does not take edits yet."
+                    rejected.append(
+                        RejectedWrite(
+                            class_name=step.class_name,
+                            id=step.id,
+                            property=str(step.path[:1]),
+                            code="NotSupported",
+                            reason=problem,
+                        )
+                    )
+                    continue
                 steps[step.class_name, str(step.id)].append(step)
             for key, instructions in steps.items():
                 before = touched.get(key) or self._objects.get(key) or Pending(None)

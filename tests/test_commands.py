@@ -16,7 +16,8 @@ from django.test import override_settings
 
 from realm_sync import capture
 from realm_sync.client.objects import declared_schema
-from realm_sync.core.schema import compare, parse_class
+from realm_sync.core.declarations import parse_class
+from realm_sync.core.schema import compare
 from realm_sync.management.commands.realm_sync import models_text
 from realm_sync.models import Change
 from realm_sync.registry import registry

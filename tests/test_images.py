@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from realm_sync import capture, history
 from realm_sync.capture.columns import storage
-from realm_sync.core.schema import decode_property, encode_property
+from realm_sync.core.encoding import decode_property, encode_property
 from realm_sync.core.values import ObjectId, single
 from realm_sync.registry import ModelSync, registry
 from tests.testapp.models import Airfield, Inspection, Sample, Team

@@ -272,7 +272,7 @@ class _EmptyGraph:
         ({"_id": "objectId", "age": {"type": "int", "default": "old"}}, "Dog.age: has a default that does not fit"),
         ({"_id": "objectId", "a": "int", "b": {"type": "int", "mapTo": "a"}}, "Dog: two of its properties"),
         ({"_id": "double"}, "Dog._id: of type 'double' cannot be made the primary key."),
-        ({"_id": "objectId", "toys": "string[]"}, "Dog.toys: the collection type 'string[]' does not sync yet."),
+        ({"_id": "objectId", "toys": "string[]"}, "Dog.toys: the type 'string[]' does not sync yet."),
     ],
 )
 def test_a_schema_that_cannot_be_a_model_says_why(kennel, properties, problem):

@@ -30,7 +30,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from realm_sync.core.errors import RealmSyncError, ValueTypeError
-from realm_sync.core.messages import Delete
+from realm_sync.core.messages import Create, Update
 from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema
 from realm_sync.core.values import ObjectId
 
@@ -602,7 +602,7 @@ def _status(options: argparse.Namespace, console: Console) -> int:
         for changeset in store.pending(0, None, 1_000_000)[:MOST_LINES]:
             written = datetime.fromtimestamp(changeset.timestamp / 1000)
             for step in changeset.instructions[:MOST_LINES]:
-                names = "" if isinstance(step, Delete) else " " + ", ".join(step.values)
+                names = " " + ", ".join(step.values) if isinstance(step, (Create, Update)) else ""
                 what = type(step).__name__.lower()
                 line("", f"{written:%Y-%m-%d %H:%M:%S} {what} {step.class_name} {step.id}{names}", "dim")
         return 0

@@ -15,7 +15,8 @@ from typing import Any
 from rich.cells import cell_len
 from rich.text import Text
 
-from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Schema, encode_property
+from realm_sync.core.encoding import encode_property
+from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Schema
 
 SHORT_KEY = 8
 """Characters that a UUID or ObjectId is cut to, where so many tell it from the others."""

@@ -18,8 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
+from realm_sync.core.declarations import parse_class
+from realm_sync.core.encoding import encode_property
 from realm_sync.core.errors import ValueTypeError
-from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema, encode_property, parse_class
+from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema
 
 from .configuration import Configuration, InitialSubscriptions, SchemaItem, read_configuration
 from .errors import RealmError

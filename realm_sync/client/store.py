@@ -24,6 +24,7 @@ import msgspec
 
 from realm_sync.core.client_session import FileState, UnsentSet
 from realm_sync.core.messages import (
+    AnyInstruction,
     Bound,
     Changes,
     Changeset,
@@ -319,7 +320,7 @@ class Store(StoreFile):
             headers.append(header)
         if not headers:
             return []
-        instructions: dict[int, list[Create | Update | Delete]] = defaultdict(list)
+        instructions: dict[int, list[AnyInstruction]] = defaultdict(list)
         for version, name, key, op, data in connection.execute(
             "SELECT client_version, class, key, op, data FROM __realm_instruction"
             " WHERE client_version BETWEEN ? AND ? ORDER BY client_version, position",

@@ -82,13 +82,71 @@ class Create(Instruction, frozen=True, kw_only=True):
 
 
 class Update(Instruction, frozen=True, kw_only=True):
-    """Path → wire value. A path is a property name; later protocol versions add paths into it."""
+    """Property → wire value, whole values."""
 
     values: dict[str, Any]
 
 
 class Delete(Instruction, frozen=True, kw_only=True):
     """The object exists no more."""
+
+
+class Edit(Instruction, frozen=True, kw_only=True):
+    """A step inside a property's value. `path` leads there: the property, then properties of embedded objects and keys
+    of dictionaries as strings, and indexes of lists as integers."""
+
+    path: list[str | int]
+    base: int | None = None
+    """The server version whose state the indexes of the path are meant for, with the file's own earlier changesets on
+    top; none: the changeset's base. A client that learns of others' changes counts its pending edits anew."""
+
+
+class Set(Edit, frozen=True, kw_only=True):
+    """A property of an embedded object, the value of a dictionary's key, or an element of a list, replaced."""
+
+    value: Any
+
+
+class Add(Edit, frozen=True, kw_only=True):
+    """A counter, raised by the wire value of an int; null stays null."""
+
+    by: int | str
+
+
+class Insert(Edit, frozen=True, kw_only=True):
+    """A new element of a list; the path ends with the index it gets."""
+
+    value: Any
+
+
+class Move(Edit, frozen=True, kw_only=True):
+    """An element of a list goes to another index, counted without it."""
+
+    to: int
+
+
+class Remove(Edit, frozen=True, kw_only=True):
+    """An element of a list or a key of a dictionary: the last step of the path."""
+
+
+class Clear(Edit, frozen=True, kw_only=True):
+    """All that the client saw in a list, set or dictionary; what others add meanwhile stays."""
+
+
+class SetInsert(Edit, frozen=True, kw_only=True):
+    """A value that a set contains from here on."""
+
+    value: Any
+
+
+class SetRemove(Edit, frozen=True, kw_only=True):
+    """A value that a set no longer contains."""
+
+    value: Any
+
+
+AnyEdit = Set | Add | Insert | Move | Remove | Clear | SetInsert | SetRemove
+AnyInstruction = Create | Update | Delete | AnyEdit
 
 
 class Changeset(Part, frozen=True, kw_only=True):
@@ -100,7 +158,7 @@ class Changeset(Part, frozen=True, kw_only=True):
     """The server version the client file had integrated when the user wrote it."""
     timestamp: int
     """Milliseconds since 1970 on the client's clock when the user wrote it; the future counts as now."""
-    instructions: list[Create | Update | Delete]
+    instructions: list[AnyInstruction]
 
 
 class Changes(Part, frozen=True, kw_only=True):
@@ -122,7 +180,8 @@ class RejectedWrite(Part, frozen=True, kw_only=True):
     class_name: str = msgspec.field(name="class")
     id: Any = msgspec.field(name="_id")
     property: str | None = None
-    """The one property that was undone; none: the whole object's changes of that changeset."""
+    """The one property that was undone, or the path of an edit: `items[3].qty`; none: the whole object's changes of
+    that changeset."""
     code: str
     reason: str
 

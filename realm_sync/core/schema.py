@@ -1,57 +1,79 @@
 """Schema: the classes, properties and types that sync, in Realm's canonical form.
 
-Decides what a class declaration means (shorthands as in the Realm SDKs), whether a value fits a property, and whether
-a client's classes contradict the server's. Knows neither Django models nor Python object classes: registry.py makes
-schemas from models, client/ from object classes; both compare them here. The structs are also their own wire form.
+Decides which classes can sync together, and whether a client's classes contradict the server's. Knows neither Django
+models nor Python object classes: registry.py makes schemas from models, client/ from object classes, declarations.py
+from Realm object schemas. The structs are also their own wire form. What values look like is for encoding.py.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import builtins
+from collections.abc import Iterable, Iterator
+from typing import Literal
 
 import msgspec
 
-from .errors import SchemaError, SchemaMismatch, ValueTypeError
-from .values import SCALARS, decode, encode
+from .errors import SchemaError, SchemaMismatch
+from .values import SCALARS
 
 PRIMARY_KEY = "_id"
 """The wire name of every primary key, whatever the model or the class calls it."""
 KEY_TYPES = ("int", "string", "objectId", "uuid")
-INDEXABLE = ("bool", "int", "date", "string", "objectId", "uuid", "object")
-_SHORTHAND = re.compile(r"(?P<element>[^?\[\]<>{}]+)(?P<optional>\?)?")
+INDEXABLE = ("bool", "int", "date", "string", "objectId", "uuid", "object", "mixed")
+COLLECTIONS = ("list", "set", "dictionary")
+TYPES = (*SCALARS, "mixed", "object", *COLLECTIONS, "linkingObjects")
 
 
 class Property(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
 ):
-    """One property. `type` is a scalar type of values.py, or `object`: a link, held as the key of `object_type`."""
+    """One property. `type` is one of TYPES: a scalar type of values.py, `mixed`, a collection, `linkingObjects`, or
+    `object`: of a top-level class a link, held as the key of its target; of an embedded class the object itself."""
 
     type: str
     object_type: str | None = None
+    """The class of an `object`; of a collection the type of its elements: scalar, `mixed` or a class; of
+    `linkingObjects` the class that links here."""
     optional: bool = False
-    indexed: bool = False
+    """It can be null. Of a collection: its elements can be; a collection itself never is."""
+    indexed: bool | Literal["full-text"] = False
     read_only: bool = False
     """Clients see it and never write it; a write is refused and comes back as a compensating write."""
     has_default: bool = False
     """A `create` may omit it although it is not optional: the server has a default."""
     max_length: int | None = None
     """Longest string in code points, known to clients so that they can refuse early."""
+    presentation: Literal["counter"] | None = None
+    """An `int` that counts: increments of several writers add up (R7)."""
+    property: str | None = None
+    """Of `linkingObjects`: the property of `object_type` that links here."""
+
+    @builtins.property
+    def is_collection(self) -> bool:
+        return self.type in COLLECTIONS
+
+    @builtins.property
+    def is_counter(self) -> bool:
+        return self.presentation == "counter"
 
 
 class ObjectSchema(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
 ):
-    """One class: its name, and its properties by wire name, `_id` first. Top-level classes only, so far."""
+    """One class: its name, and its properties by wire name, of a top-level class `_id` first."""
 
     name: str
     properties: dict[str, Property]
     primary_key: str = PRIMARY_KEY
+    """Of an embedded class it means nothing."""
     read_only: bool = False
     """Clients never create, change or delete objects of this class."""
+    embedded: bool = False
+    """Its objects have no key and live inside others, as parts of their images."""
+    asymmetric: bool = False
+    """Its objects are only ever created by clients, and uploaded: nobody downloads, subscribes to or links to them."""
 
-    @property
+    @builtins.property
     def key_type(self) -> str:
         return self.properties[PRIMARY_KEY].type
 
@@ -84,30 +106,99 @@ class Schema:
     def names(self) -> list[str]:
         return list(self._classes)
 
+    def is_embedded(self, name: str | None) -> bool:
+        """Whether this is an embedded class of the schema."""
+        cls = self._classes.get(name or "")
+        return cls is not None and cls.embedded
+
+    def element(self, prop: Property) -> Property:
+        """The property that one element of a collection would be."""
+        kind = str(prop.object_type)
+        if kind in SCALARS:
+            return Property(type=kind, optional=prop.optional, max_length=prop.max_length)
+        if kind == "mixed":
+            return Property(type=kind, optional=True)
+        optional = prop.type == "dictionary" or not prop.is_collection
+        return Property(type="object", object_type=kind, optional=optional)
+
     def wire_type(self, prop: Property) -> str:
-        """The scalar type a property's wire value has: a link's is that of the key it holds."""
+        """How a property's wire value is made: a scalar type (a link's is that of the key it holds), `mixed`, a
+        collection's type, or `embedded`."""
         if prop.type != "object":
             return prop.type
         target = self._classes.get(prop.object_type or "")
         if target is None:
             raise SchemaError(str(prop.object_type), "is linked to, but is not a class of the schema.")
-        return target.key_type
+        return "embedded" if target.embedded else target.key_type
 
     def check(self) -> None:
-        """Raises SchemaError for the first class that cannot sync: links to unknown classes, unusable keys."""
+        """Raises SchemaError for the first class that cannot sync: links to unknown classes, unusable keys, embedded
+        classes that nothing contains or that contain themselves."""
         for cls in self._classes.values():
             check_class(cls)
             for name, prop in cls.properties.items():
-                if prop.type == "object" and prop.object_type not in self._classes:
-                    raise SchemaError(
-                        f"{cls.name}.{name}", f"has unknown object type '{prop.object_type}'.", "Add it to the schema."
-                    )
+                self._check_target(f"{cls.name}.{name}", prop)
+        self._check_embedded()
+
+    def _check_target(self, where: str, prop: Property) -> None:
+        target_name = prop.object_type or ""
+        if not target_name or target_name in SCALARS or target_name == "mixed":
+            return
+        target = self._classes.get(target_name)
+        if target is None:
+            raise SchemaError(where, f"has unknown object type '{target_name}'.", "Add it to the schema.")
+        if target.asymmetric:
+            raise SchemaError(where, f"of type '{prop.type}' cannot be a link to an asymmetric object.")
+        if prop.type == "set" and target.embedded:
+            raise SchemaError(where, f"a set cannot contain embedded object type '{target_name}'.", "Use a list.")
+        if prop.type == "linkingObjects":
+            origin = target.properties.get(str(prop.property))
+            class_name = where.split(".")[0]
+            if origin is None or class_name not in (origin.object_type,):
+                raise SchemaError(
+                    where, f"'{target_name}.{prop.property}', its origin, is not a link to '{class_name}'."
+                )
+
+    def _check_embedded(self) -> None:
+        reached: set[str] = set()
+
+        def visit(cls: ObjectSchema, path: tuple[str, ...]) -> None:
+            for prop in cls.properties.values():
+                inner = self._classes.get(prop.object_type or "")
+                if inner is None or not inner.embedded:
+                    continue
+                if inner.name in path:
+                    cycle = " -> ".join((*path, inner.name))
+                    raise SchemaError(inner.name, f"Cycles containing embedded objects are not supported: '{cycle}'.")
+                reached.add(inner.name)
+                visit(inner, (*path, inner.name))
+
+        for cls in self._classes.values():
+            visit(cls, (cls.name,) if cls.embedded else ())
+        for cls in self._classes.values():
+            if cls.embedded and cls.name not in reached:
+                raise SchemaError(
+                    cls.name, f"Embedded object '{cls.name}' is unreachable by any link path from top level objects."
+                )
 
 
 def check_class(cls: ObjectSchema) -> None:
-    """Raises SchemaError unless the class has a key named `_id` of a key type and only known types."""
+    """Raises SchemaError unless the class has a key named `_id` of a key type, if it is not embedded, and only types
+    that there are."""
     if not cls.name:
         raise SchemaError("schema", "'name' must be specified.")
+    if cls.embedded:
+        if cls.asymmetric:
+            raise SchemaError(cls.name, "a class cannot be both embedded and asymmetric.")
+        if PRIMARY_KEY in cls.properties:
+            raise SchemaError(cls.name, f"Embedded object type '{cls.name}' cannot have a primary key.")
+    else:
+        _check_primary_key(cls)
+    for name, prop in cls.properties.items():
+        _check_property(f"{cls.name}.{name}", prop)
+
+
+def _check_primary_key(cls: ObjectSchema) -> None:
     key = cls.properties.get(PRIMARY_KEY)
     if key is None or cls.primary_key != PRIMARY_KEY:
         raise SchemaError(
@@ -122,95 +213,28 @@ def check_class(cls: ObjectSchema) -> None:
         )
     if key.optional:
         raise SchemaError(f"{cls.name}._id", "the primary key cannot be optional.")
-    for name, prop in cls.properties.items():
-        if prop.type not in SCALARS and prop.type != "object":
-            raise SchemaError(
-                f"{cls.name}.{name}",
-                f"has the unknown type '{prop.type}'.",
-                f"Use one of {', '.join(SCALARS)}, or a class name.",
-            )
-        if prop.type == "object" and not prop.object_type:
-            raise SchemaError(f"{cls.name}.{name}", "'objectType' must be specified for a link.")
-        if prop.indexed and prop.type not in INDEXABLE:
-            raise SchemaError(f"{cls.name}.{name}", f"of type '{prop.type}' cannot be indexed.")
+    if key.is_counter:
+        raise SchemaError(f"{cls.name}._id", "Counters cannot be primary keys.")
 
 
-def parse_class(declaration: Mapping[str, Any]) -> ObjectSchema:
-    """An ObjectSchema from a Realm object schema: `{"name": "Dog", "primaryKey": "_id", "properties": {"age": "int?"}}`.
-
-    Properties are shorthands (`"int?"`, `"Person"`) or objects (`{"type": "object", "objectType": "Person"}`).
-    Raises SchemaError naming the class and property for anything else, unknown keys included.
-    """
-    name = declaration.get("name")
-    if not isinstance(name, str) or not name:
-        raise SchemaError("schema", "'name' must be specified.")
-    unknown = sorted(set(declaration) - {"name", "primaryKey", "properties", "ctor", "embedded", "asymmetric"})
-    if unknown:
-        listed = ", ".join(f"'{key}'" for key in unknown)
-        raise SchemaError(name, f"Unexpected field(s) found on the schema for object '{name}': {listed}.")
-    for kind in ("embedded", "asymmetric"):
-        if declaration.get(kind):
-            raise SchemaError(name, f"{kind} classes do not sync yet.", "Use a top-level class.")
-    properties = declaration.get("properties")
-    if not isinstance(properties, Mapping):
-        raise SchemaError(name, "'properties' must be an object: property names with their types.")
-    primary_key = declaration.get("primaryKey", PRIMARY_KEY)
-    if primary_key not in properties:
-        raise SchemaError(name, f"'{primary_key}' is set as the primary key field but was not found in 'properties'.")
-    parsed = {key: parse_property(f"{name}.{key}", value) for key, value in properties.items()}
-    key_first = {PRIMARY_KEY: parsed.pop(primary_key)} | parsed if primary_key == PRIMARY_KEY else parsed
-    cls = ObjectSchema(name=name, primary_key=primary_key, properties=key_first)
-    check_class(cls)
-    return cls
-
-
-def parse_property(where: str, declaration: str | Mapping[str, Any]) -> Property:
-    """A Property from a shorthand or an object form; `where` names it in errors."""
-    if isinstance(declaration, str):
-        return _parse_shorthand(where, declaration)
-    known = {"type", "objectType", "optional", "indexed", "default", "name", "mapTo", "readOnly"}
-    unknown = sorted(set(declaration) - known)
-    if unknown:
-        raise SchemaError(where, f"has unexpected field(s): {', '.join(unknown)}.")
-    kind, target = declaration.get("type"), declaration.get("objectType")
-    if not isinstance(kind, str) or not kind:
-        raise SchemaError(where, "'type' must be specified.")
-    if re.search(r"[?\[\]<>{}]", kind + str(target or "")):
+def _check_property(where: str, prop: Property) -> None:
+    if prop.type not in TYPES:
         raise SchemaError(
-            where, "Cannot use shorthand symbols in 'type' or 'objectType' when defining property objects."
+            where, f"has the unknown type '{prop.type}'.", f"Use one of {', '.join(TYPES)}, or a class name."
         )
-    if kind in SCALARS and target:
-        raise SchemaError(where, f"'objectType' cannot be defined when 'type' is '{kind}'.")
-    if kind not in SCALARS and kind != "object":
-        if kind[:1].isupper():
-            raise SchemaError(where, f"If you meant a link, use {{'type': 'object', 'objectType': '{kind}'}}.")
-        raise SchemaError(
-            where, f"the type '{kind}' does not sync yet.", f"Use one of {', '.join(SCALARS)}, or a link."
-        )
-    if kind == "object" and declaration.get("optional") is False:
-        raise SchemaError(where, "links are always optional and cannot be made non-optional.")
-    return Property(
-        type=kind,
-        object_type=target,
-        optional=kind == "object" or bool(declaration.get("optional")),
-        indexed=bool(declaration.get("indexed")),
-        read_only=bool(declaration.get("readOnly")),
-        has_default="default" in declaration,
-    )
-
-
-def _parse_shorthand(where: str, text: str) -> Property:
-    match = _SHORTHAND.fullmatch(text)
-    if match is None:
-        if text.endswith(("[]", "<>", "{}")):
-            raise SchemaError(where, f"the collection type '{text}' does not sync yet.")
-        raise SchemaError(where, f"'{text}' is not a type.", "Write for example 'int', 'string?' or a class name.")
-    element, optional = match["element"], bool(match["optional"])
-    if element in SCALARS:
-        return Property(type=element, optional=optional)
-    if element in ("object", "linkingObjects", "list", "set", "dictionary", "mixed", "counter"):
-        raise SchemaError(where, f"the type '{element}' cannot be used here.", "Links are written as the class name.")
-    return Property(type="object", object_type=element, optional=True)
+    needs_target = prop.type == "object" or prop.type == "linkingObjects" or prop.is_collection
+    if needs_target and not prop.object_type:
+        what = "a link" if prop.type == "object" else f"a {prop.type}"
+        raise SchemaError(where, f"'objectType' must be specified for {what}.")
+    if prop.object_type in (*COLLECTIONS, "object", "linkingObjects"):
+        raise SchemaError(where, "nested collections are not supported.", "Use a mixed property.")
+    if prop.is_counter and prop.type != "int":
+        raise SchemaError(where, "Counters can only be used when 'type' is 'int'.")
+    if prop.indexed == "full-text":
+        if prop.type != "string":
+            raise SchemaError(where, f"of type '{prop.type}' cannot be full-text indexed.", "Only strings can.")
+    elif prop.indexed and prop.type not in INDEXABLE and not (prop.type == "list" and prop.object_type == "string"):
+        raise SchemaError(where, f"of type '{prop.type}' cannot be indexed.")
 
 
 def compare(client: Iterable[ObjectSchema], server: Schema) -> None:
@@ -220,44 +244,28 @@ def compare(client: Iterable[ObjectSchema], server: Schema) -> None:
     differences = []
     for cls in client:
         ours = server.get(cls.name)
+        if ours is not None and _kind(cls) != _kind(ours):
+            differences.append(f"Class '{cls.name}' is {_kind(cls)} on the client and {_kind(ours)} on the server.")
         for name, prop in cls.properties.items() if ours else ():
             expected = ours.properties.get(name) if ours else None
-            if expected is not None and _type_text(prop) != _type_text(expected):
+            if expected is not None and type_text(prop) != type_text(expected):
                 differences.append(
-                    f"Property '{cls.name}.{name}' is '{_type_text(prop)}' on the client and '{_type_text(expected)}' on the server."
+                    f"Property '{cls.name}.{name}' is '{type_text(prop)}' on the client and '{type_text(expected)}' on the server."
                 )
     if differences:
         raise SchemaMismatch(differences)
 
 
-def _type_text(prop: Property) -> str:
-    base = prop.object_type or "" if prop.type == "object" else prop.type
-    return base + "?" if prop.optional and prop.type != "object" else base
+def type_text(prop: Property) -> str:
+    """The shorthand of a type, as people write it: `int?`, `string[]`, `counter`, `Airfield`."""
+    suffix = {"list": "[]", "set": "<>", "dictionary": "{}"}.get(prop.type, "")
+    base = prop.object_type or "" if prop.type == "object" or suffix else prop.type
+    if prop.is_counter:
+        base = "counter"
+    # Whether links and mixed are optional is no choice, so it is not said.
+    optional = prop.optional and (base in SCALARS or base == "counter")
+    return base + ("?" if optional else "") + suffix
 
 
-def encode_property(schema: Schema, where: str, prop: Property, value: Any) -> Any:
-    """The wire value for a property; ValueTypeError names `where`. A link takes the key of its target."""
-    return _convert(encode, schema, where, prop, value)
-
-
-def decode_property(schema: Schema, where: str, prop: Property, wire: Any) -> Any:
-    """The Python value of a property's wire value; ValueTypeError names `where`."""
-    return _convert(decode, schema, where, prop, wire)
-
-
-def _convert(convert: Any, schema: Schema, where: str, prop: Property, value: Any) -> Any:
-    kind = schema.wire_type(prop)
-    if value is None:
-        if prop.optional:
-            return None
-        raise ValueTypeError(_EXPECTED[kind], None, where)
-    try:
-        return convert(kind, value)
-    except ValueTypeError as error:
-        raise ValueTypeError(error.expected, error.value, where) from None
-
-
-_EXPECTED = {
-    "bool": "a boolean", "int": "an integer", "float": "a number", "double": "a number", "decimal128": "a Decimal",
-    "string": "a string", "data": "binary data", "date": "a date", "objectId": "an ObjectId", "uuid": "a UUID",
-}  # fmt: skip
+def _kind(cls: ObjectSchema) -> str:
+    return "embedded" if cls.embedded else "asymmetric" if cls.asymmetric else "top-level"

@@ -13,7 +13,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from realm_sync.client import App, Object, Realm, SyncConfiguration, Timeouts, User, field
-from realm_sync.core.schema import Schema, parse_class
+from realm_sync.core.declarations import parse_class
+from realm_sync.core.schema import Schema
 
 from .fake_server import FakeServer
 

@@ -435,7 +435,8 @@ def test_writes_that_cannot_be_recovered_are_discarded_if_that_is_allowed(server
 
 
 def test_a_schema_that_the_file_cannot_take_makes_the_reset_fail(server, open_realm, monkeypatch):
-    from realm_sync.core.schema import Schema, parse_class
+    from realm_sync.core.declarations import parse_class
+    from realm_sync.core.schema import Schema
 
     told = Told()
     realm = open_realm(schema=None, client_reset=told.reset(EITHER), on_error=told.error)

@@ -15,7 +15,7 @@ import pytest
 from realm_sync.client import console
 from realm_sync.client.console import main
 from realm_sync.client.display import ShortKeys, table_lines, value_text
-from realm_sync.core.schema import parse_class
+from realm_sync.core.declarations import parse_class
 
 from .conftest import LocalApp, inspection, key, until
 

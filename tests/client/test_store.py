@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from realm_sync.client.errors import RealmError, RealmFileError
 from realm_sync.client.store import Store
+from realm_sync.core.declarations import parse_class
 from realm_sync.core.messages import (
     Bound,
     Changes,
@@ -30,7 +31,7 @@ from realm_sync.core.messages import (
     SubscriptionItem,
     Update,
 )
-from realm_sync.core.schema import Schema, parse_class
+from realm_sync.core.schema import Schema
 
 from .conftest import WORLD, inspection, key
 

@@ -12,7 +12,7 @@ import pytest
 from realm_sync.core import messages as m
 from realm_sync.core.errors import WIRE_ERRORS, ProtocolError
 
-SHAPES = "53e2408e7fcd58a7"
+SHAPES = "e6b2d4b691cd2997"
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "messages.json").read_text())
 PROTOCOL = Path(m.__file__).parent.parent / "PROTOCOL.md"
 

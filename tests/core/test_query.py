@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from realm_sync.core.binding import bind
+from realm_sync.core.declarations import parse_class
 from realm_sync.core.errors import QueryError
 from realm_sync.core.lowering import equality_keys
 from realm_sync.core.nodes import (
@@ -30,7 +31,7 @@ from realm_sync.core.nodes import (
     Subquery,
 )
 from realm_sync.core.query import MAX_BYTES, parse
-from realm_sync.core.schema import Schema, parse_class
+from realm_sync.core.schema import Schema
 from realm_sync.core.text import to_text
 from realm_sync.core.values import decode
 

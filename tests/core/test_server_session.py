@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from realm_sync.core import messages as m
+from realm_sync.core.declarations import parse_class
 from realm_sync.core.errors import ProtocolError
-from realm_sync.core.schema import Schema, parse_class
+from realm_sync.core.schema import Schema
 from realm_sync.core.server_session import (
     Close,
     Effect,

@@ -7,9 +7,10 @@ from typing import Any
 
 from realm_sync.core.binding import bind
 from realm_sync.core.changes import Change
+from realm_sync.core.declarations import parse_class
 from realm_sync.core.nodes import FALSE
 from realm_sync.core.query import parse
-from realm_sync.core.schema import Schema, parse_class
+from realm_sync.core.schema import Schema
 from realm_sync.core.views import View, ViewIndex
 
 SCHEMA = Schema(
