@@ -29,6 +29,14 @@ its own, and until that is answered no changeset is read or sent. While it catch
     the mark is answered                as without `download_first` from here on, and `caught_up`
     error, lost(), close()              end the session as ever, not `caught_up`
 
+A changeset that edits inside a property (list, dictionary, counter …) counts indexes from the state its file holds:
+
+    the objects it edits are touched by                  it is
+    nothing that was sent, or by what is acknowledged    sent
+    an earlier changeset of the same message             sent with it
+    an upload that is on its way                         held, and all after it, until a download acknowledges that
+    what an earlier session sent (unknown here)          held until a download acknowledges all that the server has
+
 Rules it carries: R6 (nothing at or below `bound.clientVersion` is uploaded again), R9 (a compensating write is told
 after its correction is applied), R10 (parts are stored, and applied with the last).
 """
@@ -47,10 +55,12 @@ from .messages import (
     Changeset,
     ClientFile,
     Download,
+    Edit,
     Error,
     FromClient,
     FromServer,
     Ident,
+    Instruction,
     Limits,
     Mark,
     Ping,
@@ -76,6 +86,9 @@ CATCH_UP_MARK = 0
 """The session's own mark; those of `request_mark` are above."""
 UNBIND_SECONDS = 3.0
 """How long an ending session waits for `unbound`."""
+
+Touched = tuple[str, object]
+"""Class and key of an object."""
 
 State = Literal["new", "binding", "bound", "unbinding", "closed"]
 
@@ -214,7 +227,12 @@ class ClientSession:
     _awaited: int = 0
     """The subscription set whose download completes a client reset."""
     _new_file: ClientFile | None = None
-    _ahead: deque[int] = field(default_factory=deque)
+    _ahead: deque[tuple[int, set[Touched]]] = field(default_factory=deque)
+    """Uploads that no download has acknowledged: their last client version, and the objects they touch."""
+    _unseen: int = 0
+    """The server has changesets up to this one, by an earlier session; what they touch is not known here."""
+    _held: bool = False
+    """The next changeset waits for an acknowledgement."""
     _reading: bool = False
     _unread: bool = True
     _held_back: bool = False
@@ -308,9 +326,25 @@ class ClientSession:
         if not changesets:
             return self._proceed(drained=True)
         self._unread = True
-        self.uploaded = changesets[-1].client_version
-        self._ahead.append(self.uploaded)
-        return [self._upload(list(changesets)), *self._proceed()]
+        free = self._free(changesets)
+        self._held = free < len(changesets)
+        if not free:
+            return []
+        sent = list(changesets[:free])
+        self.uploaded = sent[-1].client_version
+        self._ahead.append((self.uploaded, {key for changeset in sent for key in _touched(changeset)}))
+        return [self._upload(sent), *self._proceed()]
+
+    def _free(self, changesets: Sequence[Changeset]) -> int:
+        """How many of `changesets` may be sent. One that edits an object is held while an upload that touches it is not
+        acknowledged: others' changes may come with the acknowledgement, and the indexes of its edits are counted from
+        what both together leave. Within one message they follow each other."""
+        on_the_way = set().union(*(touched for _, touched in self._ahead))
+        for at, changeset in enumerate(changesets):
+            edited = _touched(changeset, Edit)
+            if edited and (self._unseen or not edited.isdisjoint(on_the_way)):
+                return at
+        return len(changesets)
 
     def stored(self) -> list[Effect]:
         """A part is stored durably."""
@@ -318,8 +352,11 @@ class ClientSession:
 
     def applied(self, download: Download) -> list[Effect]:
         """The download is applied, and the file's progress is what it says."""
-        while self._ahead and self._ahead[0] <= download.client_version:
+        while self._ahead and self._ahead[0][0] <= download.client_version:
             self._ahead.popleft()
+            self._held = False
+        if self._unseen and self._unseen <= download.client_version:
+            self._unseen, self._held = 0, False
         if self._held_back and not self._sets and download.query_version >= self._awaited:
             self._held_back = False
         # The end of a bootstrap is told at once: the server then knows the subscription set to be complete.
@@ -358,6 +395,7 @@ class ClientSession:
         self.state = "bound"
         self.limits = bound.limits
         self.uploaded = bound.client_version
+        self._unseen = bound.client_version if bound.client_version > self.file.progress.client_version else 0
         self._query_sent = self._awaited = bound.query_version
         while self._sets and self._sets[0].query_version <= bound.query_version:
             self._sets.popleft()
@@ -391,7 +429,8 @@ class ClientSession:
             drained, self._unread = False, True
         if drained:
             self._unread = False
-        if self._unread and self.caught_up and not self._held_back and len(self._ahead) < UPLOADS_AHEAD:
+        waits = self._held or self._held_back or len(self._ahead) >= UPLOADS_AHEAD
+        if self._unread and self.caught_up and not waits:
             self._reading = True
             limit = self.limits.max_message_bytes * 3 // 4 if self.limits else UPLOAD_BYTES
             upto = self._sets[0].after if self._sets else None
@@ -421,3 +460,8 @@ class ClientSession:
     ) -> list[Effect]:
         self.state = "closed"
         return [Ended(action, error, retry_after)]
+
+
+def _touched(changeset: Changeset, kind: type[Instruction] = Instruction) -> set[Touched]:
+    """The objects that instructions of this kind are about."""
+    return {(step.class_name, step.id) for step in changeset.instructions if isinstance(step, kind)}

@@ -34,6 +34,7 @@ from realm_sync.core.messages import (
     Download,
     Error,
     Ident,
+    Insert,
     Limits,
     Mark,
     Ping,
@@ -44,6 +45,7 @@ from realm_sync.core.messages import (
     Rejected,
     Unbind,
     Unbound,
+    Update,
     Upload,
 )
 
@@ -436,3 +438,81 @@ def test_a_client_reset_uploads_nothing_until_the_new_content_is_there():
     sent = messages(perform(made, made.applied(download("last", query_version=3)), pending))
     assert [type(m) for m in sent] == [Upload, Upload], "the acknowledgement, then the changesets"
     assert not sent[0].changesets and sent[1].changesets == pending
+
+
+# --- the hold rule ---------------------------------------------------------------------------------------------------
+
+
+def uploaded(sent):
+    return [changeset.client_version for message in sent for changeset in getattr(message, "changesets", ())]
+
+
+def editing(version, *keys):
+    steps = [Insert(class_name="Inspection", id=key, path=["tags", 0], value="new") for key in keys]
+    return Changeset(client_version=version, base_version=0, timestamp=0, instructions=steps)
+
+
+def writing(version, *keys):
+    steps = [Update(class_name="Inspection", id=key, values={"title": "Fence"}) for key in keys]
+    return Changeset(client_version=version, base_version=0, timestamp=0, instructions=steps)
+
+
+HOLDS = {
+    "nothing is on its way": ([], [editing(1, "x")], 1),
+    "another object is on its way": ([writing(1, "y")], [editing(2, "x")], 1),
+    "its object is on its way": ([writing(1, "x")], [editing(2, "x")], 0),
+    "an edit of its object is on its way": ([editing(1, "x")], [editing(2, "x")], 0),
+    "a delete of its object is on its way": ([changeset(1)], [editing(2, "x")], 0),
+    "one of its objects is on its way": ([writing(1, "y")], [editing(2, "x", "y")], 0),
+    "it writes whole values only": ([editing(1, "x")], [writing(2, "x")], 1),
+    "an earlier one of the same message edits its object": ([], [editing(1, "x"), editing(2, "x")], 2),
+    "what stands before it goes": ([writing(1, "x")], [writing(2, "z"), editing(3, "x")], 1),
+    "what stands after it waits as well": ([writing(1, "x")], [editing(2, "x"), writing(3, "z")], 0),
+}
+"""On its way, pending, and how many of these are sent."""
+
+
+@pytest.mark.parametrize("case", HOLDS)
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_an_edit_waits_for_what_is_on_its_way_to_its_object(case, acknowledged):
+    before, pending, count = HOLDS[case]
+    made = session("bound")
+    made.local_commit()
+    if before:
+        made.pending_read(before)
+    if acknowledged:
+        made.applied(download(client_version=len(before)))
+        count = len(pending)
+    sent = messages(made.pending_read(pending))
+    assert uploaded(sent) == [each.client_version for each in pending[:count]]
+
+
+def test_a_held_edit_is_read_again_when_what_it_waits_for_is_acknowledged():
+    made = session("bound")
+    pending = [writing(1, "x"), editing(2, "x"), editing(3, "x")]
+    sent = messages(perform(made, made.local_commit(), pending))
+    assert uploaded(sent) == [1]
+    assert perform(made, made.local_commit(), pending) == []
+    assert uploaded(messages(perform(made, made.applied(download()), pending))) == []
+    sent = messages(perform(made, made.applied(download(client_version=1)), pending))
+    assert uploaded(sent) == [2]
+
+
+def test_a_held_edit_holds_the_set_made_after_it():
+    made = session("binding", sets=[UnsentSet(1, after=2, subscriptions=())])
+    pending = [writing(1, "x"), editing(2, "x")]
+    sent = messages(perform(made, made.receive(bound(), 0.0), pending))
+    assert [type(m).__name__ for m in sent] == ["Upload"]
+    sent = messages(perform(made, made.applied(download(client_version=1)), pending))
+    assert [type(m).__name__ for m in sent if not isinstance(m, Upload) or m.changesets] == ["Upload", "Query"]
+
+
+def test_edits_wait_for_what_an_earlier_session_sent():
+    """The server has it, the file does not know: what it touched cannot be told any more."""
+    made = session("binding")
+    pending = [writing(1, "x"), writing(2, "z"), editing(3, "y")]
+    sent = messages(perform(made, made.receive(bound(client_version=1), 0.0), pending))
+    assert uploaded(sent) == [2]
+    assert uploaded(messages(perform(made, made.applied(download(client_version=0)), pending))) == []
+    sent = messages(perform(made, made.applied(download(client_version=1)), pending))
+    assert uploaded(sent) == [3]
