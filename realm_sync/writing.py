@@ -21,7 +21,7 @@ from . import history
 from .conf import settings
 from .core.errors import ValueTypeError
 from .core.messages import RejectedWrite
-from .core.schema import decode_property
+from .core.encoding import decode_property
 from .registry import ModelSync, registry
 
 KEYS_PER_QUERY = 500
