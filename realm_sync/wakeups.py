@@ -169,17 +169,17 @@ async def _hear_postgresql(wakeup: Wakeup) -> None:
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
             await connection.execute("LISTEN realm_sync")
             # What was committed before is found by reading, what comes after is notified.
-            wakeup.fire()
+            heard, known = True, None
             while True:
                 cursor = await connection.execute(_HIDDEN)
-                hidden, readable = await cursor.fetchone() or (False, 0)
+                state = await cursor.fetchone()
+                hidden, _ = state or (False, 0)
+                # Only now: what was hidden from whoever reads at once must be known here as hidden, or as come to light.
+                if heard or state != known:
+                    wakeup.fire()
+                known = state if hidden else None
                 patience = settings.POLL_SECONDS if hidden else None
-                heard = [each async for each in connection.notifies(timeout=patience, stop_after=1)]
-                if hidden and not heard:
-                    cursor = await connection.execute(_HIDDEN)
-                    if (await cursor.fetchone() or (False, 0)) == (hidden, readable):
-                        continue
-                wakeup.fire()
+                heard = bool([each async for each in connection.notifies(timeout=patience, stop_after=1)])
 
 
 _HIDDEN = (
