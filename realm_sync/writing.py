@@ -19,9 +19,9 @@ from django.db.models.signals import m2m_changed, post_init, post_save, pre_init
 
 from . import history
 from .conf import settings
+from .core.encoding import decode_property
 from .core.errors import ValueTypeError
 from .core.messages import RejectedWrite
-from .core.encoding import decode_property
 from .registry import ModelSync, registry
 
 KEYS_PER_QUERY = 500
