@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 81f731a1d3c615f8bc7259d7abbf633ccd32d64a4c94e7437d1c1587d4ca97b4. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 06e7848be8ee619df743987a29e8b3a7684d04360eb58630d5d809b559491409. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -6,7 +6,7 @@ declare module "realm/core/errors" {
      */
     export function realmError(message: string, codeName?: keyof typeof ERROR_CODES): Error & {
         code: number;
-        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "InvalidDatabase" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "NotCallable" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
+        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "InvalidDatabase" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidDictionaryKey" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "NotCallable" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
     };
     /** How an error names a value's kind: `a string`, `null`, `an instance of Task`. @param {any} value */
     export function describe(value: any): string;
@@ -67,6 +67,7 @@ declare module "realm/core/errors" {
         export let MissingPropertyValue: number;
         export let ModifyPrimaryKey: number;
         export let InvalidProperty: number;
+        export let InvalidDictionaryKey: number;
         export let InvalidEncryptionKey: number;
         export let InvalidQueryArg: number;
         export let KeyNotFound: number;
@@ -737,23 +738,28 @@ declare module "realm/core/schema" {
         asymmetric: boolean;
         properties: any;
     };
-    /** How sentences name a property's type: `int?`, `Team`. @param {Property | WireProperty} prop */
-    export function typeText(prop: Property | WireProperty): string;
+    /** The property that one element of a collection would be. @param {Property | WireProperty} prop @returns {WireProperty} */
+    export function elementOf({ type, objectType, optional }: Property | WireProperty): WireProperty;
+    /** The shorthand of a type, as people write it: `int?`, `string[]`, `counter`, `Team`. Whether links and mixed are
+     * optional is no choice, so it is not said. @param {Property | WireProperty} prop */
+    export function typeText({ type, objectType, optional, presentation }: Property | WireProperty): string;
     /** The wire name of every primary key of a synced class. */
     export const PRIMARY_KEY: "_id";
     /** The stored name of the key of a local class without primary key; its values are ObjectIds. */
     export const HIDDEN_KEY: "_key";
     export const KEY_TYPES: string[];
     export const INDEXABLE: string[];
+    export function isCollection(type: string): type is "list" | "set" | "dictionary";
     /**
      * @typedef {{name: string, type: string, objectType?: string, property?: string, optional: boolean,
      *   indexed: boolean | "full-text", mapTo: string, default?: unknown, presentation?: "counter"}} Property
-     * @typedef {{type: string, objectType?: string, optional?: boolean, indexed?: boolean, readOnly?: boolean,
-     *   hasDefault?: boolean, maxLength?: number}} WireProperty
+     * @typedef {{type: string, objectType?: string, optional?: boolean, indexed?: boolean | "full-text", readOnly?: boolean,
+     *   hasDefault?: boolean, maxLength?: number, presentation?: "counter"}} WireProperty
      * @typedef {{name: string, primaryKey?: string, keyName: string, embedded: boolean, asymmetric: boolean,
      *   properties: Record<string, Property>, wire: Record<string, WireProperty>, aliases: Record<string, string>,
      *   readOnly: boolean, declared: boolean, synced: boolean, ctor?: Function}} ClassSchema
-     * @typedef {{name: string, properties: Record<string, WireProperty>, primaryKey?: string, readOnly?: boolean}} WireClass
+     * @typedef {{name: string, properties: Record<string, WireProperty>, primaryKey?: string, readOnly?: boolean,
+     *   embedded?: boolean, asymmetric?: boolean}} WireClass
      * @typedef {(holds: unknown, problem: string) => void} Must
      * @typedef {Pick<Property, "type" | "objectType" | "property" | "presentation">
      *   & {optional: boolean, indexed?: Property["indexed"]}} Parsed
@@ -771,9 +777,13 @@ declare module "realm/core/schema" {
         /** @param {string} name */
         has(name: string): boolean;
         names(): string[];
-        /** The scalar type of a property's wire value: a link's is that of the key it holds.
-         * @param {Property | WireProperty} prop */
+        /** Whether this is an embedded class of the schema. @param {string | undefined} name */
+        isEmbedded(name: string | undefined): boolean;
+        /** How a property's wire value is made: a scalar type (a link's is that of the key it holds), `mixed`, a collection's
+         * type, or `embedded`. @param {Property | WireProperty} prop */
         wireType(prop: Property | WireProperty): string;
+        /** The property that one element of a collection would be. @param {Property | WireProperty} prop */
+        element(prop: Property | WireProperty): WireProperty;
         /** Throws one error that lists whatever of the declared classes cannot be; returns the schema. */
         check(): this;
         [Symbol.iterator](): MapIterator<ClassSchema>;
@@ -794,10 +804,11 @@ declare module "realm/core/schema" {
         type: string;
         objectType?: string;
         optional?: boolean;
-        indexed?: boolean;
+        indexed?: boolean | "full-text";
         readOnly?: boolean;
         hasDefault?: boolean;
         maxLength?: number;
+        presentation?: "counter";
     };
     export type ClassSchema = {
         name: string;
@@ -818,6 +829,8 @@ declare module "realm/core/schema" {
         properties: Record<string, WireProperty>;
         primaryKey?: string;
         readOnly?: boolean;
+        embedded?: boolean;
+        asymmetric?: boolean;
     };
     export type Must = (holds: unknown, problem: string) => void;
     export type Parsed = Pick<Property, "type" | "objectType" | "property" | "presentation"> & {
@@ -1559,7 +1572,7 @@ declare module "realm/client/writer" {
 declare module "realm/client/disk" {
     export function fileError(name: string, problem: string, code: Parameters<typeof realmError>[1]): Error & {
         code: number;
-        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "InvalidDatabase" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "NotCallable" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
+        codeName: "PropertyTypeMismatch" | "InvalidQuery" | "LimitExceeded" | "AuthError" | "UserDisabled" | "SchemaMismatch" | "InternalServerError" | "AppUnknownError" | "RuntimeError" | "OutOfDiskSpace" | "IncompatibleSession" | "UnsupportedFileFormatVersion" | "ObjectAlreadyExists" | "FileOperationFailed" | "FileNotFound" | "InvalidDatabase" | "DecryptionFailed" | "SchemaVersionMismatch" | "NoSubscriptionForWrite" | "OperationAborted" | "NotSupported" | "WrongTransactionState" | "IllegalOperation" | "InvalidatedObject" | "ReadOnlyDB" | "DeleteOnOpenRealm" | "MismatchedConfig" | "ClosedRealm" | "SchemaValidationFailed" | "InvalidSchemaVersion" | "InvalidArgument" | "ReadOnlyProperty" | "MissingPropertyValue" | "ModifyPrimaryKey" | "InvalidProperty" | "InvalidDictionaryKey" | "InvalidEncryptionKey" | "InvalidQueryArg" | "KeyNotFound" | "OutOfBounds" | "NoSuchTable" | "IllegalCombination" | "CustomError" | "ClientUserNotFound" | "ClientUserNotLoggedIn" | "BadToken" | "MissingAuthReq" | "InvalidSession" | "InvalidParameter" | "MissingParameter" | "HTTPError" | "AuthProviderNotFound" | "APIKeyNotFound" | "APIKeyAlreadyExists" | "NotCallable" | "UserNotFound" | "BadRequest" | "AccountNameInUse" | "InvalidPassword" | "AppServerError";
     };
     /** A realm's database in IndexedDB; every tab of the origin may have it open. */
     export class Disk {
@@ -1949,6 +1962,33 @@ declare module "realm/core/messages" {
         createdAt: string;
         updatedAt: string;
     };
+    /**
+     * the property, then properties of embedded objects and keys of dictionaries as strings,
+     * and indexes of lists as integers
+     */
+    export type Path = (string | number)[];
+    /**
+     * `base`: the server version whose state the indexes
+     * are meant for, with the file's own earlier changesets on top; none: the changeset's
+     */
+    export type InObject = {
+        class: string;
+        _id: any;
+        path: Path;
+        base?: number;
+    };
+    export type Edit = InObject & ({
+        op: "set" | "insert" | "setInsert" | "setRemove";
+        value: any;
+    } | {
+        op: "add";
+        by: number | string;
+    } | {
+        op: "move";
+        to: number;
+    } | {
+        op: "remove" | "clear";
+    });
     export type Instruction = {
         op: "create" | "update";
         class: string;
@@ -1958,7 +1998,7 @@ declare module "realm/core/messages" {
         op: "delete";
         class: string;
         _id: any;
-    };
+    } | Edit;
     export type Changeset = {
         clientVersion: number;
         baseVersion: number;
@@ -3201,4 +3241,59 @@ declare module "realm" {
     export { MutableSubscriptionSet, Subscription, SubscriptionSet } from "realm/client/subscriptions";
     export { ConnectionState, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "realm/client/syncSession";
     export { AssertionError, ClientResetError, CompensatingWriteError, PropertySchemaParseError, SchemaParseError, SyncError, TypeAssertionError } from "realm/core/errors";
+}
+declare module "realm/core/mixed" {
+    /** The wire value of a mixed value. Throws a TypeAssertionError that names the element: `data["a"][0]`.
+     * @param {any} value @param {string} [where] @returns {any} */
+    export function encodeMixed(value: any, where?: string, depth?: number): any;
+    /** The value of a wire value: arrays and plain objects for nested collections. Strict, as values.js.
+     * @param {any} wire @param {string} [where] @returns {any} */
+    export function decodeMixed(wire: any, where?: string, depth?: number): any;
+    /** The key of a wrapper (`$oid` …); "" for every other wire value, dictionaries included. @param {any} wire */
+    export function wrapper(wire: any): string;
+    /** A key of a dictionary; Realm allows neither a leading `$` nor a dot. @param {any} key @returns {string} */
+    export function checkKey(key: any): string;
+    /** The type of a mixed wire value: a scalar type of values.js, `null`, `object` (a link), `list`, `dictionary`. @param {any} wire */
+    export function mixedType(wire: any): string;
+    /** How many lists and dictionaries may be nested in one value; as in Realm. */
+    export const DEEPEST: 100;
+    /** Of an object: a function that gives its wire value in a mixed property, or throws. */
+    export const WIRE: unique symbol;
+    /** A link inside a mixed value: a class and the wire value of a key. Its target need not exist. */
+    export class Link {
+        /** @param {string} className @param {any} key */
+        constructor(className: string, key: any);
+        className: string;
+        key: any;
+        [WIRE](): {
+            $link: any[];
+        };
+    }
+}
+declare module "realm/core/encoding" {
+    /** @typedef {import("./schema.js").WireProperty} WireProperty */
+    /** What this needs to know of classes.
+     * @typedef {{get: (name: string) => any, wireType: (prop: any) => string, element: (prop: any) => WireProperty}} Classes */
+    /** The wire value of a plain value. @param {Classes} schema @param {string} where @param {WireProperty} prop @param {any} value @returns {any} */
+    export function encodeProperty(schema: Classes, where: string, prop: WireProperty, value: any): any;
+    /** The plain value of a wire value. @param {Classes} schema @param {string} where @param {WireProperty} prop @param {any} wire @returns {any} */
+    export function decodeProperty(schema: Classes, where: string, prop: WireProperty, wire: any): any;
+    /** The wire value of a property that nobody has written: an empty collection, else null. @param {{type: string}} prop */
+    export function empty({ type }: {
+        type: string;
+    }): {} | null;
+    /** An element of a set: anything but arrays and plain objects. @param {any} wire */
+    export function checkMember(wire: any): any;
+    /** The order of elements in a set's wire value; 0: they are one element. @param {any} a @param {any} b */
+    export function compareElements(a: any, b: any): number;
+    export function sortWire(elements: any[]): any[];
+    export type WireProperty = import("realm/core/schema").WireProperty;
+    /**
+     * What this needs to know of classes.
+     */
+    export type Classes = {
+        get: (name: string) => any;
+        wireType: (prop: any) => string;
+        element: (prop: any) => WireProperty;
+    };
 }

@@ -377,3 +377,61 @@ test("a client reset whose set is refused ends with what the server sends anyway
   const messages = sent(perform(made, made.applied(download({ queryVersion: 0 })), upTo(1)));
   equal(numbers(messages), [1]);
 });
+
+// --- the hold rule ---------------------------------------------------------------------------------------------------
+
+const of = (clientVersion, step, keys) => ({ clientVersion, baseVersion: 0, timestamp: 0, instructions: keys.map((_id) => ({ ...step, class: "Inspection", _id })) });
+const editing = (version, ...keys) => of(version, { op: "insert", path: ["tags", 0], value: "new" }, keys);
+const writing = (version, ...keys) => of(version, { op: "update", values: { title: "Fence" } }, keys);
+const uploaded = (effects) => sent(effects).flatMap(({ changesets = [] }) => changesets.map(({ clientVersion }) => clientVersion));
+
+/** What is on its way, what is pending, and how many of these are sent. */
+const HOLDS = {
+  "nothing is on its way": [[], [editing(1, "x")], 1],
+  "another object is on its way": [[writing(1, "y")], [editing(2, "x")], 1],
+  "its object is on its way": [[writing(1, "x")], [editing(2, "x")], 0],
+  "an edit of its object is on its way": [[editing(1, "x")], [editing(2, "x")], 0],
+  "a delete of its object is on its way": [[changeset(1)], [editing(2, "x")], 0],
+  "one of its objects is on its way": [[writing(1, "y")], [editing(2, "x", "y")], 0],
+  "it writes whole values only": [[editing(1, "x")], [writing(2, "x")], 1],
+  "an earlier one of the same message edits its object": [[], [editing(1, "x"), editing(2, "x")], 2],
+  "what stands before it goes": [[writing(1, "x")], [writing(2, "z"), editing(3, "x")], 1],
+  "what stands after it waits as well": [[writing(1, "x")], [editing(2, "x"), writing(3, "z")], 0],
+};
+
+for (const [name, [before, pending, count]] of Object.entries(HOLDS)) {
+  for (const acknowledged of [false, true]) {
+    test(`an edit where ${name}${acknowledged ? ", and acknowledged" : ""}`, () => {
+      const made = session();
+      made.localCommit();
+      if (before.length) made.pendingRead(before);
+      if (acknowledged) made.applied(download({ clientVersion: before.length }));
+      equal(uploaded(made.pendingRead(pending)), pending.slice(0, acknowledged ? pending.length : count).map((each) => each.clientVersion));
+    });
+  }
+}
+
+test("a held edit is read again when what it waits for is acknowledged", () => {
+  const made = session();
+  const pending = [writing(1, "x"), editing(2, "x"), editing(3, "x")];
+  equal(uploaded(perform(made, made.localCommit(), pending)), [1]);
+  equal(perform(made, made.localCommit(), pending), []);
+  equal(uploaded(perform(made, made.applied(download()), pending)), []);
+  equal(uploaded(perform(made, made.applied(download({ clientVersion: 1 })), pending)), [2]);
+});
+
+test("a held edit holds the set made after it", () => {
+  const made = session("binding", { sets: [set(1, 2)] });
+  const pending = [writing(1, "x"), editing(2, "x")];
+  equal(kinds(sent(perform(made, made.receive(bound(), 0), pending))), ["upload"]);
+  const messages = sent(perform(made, made.applied(download({ clientVersion: 1 })), pending));
+  equal(kinds(messages.filter((message) => message.changesets?.length !== 0)), ["upload", "query"]);
+});
+
+test("edits wait for what an earlier session sent: what that touched cannot be told any more", () => {
+  const made = session("binding");
+  const pending = [writing(1, "x"), writing(2, "z"), editing(3, "y")];
+  equal(uploaded(perform(made, made.receive(bound({ clientVersion: 1 }), 0), pending)), [2]);
+  equal(uploaded(perform(made, made.applied(download()), pending)), []);
+  equal(uploaded(perform(made, made.applied(download({ clientVersion: 1 })), pending)), [3]);
+});

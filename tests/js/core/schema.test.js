@@ -85,8 +85,7 @@ test("object schemas are refused in Realm's words", () => {
     [{ name: "X", properties: {}, primaryKey: 5 }, "Invalid schema for object 'X': Expected 'primaryKey' to be a string, got a number"],
     [{ name: "X", properties: {}, primaryKey: "pk" }, "Invalid schema for object 'X': 'pk' is set as the primary key field but was not found in 'properties'."],
     [{ name: "X", properties: {}, embedded: "yes" }, "Invalid schema for object 'X': Expected 'embedded' to be a boolean, got a string"],
-    [{ name: "X", properties: {}, embedded: true }, "Invalid schema for object 'X': embedded classes are not supported yet."],
-    [{ name: "X", properties: {}, asymmetric: true }, "Invalid schema for object 'X': asymmetric classes are not supported yet."],
+    [{ name: "X", properties: {}, embedded: true, asymmetric: true }, "Invalid schema for object 'X': A class cannot be both embedded and asymmetric."],
   ];
   for (const [declaration, message] of table) {
     const error = throws(() => parseClass(declaration), message);
@@ -99,6 +98,14 @@ test("shorthands", () => {
   equal(parsed("int"), { name: "p", type: "int", optional: false, indexed: false, mapTo: "p" });
   equal(parsed("int?").optional, true);
   equal([parsed("Dog").type, parsed("Dog").objectType, parsed("Dog?").optional], ["object", "Dog", true]);
+  const form = ({ type, objectType, optional, presentation }) => [type, objectType ?? presentation, optional];
+  equal(["string[]", "string?[]", "int<>", "double?{}", "Dog[]", "Dog<>", "Dog{}", "Dog?{}"].map((text) => form(parsed(text))), [
+    ["list", "string", false], ["list", "string", true], ["set", "int", false], ["dictionary", "double", true],
+    ["list", "Dog", false], ["set", "Dog", false], ["dictionary", "Dog", true], ["dictionary", "Dog", true],
+  ]);
+  equal(["mixed", "mixed?", "mixed[]", "mixed{}", "counter", "counter?"].map((text) => form(parsed(text))), [
+    ["mixed", undefined, true], ["mixed", undefined, true], ["list", "mixed", true], ["dictionary", "mixed", true], ["int", "counter", false], ["int", "counter", true],
+  ]);
   const table = [
     ["", "The type must be specified."],
     ["?", "The type must be specified."],
@@ -116,12 +123,6 @@ test("shorthands", () => {
     ["Dog?<>", "Elements of type 'Dog' in a set are never null: leave out '?'."],
     ["in?t", "'in?t' is not a type."],
     ["<int", "'<int' is not a type."],
-    ["string?[]", "a list (of 'string') is not supported yet."],
-    ["Dog[]", "a list (of 'Dog') is not supported yet."],
-    ["int<>", "a set (of 'int') is not supported yet."],
-    ["Dog?{}", "a dictionary (of 'Dog') is not supported yet."],
-    ["mixed", "the type 'mixed' is not supported yet."],
-    ["counter", "counters are not supported yet."],
     [5, "Expected 'p' to be a string or an object, got a number"],
     [["int"], "Expected 'p' to be a string or an object, got an array"],
   ];
@@ -158,8 +159,6 @@ test("object forms", () => {
     [{ type: "int", optional: 1 }, "Expected 'optional' to be a boolean, got a number"],
     [{ type: "int", indexed: "yes" }, "'indexed' must be true, false or 'full-text'."],
     [{ type: "string", presentation: "counter" }, "'presentation' cannot be defined when 'type' is 'string'."],
-    [{ type: "int", presentation: "counter" }, "counters are not supported yet."],
-    [{ type: "list", objectType: "int" }, "a list (of 'int') is not supported yet."],
   ];
   for (const [declaration, message] of table) {
     throws(() => parsed(declaration), `Invalid type declaration for property 'p' on 'Team': ${message}`);
@@ -203,6 +202,34 @@ test("core validation lists everything in one error", () => {
   throws(() => new Schema([team, team]), "Schema validation failed due to the following errors:\n- Type 'Team' appears more than once in the schema.");
 });
 
+test("core validation of collections, embedded and asymmetric classes", () => {
+  const check = (synced, ...classes) => new Schema(classes.map((each) => parseClass(each, { synced }))).check();
+  const refused = (synced, ...classes) => throws(() => check(synced, ...classes)).message.split("\n").slice(1);
+  const address = { name: "Address", embedded: true, properties: { street: "string" } };
+  const kit = (properties) => ({ name: "Kit", primaryKey: "_id", properties: { _id: "int", ...properties } });
+  const made = check(true, address, kit({ home: "Address", all: "Address[]", by: "Address{}", tags: { type: "list", objectType: "string", indexed: true }, any: "mixed" }));
+  const wire = made.get("Kit").wire;
+  equal(["home", "all", "any", "tags"].map((name) => made.wireType(wire[name])), ["embedded", "list", "mixed", "list"]);
+  equal([made.element(wire.all), made.element(wire.tags), made.element(wire.by).optional], [{ type: "object", objectType: "Address", optional: false }, { type: "string" }, true]);
+  equal(made.toWire(), [
+    { name: "Address", properties: { street: { type: "string" } }, embedded: true }, { name: "Kit", properties: wire },
+  ]);
+  equal([wire.home, wire.tags], [{ type: "object", objectType: "Address", optional: true }, { type: "list", objectType: "string", indexed: true }]);
+  equal([made.isEmbedded("Address"), made.isEmbedded("Kit"), made.isEmbedded(undefined)], [true, false, false]);
+  equal(Schema.fromWire(made.toWire()).get("Address").embedded, true);
+
+  equal(refused(true, address, kit({})), ["- Embedded object 'Address' is unreachable by any link path from top level objects."]);
+  equal(refused(true, { ...address, properties: { inner: "Address" } }, kit({ home: "Address" })), ["- Cycles containing embedded objects are not currently supported: 'Address -> Address'"]);
+  equal(refused(true, { ...address, primaryKey: "street" }, kit({ home: "Address" })), ["- Embedded object type 'Address' cannot have a primary key."]);
+  equal(refused(true, address, kit({ all: "Address<>", home: "Address" })), ["- Set property 'Kit.all' cannot contain embedded object type 'Address'. Use a list."]);
+  equal(refused(true, { ...kit({}), name: "Event", asymmetric: true }, kit({ last: "Event", all: "Event[]" })), [
+    "- Property 'Kit.last' of type 'Event' cannot be a link to an asymmetric object.", "- Property 'Kit.all' of type 'Event[]' cannot be a link to an asymmetric object.",
+  ]);
+  equal(refused(false, { ...kit({}), asymmetric: true }), ["- Asymmetric table 'Kit' not allowed in a local Realm"]);
+  equal(refused(true, kit({ counts: { type: "list", objectType: "int", indexed: true } })), ["- Property 'Kit.counts' of type 'int[]' cannot be indexed."]);
+  check(false, address, kit({ homes: "Address[]", back: { type: "linkingObjects", objectType: "Kit", property: "kits" }, kits: "Kit[]" }));
+});
+
 const SERVER = [
   { name: "Team", properties: { _id: { type: "uuid" }, name: { type: "string", maxLength: 80, indexed: true } } },
   { name: "Inspection", readOnly: true, properties: { _id: { type: "int" }, team: { type: "object", objectType: "Team", optional: true } } },
@@ -229,4 +256,5 @@ test("a property's value is that of its type; a link's that of the key it holds"
   equal([schema.wireType(team), schema.wireType(name)], ["uuid", "string"]);
   throws(() => schema.wireType({ type: "object", objectType: "Dog" }), "Object type 'Dog' not found in schema.");
   equal([typeText(team), typeText(name), typeText({ type: "int", optional: true })], ["Team", "string", "int?"]);
+  for (const text of ["int?", "string[]", "string?[]", "Dog[]", "Dog{}", "Dog", "counter", "counter?", "mixed", "mixed<>"]) equal(typeText(parsed(text)), text);
 });

@@ -9,7 +9,7 @@
  *     new ──opened()──> binding ──bound──> bound ──close()──> unbinding ──unbound──> closed
  *                          └───────────────── error, lost() ──────────────────────────^
  *
- * State × message, and what `downloadFirst` holds back: the tables in core/client_session.py, held by the same tests.
+ * State × message, what `downloadFirst` holds back, and which changesets that edit an object wait: the tables in core/client_session.py, held by the same tests.
  * Rules: R6 (nothing at or below `bound.clientVersion` is uploaded again), R9 (a compensating write is told after its
  * correction is applied), R10 (parts are stored, and applied with the last).
  */
@@ -83,8 +83,11 @@ export class ClientSession {
   #awaited = 0;
   /** @type {ClientFile | null} */
   #newFile = null;
-  /** @type {number[]} */
+  /** Uploads that no download has acknowledged: their last client version, and the objects they touch.
+   * @type {{version: number, touched: Set<string>}[]} */
   #ahead = [];
+  #unseen = 0; // the server has changesets up to this one, by an earlier session; what they touch is not known here
+  #held = false; // the next changeset waits for an acknowledgement
   #reading = false;
   #unread = true;
   #heldBack = false;
@@ -200,9 +203,24 @@ export class ClientSession {
     this.#reading = false;
     if (!changesets.length) return this.#proceed(true);
     this.#unread = true;
-    this.uploaded = changesets[changesets.length - 1].clientVersion;
-    this.#ahead.push(this.uploaded);
-    return [this.#upload(changesets), ...this.#proceed()];
+    const free = this.#free(changesets);
+    this.#held = free < changesets.length;
+    if (!free) return [];
+    const sent = changesets.slice(0, free);
+    this.uploaded = sent[free - 1].clientVersion;
+    this.#ahead.push({ version: this.uploaded, touched: new Set(sent.flatMap((changeset) => touchedBy(changeset))) });
+    return [this.#upload(sent), ...this.#proceed()];
+  }
+
+  /** How many of these may be sent. One that edits an object is held while an upload that touches it is not acknowledged:
+   * others' changes may come with the acknowledgement, and the indexes of its edits are counted from what both together
+   * leave. Within one message they follow each other. @param {Changeset[]} changesets */
+  #free(changesets) {
+    const at = changesets.findIndex((changeset) => {
+      const edited = touchedBy(changeset, true);
+      return edited.length && (this.#unseen || edited.some((key) => this.#ahead.some(({ touched }) => touched.has(key))));
+    });
+    return at < 0 ? changesets.length : at;
   }
 
   /** A part is stored. */
@@ -212,7 +230,14 @@ export class ClientSession {
 
   /** The download is applied, and the file's progress is what it says. @param {Download} download */
   applied(download) {
-    while (this.#ahead.length && this.#ahead[0] <= download.clientVersion) this.#ahead.shift();
+    while (this.#ahead.length && this.#ahead[0].version <= download.clientVersion) {
+      this.#ahead.shift();
+      this.#held = false;
+    }
+    if (this.#unseen && this.#unseen <= download.clientVersion) {
+      this.#unseen = 0;
+      this.#held = false;
+    }
     if (!this.#sets.length && download.queryVersion >= this.#awaited) this.#heldBack = false;
     // The end of a bootstrap is told at once: the server then knows the subscription set to be complete.
     return [...this.#countReceived(download.batchState === "last"), ...this.#proceed()];
@@ -251,6 +276,7 @@ export class ClientSession {
     this.state = "bound";
     this.limits = bound.limits;
     this.uploaded = bound.clientVersion;
+    this.#unseen = bound.clientVersion > this.file.progress.clientVersion ? bound.clientVersion : 0;
     this.#querySent = this.#awaited = bound.queryVersion;
     this.#sets = this.#sets.filter((set) => set.queryVersion > bound.queryVersion);
     this.caughtUp = !this.downloadFirst;
@@ -288,7 +314,8 @@ export class ClientSession {
       this.#unread = true;
     }
     if (drained) this.#unread = false;
-    if (this.#unread && this.caughtUp && !this.#heldBack && this.#ahead.length < UPLOADS_AHEAD) {
+    const waits = this.#held || this.#heldBack || this.#ahead.length >= UPLOADS_AHEAD;
+    if (this.#unread && this.caughtUp && !waits) {
       this.#reading = true;
       const limit = this.limits ? Math.floor((this.limits.maxMessageBytes * 3) / 4) : UPLOAD_BYTES;
       const upto = this.#sets[0]?.after ?? null;
@@ -316,6 +343,11 @@ export class ClientSession {
     this.state = "closed";
     return [{ kind: "Ended", action, error, retryAfter }];
   }
+}
+
+/** The objects that its instructions, or only its edits, are about. @param {Changeset} changeset @param {boolean} [edited] */
+function touchedBy({ instructions }, edited = false) {
+  return instructions.filter((step) => !edited || "path" in step).map((step) => `${step.class}\0${step._id}`);
 }
 
 /** @param {import("./messages.js").FromClient} message @returns {Effect} */

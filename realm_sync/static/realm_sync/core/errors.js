@@ -60,7 +60,7 @@ export const ERROR_CODES = {
   WrongTransactionState: 2005, IllegalOperation: 2007, InvalidatedObject: 2010, ReadOnlyDB: 2011,
   DeleteOnOpenRealm: 2012, MismatchedConfig: 2013, ClosedRealm: 2014, SchemaValidationFailed: 2016,
   SchemaMismatch: 2017, InvalidSchemaVersion: 2018, InvalidArgument: 3000, PropertyTypeMismatch: 3001,
-  ReadOnlyProperty: 3003, MissingPropertyValue: 3004, ModifyPrimaryKey: 3007, InvalidProperty: 3009,
+  ReadOnlyProperty: 3003, MissingPropertyValue: 3004, ModifyPrimaryKey: 3007, InvalidProperty: 3009, InvalidDictionaryKey: 3011,
   InvalidEncryptionKey: 3014, InvalidQueryArg: 3015, KeyNotFound: 3016, OutOfBounds: 3017, LimitExceeded: 3018,
   NoSuchTable: 3020, IllegalCombination: 3022,
   CustomError: 4000, ClientUserNotFound: 4100, ClientUserNotLoggedIn: 4101, BadToken: 4200, MissingAuthReq: 4300,

@@ -15,8 +15,14 @@ export const SUBPROTOCOL = "realm-sync.v1";
  * @typedef {{ident: number, salt: string}} ClientFile
  * @typedef {{serverVersion: number, clientVersion: number, queryVersion: number, view: number}} Progress
  * @typedef {{id: string, class: string, query: string, name?: string | null, createdAt: string, updatedAt: string}} SubscriptionItem
+ * @typedef {(string | number)[]} Path the property, then properties of embedded objects and keys of dictionaries as strings,
+ *   and indexes of lists as integers
+ * @typedef {{class: string, _id: any, path: Path, base?: number}} InObject `base`: the server version whose state the indexes
+ *   are meant for, with the file's own earlier changesets on top; none: the changeset's
+ * @typedef {InObject & ({op: "set" | "insert" | "setInsert" | "setRemove", value: any} | {op: "add", by: number | string}
+ *   | {op: "move", to: number} | {op: "remove" | "clear"})} Edit
  * @typedef {{op: "create" | "update", class: string, _id: any, values: Record<string, any>}
- *   | {op: "delete", class: string, _id: any}} Instruction
+ *   | {op: "delete", class: string, _id: any} | Edit} Instruction
  * @typedef {{clientVersion: number, baseVersion: number, timestamp: number, instructions: Instruction[]}} Changeset
  * @typedef {{class: string, put: Record<string, any>[], patch: Record<string, any>[], erase: any[]}} Changes
  * @typedef {{class: string, _id: any, property: string | null, code: string, reason: string}} RejectedWrite
@@ -53,7 +59,7 @@ const is = (words, holds) => (value, where) => {
   if (!holds(value)) throw new ProtocolError("BadSyntax", `Expected ${words} at ${where}, got ${describe(value)}.`);
 };
 
-/** @param {string[]} names @returns {Check} */
+/** @param {any[]} names @returns {Check} */
 const oneOf = (...names) => is(`one of ${names.join(", ")}`, (value) => names.includes(value));
 
 /** @param {Check} check @returns {[Check, null]} */
@@ -102,11 +108,13 @@ const omittable = (check) => [check, undefined];
 const rows = [list, []];
 
 const property = record({
-  type: string, objectType: omittable(string), optional: omittable(bool), indexed: omittable(bool),
-  readOnly: omittable(bool), hasDefault: omittable(bool), maxLength: omittable(int),
+  type: string, objectType: omittable(string), optional: omittable(bool), indexed: omittable(oneOf(true, false, "full-text")),
+  readOnly: omittable(bool), hasDefault: omittable(bool), maxLength: omittable(int), presentation: omittable(oneOf("counter")),
+  property: omittable(string),
 });
 const objectSchema = record({
-  name: string, properties: mapOf(property), primaryKey: omittable(string), readOnly: omittable(bool),
+  name: string, properties: mapOf(property), primaryKey: omittable(string), readOnly: omittable(bool), embedded: omittable(bool),
+  asymmetric: omittable(bool),
 });
 const changes = record({ class: string, put: rows, patch: rows, erase: rows });
 const write = record({ class: string, _id: any, property: optional(string), code: string, reason: string });

@@ -2,8 +2,8 @@
  * Schema: what a class declaration means, in Realm's grammar and words.
  *
  * A class has two faces: `properties`, by JavaScript name, in Realm's canonical form, and `wire`, by stored name and key
- * first, in the form that `bind` and `bound` carry. Knows neither RealmObject nor the store. Collections, mixed,
- * counters, embedded and asymmetric classes are parsed, and then refused in one place each: `unsupported` below.
+ * first, in the form that `bind` and `bound` carry. Knows neither RealmObject nor the store. The object itself is what an
+ * `object` property of an embedded class holds; of any other class it is a link, held as the key of its target.
  */
 
 import { AssertionError, ObjectSchemaParseError, PropertySchemaParseError, TypeAssertionError } from "./errors.js"
@@ -19,18 +19,19 @@ export const INDEXABLE = ["bool", "int", "date", "string", "objectId", "uuid", "
 /** @type {Record<string, string>} */
 const COLLECTIONS = { "[]": "list", "<>": "set", "{}": "dictionary" };
 /** @param {string} type */
-const isCollection = (type) => Object.values(COLLECTIONS).includes(type);
+export const isCollection = (type) => type === "list" || type === "set" || type === "dictionary";
 const TYPES = [...SCALARS, "mixed", "object", "linkingObjects", ...Object.values(COLLECTIONS)];
 
 /**
  * @typedef {{name: string, type: string, objectType?: string, property?: string, optional: boolean,
  *   indexed: boolean | "full-text", mapTo: string, default?: unknown, presentation?: "counter"}} Property
- * @typedef {{type: string, objectType?: string, optional?: boolean, indexed?: boolean, readOnly?: boolean,
- *   hasDefault?: boolean, maxLength?: number}} WireProperty
+ * @typedef {{type: string, objectType?: string, optional?: boolean, indexed?: boolean | "full-text", readOnly?: boolean,
+ *   hasDefault?: boolean, maxLength?: number, presentation?: "counter"}} WireProperty
  * @typedef {{name: string, primaryKey?: string, keyName: string, embedded: boolean, asymmetric: boolean,
  *   properties: Record<string, Property>, wire: Record<string, WireProperty>, aliases: Record<string, string>,
  *   readOnly: boolean, declared: boolean, synced: boolean, ctor?: Function}} ClassSchema
- * @typedef {{name: string, properties: Record<string, WireProperty>, primaryKey?: string, readOnly?: boolean}} WireClass
+ * @typedef {{name: string, properties: Record<string, WireProperty>, primaryKey?: string, readOnly?: boolean,
+ *   embedded?: boolean, asymmetric?: boolean}} WireClass
  * @typedef {(holds: unknown, problem: string) => void} Must
  * @typedef {Pick<Property, "type" | "objectType" | "property" | "presentation">
  *   & {optional: boolean, indexed?: Property["indexed"]}} Parsed
@@ -58,10 +59,12 @@ export class Schema {
   toWire() {
     return [...this]
       .filter((cls) => cls.declared)
-      .map(({ name, wire, keyName }) => ({
+      .map(({ name, wire, keyName, embedded, asymmetric }) => ({
         name,
         properties: wire,
-        ...(keyName !== PRIMARY_KEY && { primaryKey: keyName }),
+        ...(!embedded && keyName !== PRIMARY_KEY && { primaryKey: keyName }),
+        ...(embedded && { embedded }),
+        ...(asymmetric && { asymmetric }),
       }));
   }
 
@@ -83,18 +86,29 @@ export class Schema {
     return [...this.#classes.keys()];
   }
 
-  /** The scalar type of a property's wire value: a link's is that of the key it holds.
-   * @param {Property | WireProperty} prop */
+  /** Whether this is an embedded class of the schema. @param {string | undefined} name */
+  isEmbedded(name) {
+    return Boolean(this.#classes.get(name ?? "")?.embedded);
+  }
+
+  /** How a property's wire value is made: a scalar type (a link's is that of the key it holds), `mixed`, a collection's
+   * type, or `embedded`. @param {Property | WireProperty} prop */
   wireType(prop) {
     if (prop.type !== "object") return prop.type;
     const target = this.#classes.get(prop.objectType ?? "");
     if (!target) throw new AssertionError(`Object type '${prop.objectType}' not found in schema.`);
-    return target.wire[target.keyName].type;
+    return target.embedded ? "embedded" : target.wire[target.keyName].type;
+  }
+
+  /** The property that one element of a collection would be. @param {Property | WireProperty} prop */
+  element(prop) {
+    return elementOf(prop);
   }
 
   /** Throws one error that lists whatever of the declared classes cannot be; returns the schema. */
   check() {
     const problems = [...this].filter((cls) => cls.declared).flatMap((cls) => [...problemsOf(cls, this)]);
+    problems.push(...embeddedProblems(this));
     if (problems.length) throw invalid(problems);
     return this;
   }
@@ -127,18 +141,18 @@ export function parseClass(declaration, { synced = false, base } = {}) {
   const { primaryKey } = given;
   const found = primaryKey === undefined || Object.hasOwn(given.properties, primaryKey);
   must(found, `'${primaryKey}' is set as the primary key field but was not found in 'properties'.`);
-  for (const kind of ["embedded", "asymmetric"]) {
-    must(!given[kind], `${kind} classes are not supported yet. Use a class with a primary key, and links to it.`);
-  }
+  const embedded = Boolean(given.embedded);
+  const asymmetric = Boolean(given.asymmetric);
+  must(!embedded || !asymmetric, "A class cannot be both embedded and asymmetric.");
 
   /** @type {Record<string, Property>} */
   const properties = {};
   for (const [key, value] of Object.entries(given.properties)) {
     properties[key] = parseProperty(name, key, value, key === primaryKey);
   }
-  const keyName = primaryKey !== undefined ? properties[primaryKey].mapTo : synced ? PRIMARY_KEY : HIDDEN_KEY;
+  const keyName = primaryKey !== undefined ? properties[primaryKey].mapTo : synced && !embedded ? PRIMARY_KEY : HIDDEN_KEY;
   /** @type {ClassSchema["wire"]} */
-  const wire = primaryKey !== undefined || synced ? {} : { [HIDDEN_KEY]: { type: "objectId" } };
+  const wire = primaryKey !== undefined || synced || embedded ? {} : { [HIDDEN_KEY]: { type: "objectId" } };
   const keyFirst = Object.values(properties).sort((a, b) => Number(b.mapTo === keyName) - Number(a.mapTo === keyName));
   for (const prop of keyFirst) {
     if (prop.type !== "linkingObjects") wire[prop.mapTo] = wireProperty(prop, prop.name === primaryKey);
@@ -147,8 +161,8 @@ export function parseClass(declaration, { synced = false, base } = {}) {
     name,
     primaryKey,
     keyName,
-    embedded: false,
-    asymmetric: false,
+    embedded,
+    asymmetric,
     properties,
     wire,
     aliases: Object.fromEntries(keyFirst.filter((p) => p.mapTo !== p.name).map((p) => [p.name, p.mapTo])),
@@ -177,8 +191,6 @@ export function parseProperty(className, name, declaration, isKey = false) {
     must(parsed.indexed !== "full-text", "Primary keys cannot be full-text indexed.");
     must(!parsed.presentation, "Counters cannot be primary keys.");
   }
-  const refusal = unsupported(parsed);
-  must(!refusal, `${refusal} not supported yet. Use ${SCALARS.join(", ")} or a link to a class.`);
   const given = short ? {} : declaration;
   return {
     name,
@@ -195,9 +207,19 @@ export function canonical({ name, primaryKey, embedded, asymmetric, properties, 
   return { name, primaryKey, embedded, asymmetric, properties: Object.fromEntries(copies), ...(ctor && { ctor }) };
 }
 
-/** How sentences name a property's type: `int?`, `Team`. @param {Property | WireProperty} prop */
-export function typeText(prop) {
-  return prop.type === "object" ? prop.objectType ?? "" : prop.type + (prop.optional ? "?" : "");
+/** The property that one element of a collection would be. @param {Property | WireProperty} prop @returns {WireProperty} */
+export function elementOf({ type, objectType = "", optional }) {
+  if (SCALARS.includes(objectType)) return { type: objectType, ...(optional && { optional }) };
+  if (objectType === "mixed") return { type: "mixed", optional: true };
+  return { type: "object", objectType, optional: type === "dictionary" };
+}
+
+/** The shorthand of a type, as people write it: `int?`, `string[]`, `counter`, `Team`. Whether links and mixed are
+ * optional is no choice, so it is not said. @param {Property | WireProperty} prop */
+export function typeText({ type, objectType = "", optional, presentation }) {
+  const suffix = Object.keys(COLLECTIONS).find((each) => COLLECTIONS[each] === type) ?? "";
+  const base = type === "object" || suffix ? objectType : presentation ?? type;
+  return base + (optional && (SCALARS.includes(base) || base === "counter") ? "?" : "") + suffix;
 }
 
 /** @param {string} text @param {Must} must @returns {Parsed} */
@@ -270,13 +292,6 @@ function parseObjectForm(given, must) {
   };
 }
 
-/** The subject of the sentence that refuses what this release cannot do; empty if it can. @param {Parsed} prop */
-function unsupported({ type, objectType, presentation }) {
-  if (presentation) return "counters are";
-  if (type === "mixed") return "the type 'mixed' is";
-  return isCollection(type) ? `a ${type} (of '${objectType}') is` : "";
-}
-
 /** What core validation finds in one class. @param {ClassSchema} cls @param {Schema} schema @returns {Iterable<string>} */
 function* problemsOf(cls, schema) {
   const { name, properties, primaryKey, keyName } = cls;
@@ -284,19 +299,25 @@ function* problemsOf(cls, schema) {
   for (const prop of Object.values(properties)) {
     const where = `roperty '${name}.${prop.name}'`;
     const typed = `P${where} of type '${typeText(prop)}'`;
+    const isClass = prop.objectType !== undefined && !TYPES.includes(prop.objectType);
     const target = schema.get(prop.objectType ?? "");
-    if (prop.indexed === "full-text" ? prop.type !== "string" : prop.indexed && !INDEXABLE.includes(prop.type)) {
+    const indexable = INDEXABLE.includes(prop.type) || (prop.type === "list" && prop.objectType === "string");
+    if (prop.indexed === "full-text" ? prop.type !== "string" : prop.indexed && !indexable) {
       if (prop.name !== primaryKey) yield `${typed} cannot be indexed.`;
     }
     if (prop.name === primaryKey && (!KEY_TYPES.includes(prop.type) || prop.optional)) {
       yield `${typed} cannot be made the primary key.`;
     }
-    if (prop.objectType && !target) yield `${typed} has unknown object type '${prop.objectType}'`;
+    if (isClass && !target) yield `${typed} has unknown object type '${prop.objectType}'`;
+    if (target?.asymmetric) yield `${typed} cannot be a link to an asymmetric object.`;
+    if (prop.type === "set" && target?.embedded) {
+      yield `Set property '${name}.${prop.name}' cannot contain embedded object type '${prop.objectType}'. Use a list.`;
+    }
     if (prop.type === "linkingObjects" && target) {
       const origin = target.properties[prop.property ?? ""];
       const link = `Property '${prop.objectType}.${prop.property}' declared as origin of linking objects p${where}`;
       if (!origin) yield `${link} does not exist`;
-      else if (origin.type !== "object") yield `${link} is not a link`;
+      else if (origin.objectType === undefined || TYPES.includes(origin.objectType) || origin.type === "linkingObjects") yield `${link} is not a link`;
       else if (origin.objectType !== name) yield `${link} links to type '${origin.objectType}'`;
     }
     if (prop.mapTo !== prop.name && Object.hasOwn(properties, prop.mapTo)) {
@@ -306,8 +327,33 @@ function* problemsOf(cls, schema) {
     }
     stored.set(prop.mapTo, prop);
   }
-  if (cls.synced && (primaryKey === undefined || keyName !== PRIMARY_KEY)) {
+  if (cls.embedded && primaryKey !== undefined) yield `Embedded object type '${name}' cannot have a primary key.`;
+  if (cls.asymmetric && !cls.synced) yield `Asymmetric table '${name}' not allowed in a local Realm`;
+  if (cls.synced && !cls.embedded && (primaryKey === undefined || keyName !== PRIMARY_KEY)) {
     yield `There must be a primary key property named '_id' on a synchronized Realm but none was found for type '${name}'`;
+  }
+}
+
+/** Embedded classes that nothing contains, or that contain themselves. @param {Schema} schema @returns {Iterable<string>} */
+function* embeddedProblems(schema) {
+  const reached = new Set();
+  /** @param {ClassSchema} cls @param {string[]} path @returns {Iterable<string>} */
+  function* visit(cls, path) {
+    for (const prop of Object.values(cls.properties)) {
+      const inner = prop.type === "linkingObjects" ? undefined : schema.get(prop.objectType ?? "");
+      if (!inner?.embedded) continue;
+      if (path.includes(inner.name)) {
+        yield `Cycles containing embedded objects are not currently supported: '${[...path, inner.name].join(" -> ")}'`;
+        continue;
+      }
+      reached.add(inner.name);
+      yield* visit(inner, [...path, inner.name]);
+    }
+  }
+  const found = new Set([...schema].flatMap((cls) => [...visit(cls, cls.embedded ? [cls.name] : [])]));
+  yield* found;
+  for (const { name, embedded, declared } of schema) {
+    if (embedded && declared && !reached.has(name)) yield `Embedded object '${name}' is unreachable by any link path from top level objects.`;
   }
 }
 
@@ -323,23 +369,24 @@ function wireProperty(prop, isKey) {
   const wire = { type: prop.type };
   if (prop.objectType) wire.objectType = prop.objectType;
   if (prop.optional) wire.optional = true;
-  if (prop.indexed === true && !isKey) wire.indexed = true;
+  if (prop.indexed && !isKey) wire.indexed = prop.indexed;
+  if (prop.presentation) wire.presentation = prop.presentation;
   if ("default" in prop) wire.hasDefault = true;
   return wire;
 }
 
 /** @param {WireClass} given @returns {ClassSchema} */
-function classFromWire({ name, properties, readOnly = false }) {
-  const entries = Object.entries(properties).map(([key, { type, objectType, optional = false, indexed = false }]) => {
-    const rest = { optional, indexed: key === PRIMARY_KEY || indexed, mapTo: key };
+function classFromWire({ name, properties, readOnly = false, embedded = false, asymmetric = false }) {
+  const entries = Object.entries(properties).map(([key, { type, objectType, optional = false, indexed = false, presentation }]) => {
+    const rest = { optional, indexed: key === PRIMARY_KEY || indexed, mapTo: key, ...(presentation && { presentation }) };
     return [key, { name: key, type, ...(objectType && { objectType }), ...rest }];
   });
   return {
     name,
-    primaryKey: PRIMARY_KEY,
+    primaryKey: embedded ? undefined : PRIMARY_KEY,
     keyName: PRIMARY_KEY,
-    embedded: false,
-    asymmetric: false,
+    embedded,
+    asymmetric,
     properties: Object.fromEntries(entries),
     wire: properties,
     aliases: {},
