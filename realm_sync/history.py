@@ -19,7 +19,7 @@ from django.db import connections, transaction
 from . import capture
 from .core.changes import Change
 
-_COLUMNS = "version, id, class, object_id, kind, before, after, timestamp, origin"
+_COLUMNS = "version, id, class, object_id, kind, before, after, timestamp, origin, sets"
 READ_CHARACTERS = 8_000_000
 """About how much of the history one read holds in memory, however large the objects are."""
 FIRST_ROWS = 64
@@ -142,33 +142,43 @@ def mark(connection: Any) -> int:
     return _value(connection, "SELECT coalesce(max(id), 0) FROM realm_sync_change")
 
 
-def restamp(connection: Any, mark: int, ident: int, timestamps: Mapping[tuple[str, str], int]) -> None:
-    """Gives rows that this transaction's upload of a client file wrote since `mark` the time of the user's write (R7).
+def restamp(
+    connection: Any,
+    mark: int,
+    ident: int,
+    timestamps: Mapping[tuple[str, str], int],
+    sets: Mapping[tuple[str, str], Collection[str]] | None = None,
+) -> None:
+    """Gives rows that this transaction's upload of a client file wrote since `mark` the time of the user's write, and
+    the dotted paths of the counters that it set rather than added to (R7).
 
-    `timestamps` holds it by (class, object id); rows of other objects keep the time of the statement.
+    Both by (class, object id); rows of other objects keep the time of the statement.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, class, object_id, timestamp FROM realm_sync_change WHERE id > %s AND origin = %s",
             [mark, ident],
         )
-        wrong = [
-            (row, timestamps[class_name, object_id])
-            for row, class_name, object_id, timestamp in cursor.fetchall()
-            if timestamps.get((class_name, object_id), timestamp) != timestamp
-        ]
+        wrong = []
+        for row, class_name, object_id, timestamp in cursor.fetchall():
+            right = timestamps.get((class_name, object_id), timestamp)
+            paths = (sets or {}).get((class_name, object_id))
+            if paths or right != timestamp:
+                wrong.append((row, right, json.dumps(sorted(paths)) if paths else None))
         if not wrong:
             return
         if connection.vendor == "postgresql":
-            right = (
-                "SELECT (value->>0)::bigint AS id, (value->>1)::bigint AS timestamp FROM json_array_elements(%s::json)"
+            written = (
+                "SELECT (value->>0)::bigint AS id, (value->>1)::bigint AS timestamp, value->>2 AS sets"
+                " FROM json_array_elements(%s::json)"
             )
         else:
-            right = (
-                "SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS timestamp FROM json_each(%s)"
+            written = (
+                "SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS timestamp,"
+                " json_extract(value, '$[2]') AS sets FROM json_each(%s)"
             )
         cursor.execute(
-            f"UPDATE realm_sync_change SET timestamp = written.timestamp FROM ({right}) AS written"
+            f"UPDATE realm_sync_change SET timestamp = written.timestamp, sets = written.sets FROM ({written}) AS written"
             " WHERE realm_sync_change.id = written.id",
             [json.dumps(wrong)],
         )

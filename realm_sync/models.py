@@ -45,6 +45,8 @@ class Change(models.Model):
     """Milliseconds since 1970: of the user's write for uploads, of the statement for any other writer."""
     origin = models.BigIntegerField(default=0)
     """The ident of the client file whose upload this is, or 0 for any other writer."""
+    sets = models.TextField(null=True)
+    """JSON: the paths of counters that an upload set. Whoever else changes a counter adds the difference (R7)."""
 
     class Meta:
         ordering = ("version", "id")

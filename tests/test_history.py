@@ -169,6 +169,21 @@ def test_uploads_bear_the_time_of_the_user(each_database: str) -> None:
     assert min(stamps["A"], stamps["D"], stamps["E"]) > 1_000_000_000_000
 
 
+def test_uploads_say_which_counters_they_set(each_database: str) -> None:
+    connection = connections[each_database]
+    with transaction.atomic(each_database):
+        capture.set_origin(connection, 7)
+        mark = history.mark(connection)
+        write("A", "B", "C")
+        sets = {("Airfield", "A"): ["visits", "part.used"], ("Airfield", "C"): []}
+        history.restamp(connection, mark, 7, {("Airfield", "B"): 1000}, sets)
+        capture.set_origin(connection, 0)
+    found = history.changes_of(connection, [("Airfield", icao) for icao in "ABC"], 0)
+    assert [change.sets and json.loads(change.sets) for change in found] == [["part.used", "visits"], None, None]
+    assert [change.timestamp == 1000 for change in found] == [False, True, False]
+    assert found == history.read(connection, 0, 10, in_snapshot=True).changes
+
+
 # Epoch
 
 

@@ -31,6 +31,7 @@ class Change(msgspec.Struct, frozen=True):
     after: str | None
     timestamp: int
     origin: int
+    sets: str | None = None
 
     def images(self) -> tuple[Image | None, Image | None]:
         """The object before and after, decoded; None where it did not exist."""
