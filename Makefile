@@ -21,9 +21,9 @@ demo: .venv/installed-demo
 	@echo
 	@$(BIN)/python -m daphne -b $(HOST) -p $(PORT) demo_project.asgi:application
 
-# Every test but the long ones. One file: make test ARGS="tests/test_layers.py -x"
+# Every test but the long ones, on two cores. One file: make test ARGS="tests/test_layers.py -x"
 test: .venv/installed-test chromium
-	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile $(ARGS)
 
 # The browser that tests of pages need. Installed where that can be done without asking for a password.
 chromium:
