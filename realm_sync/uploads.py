@@ -14,34 +14,49 @@ only the culprits are refused.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, time
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import msgspec
-from django.core.exceptions import ValidationError
-from django.db import OperationalError, connections, models, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
+from msgspec.structs import replace
 
 from . import capture, history, wakeups
 from .access import Access
 from .conf import settings
 from .core.changes import Change, Predicate
-from .core.encoding import decode_property
-from .core.errors import ValueTypeError
+from .core.edits import EditError, path_text
 from .core.merge import Rivals, Stamp, merge
-from .core.messages import Changeset, Create, Delete, Edit, RejectedWrite, Update
+from .core.messages import (
+    Add,
+    AnyEdit,
+    AnyInstruction,
+    Changeset,
+    Create,
+    Delete,
+    Insert,
+    RejectedWrite,
+    Set,
+    SetInsert,
+    Update,
+)
 from .core.nodes import FALSE
 from .core.predicate import compile_predicate
-from .core.values import encode
 from .models import ClientFile
-from .registry import ModelSync, realm_type, registry
+from .registry import ModelSync, registry
 from .subscriptions import Views
-from .writing import REFUSALS, Key, Pending, Refused, Table, Writer, chunks
+from .validation import Rules, Validation
+from .writing import LONGEST_REASON, REFUSALS, Key, Pending, Refused, Writer, chunks
 
 ATTEMPTS = 6
 """How often an upload is tried when the database asks to try again (deadlock, lock time-out)."""
+LONGEST_PATH = 128
+"""Steps of an edit's path: more than any value may be deep."""
+MOST_REFUSED = 100
+"""Writes to one object that one changeset may have refused each by itself; more are refused with all that follow."""
 OUTSIDE = "The object is outside the view of this client file, or does not exist."
 
 
@@ -99,7 +114,7 @@ def _batches(changesets: Iterable[Changeset]) -> Iterator[list[Changeset]]:
         yield batch
 
 
-class _Class(Table):
+class _Class(Rules):
     """What an upload needs to know of a class, looked up once."""
 
     def __init__(self, model_sync: ModelSync, access: Access, views: Views) -> None:
@@ -108,27 +123,47 @@ class _Class(Table):
         self.in_view: Predicate = compile_predicate(views.get(name, FALSE), self.schema, schema)
         self.readable: Predicate = compile_predicate(access.readable.get(name, FALSE), self.schema, schema)
         self.writable: Predicate = access.can_write(name)
-        self.defaults = {
-            name: _wire_default(field) for name, field in model_sync.fields_by_name.items() if name != "_id"
-        }
 
 
-def _wire_default(field: models.Field[Any, Any]) -> Any:
-    """The wire value a new object has where nobody gives one; None where only the database or the clock knows it."""
-    if not field.has_default() or callable(field.default):
-        blank_text = isinstance(field, (models.CharField, models.TextField)) and field.blank and not field.null
-        return "" if blank_text else None
-    try:
-        return _wire(field, field.to_python(field.default))
-    except (ValueTypeError, ValidationError):
-        return None
+class _Unit(NamedTuple):
+    """What is refused or stands as one: an edit, a whole value of one property, or an instruction as far as it is about
+    properties that have no inside."""
+
+    step: AnyInstruction
+    values: Mapping[str, Any] = {}
+    """The Python values of the properties without an inside, by name; they have been checked."""
+    name: str = ""
+    """The property with an inside."""
+    where: str = ""
+    """Its path, as a refusal names it."""
+    is_refused: bool = False
+    """Its value did not fit: it is merged, and not taken, because the edits that follow were counted with it."""
 
 
-def _wire(field: models.Field[Any, Any], value: Any) -> Any:
-    kind = realm_type(field)
-    if kind == "date" and value is not None and not isinstance(value, datetime):
-        value = datetime.combine(value, time(), tzinfo=timezone.get_fixed_timezone(0))
-    return encode(str(kind), value)
+class _Story:
+    """What an upload did to one object so far; told again where a part of it is undone."""
+
+    def __init__(self, start: Mapping[str, Any] | None, rivals: Callable[[], Rivals]) -> None:
+        self._start, self._rivals = start, rivals
+        self.rivals = rivals()
+        self._steps: list[tuple[AnyInstruction | None, int, Stamp, Mapping[str, Any] | None]] = []
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def add(self, step: AnyInstruction | None, base: int, stamp: Stamp, image: Mapping[str, Any] | None) -> None:
+        """`image`: the object after the step, or, without one, as the database or a rule wants it instead."""
+        self._steps.append((step, base, stamp, image))
+
+    def back_to(self, count: int) -> None:
+        """Only the first `count` steps have happened."""
+        del self._steps[count:]
+        self.rivals, image = self._rivals(), self._start
+        for step, base, stamp, after in self._steps:
+            if step is not None:
+                with suppress(EditError):
+                    merge(image, step, base, stamp, self.rivals)
+            image = after
 
 
 class _Upload:
@@ -141,8 +176,11 @@ class _Upload:
         self._classes: dict[str, _Class] = {}
         self._writer = Writer(ident, self._classes)
         self._objects: dict[Key, Pending] = {}
-        self._rivals: dict[Key, Rivals] = {}
-        self._targets: dict[type[models.Model], set[Any]] = {}
+        self._validation = Validation(self._objects)
+        self._rows: dict[Key, list[Change]] = defaultdict(list)
+        self._stories: dict[Key, _Story] = {}
+        self._told: dict[Key, int] = {}
+        """How much of each story is written."""
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -168,39 +206,32 @@ class _Upload:
                     self._objects[name, str(decoded["_id"])] = Pending(decoded)
             for text_key in keys[name]:
                 self._objects.setdefault((name, text_key), Pending(None))
-        self._load_rivals(base)
-        self._load_targets(changesets)
-
-    def _load_rivals(self, base: int) -> None:
-        rows: dict[Key, list[Change]] = defaultdict(list)
         for change in history.changes_of(self._connection, list(self._objects), base):
-            if change.origin != self._ident:
-                rows[change.class_name, change.object_id].append(change)
-        for key, changes in rows.items():
-            self._rivals[key] = Rivals(changes, self._classes[key[0]].defaults)
+            self._rows[change.class_name, change.object_id].append(change)
+        self._validation.load(self._links(changesets))
 
-    def _load_targets(self, changesets: Sequence[Changeset]) -> None:
-        """Which targets of written foreign keys exist; one query per target model, not one per value."""
-        wanted: dict[type[models.Model], set[Any]] = defaultdict(set)
+    def _story(self, key: Key) -> _Story:
+        story = self._stories.get(key)
+        if story is None:
+            cls, rows = self._classes[key[0]], self._rows.get(key, ())
+            known = self._objects.get(key)
+            story = self._stories[key] = _Story(
+                known.image if known else None, lambda: Rivals(rows, cls.defaults, cls.shapes, self._ident)
+            )
+        return story
+
+    def _links(self, changesets: Sequence[Changeset]) -> Iterator[tuple[Rules, str, Any]]:
+        """(class, property, wire value) of everything that may be written to a foreign key."""
         for changeset in changesets:
             for step in changeset.instructions:
                 cls = self._class(step.class_name)
-                if cls is None or not isinstance(step, (Create, Update)):
+                if cls is None or isinstance(step, Delete):
                     continue
-                for name, wire in step.values.items():
-                    field = cls.model_sync.fields_by_name.get(name)
-                    if isinstance(field, models.ForeignKey) and wire is not None:
-                        try:
-                            value = decode_property(registry.schema, name, cls.schema.properties[name], wire)
-                        except ValueTypeError:
-                            continue  # refused with its reason when it is its turn
-                        wanted[field.related_model].add(value)  # type: ignore[index]
-        for model, values in wanted.items():
-            found: set[Any] = set()
-            for chunk in chunks(list(values)):
-                rows = model._base_manager.using(settings.DATABASE).filter(pk__in=chunk)
-                found.update(rows.values_list("pk", flat=True))
-            self._targets[model] = found
+                if isinstance(step, Create | Update):
+                    for name, wire in step.values.items():
+                        yield cls, name, wire
+                elif isinstance(step, SetInsert) and len(step.path) == 1:
+                    yield cls, str(step.path[0]), [step.value]
 
     def _class(self, name: str) -> _Class | None:
         if name not in self._classes:
@@ -219,13 +250,21 @@ class _Upload:
             self._writer.write(objects)
         except REFUSALS:
             if len(batch) > 1:
+                for key in objects:
+                    self._story(key).back_to(self._told.get(key, 0))
                 for changeset in batch:
                     self.write([changeset])
                 return
-            objects, refused = self._writer.write_each(objects)
+            written, refused = self._writer.write_each(objects)
+            for key, it in objects.items():
+                image = written[key].image if key in written else it.start
+                self._story(key).add(None, 0, Stamp(0, 0), image)
+            objects = written
             rejected += refused
         # What was written is what the next batch finds.
-        self._objects.update({key: Pending(it.image, it.existed) for key, it in objects.items()})
+        for key, it in objects.items():
+            self._objects[key] = Pending(it.image, it.existed)
+            self._told[key] = len(self._story(key))
         self.rejected += rejected
 
     def _decide(self, batch: Sequence[Changeset]) -> tuple[dict[Key, Pending], list[RejectedWrite]]:
@@ -234,20 +273,8 @@ class _Upload:
         rejected: list[RejectedWrite] = []
         for changeset in batch:
             stamp = Stamp(min(changeset.timestamp, self._now), self._ident)
-            steps: dict[Key, list[Create | Update | Delete]] = defaultdict(list)
+            steps: dict[Key, list[AnyInstruction]] = defaultdict(list)
             for step in changeset.instructions:
-                if isinstance(step, Edit):
-                    problem = "This server does not take edits yet."
-                    rejected.append(
-                        RejectedWrite(
-                            class_name=step.class_name,
-                            id=step.id,
-                            property=str(step.path[:1]),
-                            code="NotSupported",
-                            reason=problem,
-                        )
-                    )
-                    continue
                 steps[step.class_name, str(step.id)].append(step)
             for key, instructions in steps.items():
                 before = touched.get(key) or self._objects.get(key) or Pending(None)
@@ -261,6 +288,8 @@ class _Upload:
                         touched[key] = after
                 except Refused as refused:
                     refusals.append(refused)
+                    if key in self._stories:
+                        self._story(key).add(None, 0, stamp, before.image)
                 id = instructions[0].id
                 rejected += [
                     RejectedWrite(class_name=key[0], id=id, property=it.property, code=it.code, reason=it.reason)
@@ -272,114 +301,172 @@ class _Upload:
         self,
         key: Key,
         target: Pending,
-        instructions: Sequence[Create | Update | Delete],
+        instructions: Sequence[AnyInstruction],
         base: int,
         stamp: Stamp,
         refusals: list[Refused],
     ) -> bool:
         """Applies the instructions of one changeset on one object; whether anything of them stands."""
-        cls = self._class(key[0])
-        if cls is None or key[0] not in self._access.readable:
-            raise Refused("WriteNotAllowed", f"There is no class '{key[0]}' that this user may write.")
+        cls, story = self._writable_class(key[0], instructions), self._story(key)
+        if target.image is None and not isinstance(instructions[0], Create):
+            if story.rivals.deleted_since(base) or target.existed:
+                return False
+            raise Refused("OutsideView", OUTSIDE)
+        units = list(self._units(cls, instructions, target.image is not None, refusals))
+        return self._stand(cls, story, target, units, base, stamp, refusals)
+
+    def _writable_class(self, name: str, instructions: Sequence[AnyInstruction]) -> _Class:
+        cls = self._class(name)
+        if cls is None or name not in self._access.readable:
+            raise Refused("WriteNotAllowed", f"There is no class '{name}' that this user may write.")
         if cls.schema.read_only:
-            raise Refused("WriteNotAllowed", f"Clients do not write objects of class '{key[0]}'.")
+            raise Refused("WriteNotAllowed", f"Clients do not write objects of class '{name}'.")
         if any(cls.key(step.id) is None for step in instructions):
             raise Refused("PropertyTypeMismatch", f"The key is not of type '{cls.schema.key_type}'.", "_id")
-        rivals = self._rivals.get(key) or Rivals()
-        written = False
-        for step in instructions:
-            if target.image is None and not isinstance(step, Create):
-                if rivals.deleted_since(base) or target.existed:
-                    continue
-                raise Refused("OutsideView", OUTSIDE)
-            if not isinstance(step, Delete):
-                values = self._accept(cls, step, refusals)
-                is_new = target.image is None
-                allowed = {name: step.values[name] for name in values}
-                step = msgspec.structs.replace(step, values=allowed)
-                outcome = merge(target.image, step, base, stamp, rivals)
-                if is_new and outcome.image is not None:
-                    values |= self._complete(cls, outcome.image)
-                    outcome = outcome._replace(written=tuple(values))
-                target.values.update({name: values[name] for name in outcome.written})
-                written = written or bool(outcome.written) or (is_new and outcome.image is not None)
-            else:
-                outcome = merge(target.image, step, base, stamp, rivals)
-                target.values = {}
-                written = True
-            target.image = outcome.image
-        return written
+        return cls
 
-    def _accept(self, cls: _Class, step: Create | Update, refusals: list[Refused]) -> dict[str, Any]:
-        """The Python values of those writes that type, validation and the model allow; refuses the others."""
+    def _units(
+        self, cls: _Class, instructions: Iterable[AnyInstruction], exists: bool, refusals: list[Refused]
+    ) -> Iterator[_Unit]:
+        """What the instructions of one changeset on one object are made of, without what can be refused by itself. A
+        new object that lacks something it cannot do without is Refused."""
+        for step in instructions:
+            if isinstance(step, Create | Update):
+                is_new = isinstance(step, Create) and not exists
+                exists = True
+                # Together: the properties of a new object, and those without an inside.
+                together = {name: it for name, it in step.values.items() if is_new or name not in cls.shapes}
+                values = self._accept(cls, together, refusals, cls.required if is_new else ())
+                if is_new or values:
+                    yield _Unit(replace(step, values={name: together[name] for name in values}), values)
+                for name in step.values.keys() - together.keys():
+                    try:
+                        wire = cls.canonical(name, step.values[name])
+                        yield _Unit(replace(step, values={name: wire}), name=name, where=name)
+                    except Refused as refused:
+                        refusals.append(refused)
+            elif isinstance(step, Delete):
+                exists = False
+                yield _Unit(step)
+            else:
+                yield from self._edit(cls, step, refusals)
+
+    def _accept(
+        self, cls: _Class, wires: Mapping[str, Any], refusals: list[Refused], required: Collection[str]
+    ) -> dict[str, Any]:
+        """The Python values of those writes that type, validation and the model allow; refuses the others, or
+        everything if one is required."""
         values = {}
-        for name, wire in step.values.items():
+        for name, wire in wires.items():
             try:
-                values[name] = self._value(cls, name, wire)
+                values[name] = self._validation.value(cls, name, wire)
             except Refused as refused:
-                if isinstance(step, Create) and name in cls.schema.properties and self._required(cls, name):
+                if name in required:
                     raise
                 refusals.append(refused)
         return values
 
-    def _required(self, cls: _Class, name: str) -> bool:
-        prop, field = cls.schema.properties[name], cls.model_sync.fields_by_name[name]
-        return not prop.has_default and not field.null
-
-    def _value(self, cls: _Class, name: str, wire: Any) -> Any:
-        prop = cls.schema.properties.get(name)
-        if prop is None:
-            raise Refused("UnknownProperty", f"Class '{cls.schema.name}' has no property '{name}'.", name)
-        if prop.read_only or name == "_id":
-            raise Refused("ReadOnlyProperty", f"Clients do not write '{cls.schema.name}.{name}'.", name)
-        field: Any = cls.model_sync.fields_by_name[name]
+    def _edit(self, cls: _Class, step: AnyEdit, refusals: list[Refused]) -> Iterator[_Unit]:
+        """An edit of a property that clients may write. One whose value does not fit is refused, and remains only
+        because the edits that follow were counted with it."""
+        where = path_text(step.path[:LONGEST_PATH])[:LONGEST_REASON]
         try:
-            value = decode_property(registry.schema, f"{cls.schema.name}.{name}", prop, wire)
-        except ValueTypeError as error:
-            raise Refused("PropertyTypeMismatch", str(error), name) from error
-        if isinstance(field, models.ForeignKey):
-            return self._link(cls, name, field, value)
-        if isinstance(value, datetime) and not isinstance(field, models.DateTimeField):
-            if value.timetz().replace(tzinfo=None) != time():
-                raise Refused("ValidationFailed", f"'{name}' is a date without a time: expected midnight UTC.", name)
-            value = value.date()
+            if not 0 < len(step.path) <= LONGEST_PATH:
+                raise Refused("InvalidPath", f"A path has 1 to {LONGEST_PATH} steps, not {len(step.path)}.")
+            cls.check_writable(step.path[0])
+        except Refused as refused:
+            refusals.append(Refused(refused.code, refused.reason, where or None))
+            return
+        name = str(step.path[0])
         try:
-            return field.clean(value, cls.blank)
-        except ValidationError as error:
-            raise Refused("ValidationFailed", f"{name}: {' '.join(error.messages)}", name) from error
+            yield _Unit(cls.canonical_edit(step), name=name, where=where)
+        except Refused as refused:
+            refusals.append(Refused(refused.code, refused.reason, where))
+            if isinstance(step, Set | Insert):
+                yield _Unit(replace(step, value=None), name=name, where=where, is_refused=True)
 
-    def _link(self, cls: _Class, name: str, field: Any, value: Any) -> Any:
-        if value is None:
-            if not field.null:
-                raise Refused("ValidationFailed", f"'{name}' must link to an object.", name)
-            return None
-        target = registry.for_model(field.related_model)
-        if target is not None:
-            linked = self._objects.get((target.class_name, str(_wire(target.primary_key, value))))
-            if linked is not None and linked.image is not None:
-                return value
-            # Created by this very upload, perhaps in this very changeset: the constraint is checked at the end.
-            if linked is not None and not linked.stored:
-                return value
-        if value not in self._targets.get(field.related_model, ()):
-            raise Refused("ForeignKeyViolation", f"'{name}' links to an object that does not exist.", name)
-        return value
+    def _stand(
+        self,
+        cls: _Class,
+        story: _Story,
+        target: Pending,
+        units: Sequence[_Unit],
+        base: int,
+        stamp: Stamp,
+        refusals: list[Refused],
+    ) -> bool:
+        """Applies units of a changeset; whether anything of them stands. Values with an inside are validated when all
+        are merged, as that costs by their size; if one is refused then, the culprits are looked for by halves."""
+        if len(refusals) > MOST_REFUSED:
+            reason = f"More than {MOST_REFUSED} writes to this object were refused in this changeset."
+            refusals += [Refused("LimitExceeded", reason, unit.where or None) for unit in units]
+            return False
+        start, count, known = target.copy(), len(story), len(refusals)
+        try:
+            return self._take(cls, story, target, units, base, stamp, refusals)
+        except Refused as refused:
+            story.back_to(count)
+            del refusals[known:]
+            target.become(start)
+            if len(units) == 1:
+                self._witness(story, target, units[0].step, base, stamp)
+                refusals.append(Refused(refused.code, refused.reason, units[0].where))
+                return False
+        half = len(units) // 2
+        first = self._stand(cls, story, target, units[:half], base, stamp, refusals)
+        return self._stand(cls, story, target, units[half:], base, stamp, refusals) or first
 
-    def _complete(self, cls: _Class, image: dict[str, Any]) -> dict[str, Any]:
-        """The Python values that a new object has in the properties its creator left out, and, in `image`, their wire
-        values; refuses the object if one is required. What the database or the clock fills in is null until it does."""
-        values = {}
-        for name, prop in cls.schema.properties.items():
-            if name in image:
+    def _witness(self, story: _Story, target: Pending, step: AnyInstruction, base: int, stamp: Stamp) -> None:
+        """The file saw the step, and counted what it wrote next with it; but it is not taken."""
+        with suppress(EditError):
+            merge(target.image, step, base, stamp, story.rivals)
+            story.add(step, base, stamp, target.image)
+
+    def _take(
+        self,
+        cls: _Class,
+        story: _Story,
+        target: Pending,
+        units: Sequence[_Unit],
+        base: int,
+        stamp: Stamp,
+        refusals: list[Refused],
+    ) -> bool:
+        """Merges units into `target`; whether anything of them stands. Refused if a value cannot be what they make it."""
+        written = False
+        inside: set[str] = set()
+        start = target.image or {}
+        for unit in units:
+            step, before = unit.step, target.image
+            if unit.is_refused:
+                self._witness(story, target, step, base, stamp)
                 continue
-            field = cls.model_sync.fields_by_name[name]
-            if self._required(cls, name) and not prop.read_only:
-                raise Refused("MissingPropertyValue", f"Missing value for property '{name}'", name)
-            image[name] = None
-            if field.has_default() or field.null or cls.defaults.get(name) is not None:
-                values[name] = field.get_default()
-                image[name] = _wire(field, field.to_python(values[name]))
-        return values
+            if before is None and not isinstance(step, Create):
+                continue
+            try:
+                outcome = merge(before, step, base, stamp, story.rivals)
+            except EditError as error:
+                refusals.append(Refused(error.code, error.reason, unit.where))
+                continue
+            for edit in outcome.edits:
+                if isinstance(edit, Add):
+                    cls.check_add((before or {}).get(unit.name), edit)
+            target.image = outcome.image
+            if isinstance(step, Delete):
+                target.values, target.sets, inside, written = {}, set(), set(), True
+            elif before is None and outcome.image is not None:
+                target.values = dict(unit.values) | self._validation.complete(cls, outcome.image)
+                written = True
+            else:
+                target.values.update((name, unit.values[name]) for name in outcome.written if name in unit.values)
+                target.sets.update(outcome.sets)
+                inside.update(name for name in outcome.written if name in cls.shapes)
+                written = written or bool(outcome.written)
+            if cls.shapes:
+                story.add(step, base, stamp, target.image)
+        for name in inside:
+            target.values[name] = self._validation.value(cls, name, (target.image or {})[name], start.get(name))
+        return written
 
     def _check_access(self, cls: _Class, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
         if before is not None and not cls.readable(before):

@@ -47,7 +47,7 @@ class Refused(Exception):
 class Pending:
     """One object as a batch leaves it: its image, and the Python values to be written to its row."""
 
-    __slots__ = ("existed", "image", "start", "timestamp", "values")
+    __slots__ = ("existed", "image", "sets", "start", "timestamp", "values")
 
     def __init__(self, image: dict[str, Any] | None, existed: bool = False) -> None:
         self.start = self.image = image
@@ -55,6 +55,8 @@ class Pending:
         self.existed = existed or self.stored
         """Whether its row ever was, as far as this upload knows: updating it when it is gone is then no refusal."""
         self.values: dict[str, Any] = {}
+        self.sets: set[str] = set()
+        """Counters that were set and not added to, as dotted paths."""
         self.timestamp = 0
 
     @property
@@ -62,9 +64,14 @@ class Pending:
         """Whether its row is in the table before this batch."""
         return self.start is not None
 
+    def become(self, other: Pending) -> None:
+        """This is as the other was."""
+        self.image, self.values, self.sets, self.timestamp = other.image, other.values, other.sets, other.timestamp
+
     def copy(self) -> Pending:
         twin = Pending(self.start, self.existed)
         twin.image, twin.values, twin.timestamp = self.image, dict(self.values), self.timestamp
+        twin.sets = set(self.sets)
         return twin
 
 
@@ -177,7 +184,9 @@ class Writer:
         for name in reversed(order):
             gone = [it for it in by_class[name] if it.stored and it.image is None]
             self._delete(self._tables[name], gone)
-        history.restamp(self._connection, mark, self._ident, {key: it.timestamp for key, it in objects.items()})
+        timestamps = {key: it.timestamp for key, it in objects.items()}
+        sets = {key: it.sets for key, it in objects.items() if it.sets}
+        history.restamp(self._connection, mark, self._ident, timestamps, sets)
 
     def _instance(self, table: Table, it: Pending) -> models.Model:
         fields = table.model_sync.fields_by_name

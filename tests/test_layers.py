@@ -29,6 +29,7 @@ LAYERS = {
         "auth",
         "subscriptions",
         "writing",
+        "validation",
         "uploads",
         "downloads",
         "wakeups",
