@@ -33,8 +33,23 @@ def opened(user: User, path: str = "one.realm", **options: Any) -> Realm:
     return Realm.open(schema=(Airfield, Inspection), sync=sync, path=path).result(10)
 
 
-def sync_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "realm-sync transport"]
+def transports() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "realm-sync transport"}
+
+
+@pytest.fixture(autouse=True)
+def strangers() -> set[threading.Thread]:
+    """What lingers from tests of other files."""
+    _strangers.clear()
+    _strangers.update(transports())
+    return _strangers
+
+
+_strangers: set[threading.Thread] = set()
+
+
+def sync_threads() -> set[threading.Thread]:
+    return transports() - _strangers
 
 
 def binds(server: FakeServer) -> list[Bind]:
