@@ -105,8 +105,9 @@ def _geometry(geometry: Geometry) -> str:
         return f"geoPolygon({', '.join(f'{{{ring}}}' for ring in rings)})"
     if geometry.shape == "geoBox":
         return f"geoBox({rings[0]})"
-    assert isinstance(geometry.radius, Decimal)
-    return f"geoCircle({rings[0]}, {_number(geometry.radius)})"
+    radius = geometry.radius
+    assert isinstance(radius, Decimal | Constant)
+    return f"geoCircle({rings[0]}, {_number(radius) if isinstance(radius, Decimal) else _constant(radius)})"
 
 
 def _constant(constant: Constant) -> str:
