@@ -30,9 +30,8 @@ from django.db import connections, models
 from . import auth, capture
 from .conf import CLIENT_CLASSES, PER_CLIENT, Settings, settings
 from .core.schema import KEY_TYPES
-from .fields import LONGEST_KEY, realm_type
 from .models import Change
-from .registry import ModelSync, SyncedModel, refusal, registry
+from .registry import LONGEST_KEY, ModelSync, SyncedModel, realm_type, refusal, registry
 
 TAG = "realm_sync"
 VENDORS = ("sqlite", "postgresql")

@@ -22,12 +22,12 @@ from django.db.models.expressions import RawSQL
 
 from . import capture, history
 from .conf import settings
-from .core.changes import Change, ChangeList, Fold, Predicate
+from .core.changes import Change, ChangeList, Fold, Predicate, decode_image, key_text
 from .core.errors import ProtocolError, QueryError
 from .core.messages import RejectedWrite
 from .core.nodes import FALSE, Node, and_, not_
 from .core.predicate import compile_predicate
-from .filters import to_q
+from .filters import is_exact, to_q
 from .models import ClientFile
 from .registry import ModelSync, registry
 from .subscriptions import Views
@@ -218,16 +218,30 @@ def _rows(model_sync: ModelSync, node: Node) -> QuerySet[Any]:
 def _put(transfer: Transfer, model_sync: ModelSync, node: Node) -> None:
     """Every object that `node` selects, whole: image texts straight from the database (R12)."""
     if node != FALSE:
-        table = connections[settings.DATABASE].ops.quote_name(model_sync.model._meta.db_table)
-        _select(transfer, model_sync, node, "put", capture.image_sql(model_sync, table))
+        _select(transfer, model_sync, node, "put", _image_sql(model_sync))
 
 
 def _erase(transfer: Transfer, model_sync: ModelSync, node: Node) -> None:
     """The key of every object that `node` selects."""
-    if node != FALSE:
+    if node != FALSE and is_exact(node):
         quote = connections[settings.DATABASE].ops.quote_name
         column = f"{quote(model_sync.model._meta.db_table)}.{quote(str(model_sync.primary_key.column))}"
         _select(transfer, model_sync, node, "erase", capture.value_sql(model_sync.primary_key, column))
+    elif node != FALSE:
+        _select(transfer, model_sync, node, "erase", _image_sql(model_sync))
+
+
+def _image_sql(model_sync: ModelSync) -> str:
+    return capture.image_sql(model_sync, connections[settings.DATABASE].ops.quote_name(model_sync.model._meta.db_table))
+
+
+def _exactly(model_sync: ModelSync, node: Node, kind: str, images: Iterator[str]) -> Iterator[str]:
+    """Of the images that the database found, those that `node` selects: it may see into collections, which the database
+    does not. To be erased are their keys."""
+    matches = compile_predicate(node, registry.schema[model_sync.class_name], registry.schema)
+    for text in images:
+        if matches(decode_image(text)):
+            yield key_text(text) if kind == "erase" else text
 
 
 def _next(rows: Iterator[str], class_name: str) -> list[str]:
@@ -244,7 +258,9 @@ def _next(rows: Iterator[str], class_name: str) -> list[str]:
 
 def _select(transfer: Transfer, model_sync: ModelSync, node: Node, kind: str, sql: str) -> None:
     texts = _rows(model_sync, node).values_list(RawSQL(sql.replace("%", "%%"), ()), flat=True)
-    rows = iter(texts.iterator(chunk_size=ROWS))
+    rows: Iterator[str] = iter(texts.iterator(chunk_size=ROWS))
+    if not is_exact(node):
+        rows = _exactly(model_sync, node, kind, rows)
     head = f'{{"class":"{model_sync.class_name}","{kind}":['
     while chunk := _next(rows, model_sync.class_name):
         joined = ",".join(chunk)

@@ -1,9 +1,9 @@
 """Queries and Django: RQL nodes to a `Q` that any queryset filters by, and an access rule's `Q` to RQL nodes.
 
 Decides how the operators are written for the columns that Django makes on SQLite and PostgreSQL (core/sql.py has the
-rest), and which lookups an access rule may use. Every condition is two-valued, so that `~to_q(node)` is the exact
-complement (R4). Knows neither models' registration nor users; downloads.py and access.py call it, apps.py connects
-`register_sqlite_functions`.
+rest), and which lookups an access rule may use. Deep comparisons (nodes.py) are left out of the Q, which then finds more.
+Every condition is two-valued, so that `~to_q(node)` is the exact complement (R4). Knows neither models' registration
+nor users; downloads.py and access.py call it, apps.py connects `register_sqlite_functions`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,23 @@ from django.db.models.expressions import Expression
 
 from .core.binding import bind
 from .core.errors import QueryError, SchemaError, ValueTypeError
-from .core.lowering import lower
-from .core.nodes import FALSE, TRUE, Comparison, Constant, ListValue, Node, Path, Query, and_, not_, or_, properties
+from .core.lowering import lower, widen
+from .core.nodes import (
+    FALSE,
+    TRUE,
+    Comparison,
+    Constant,
+    ListValue,
+    Node,
+    Path,
+    Query,
+    and_,
+    comparisons,
+    is_deep,
+    not_,
+    or_,
+    properties,
+)
 from .core.operators import LOWER, UPPER
 from .core.schema import ObjectSchema, Schema
 from .core.sql import Sql, SqlWriter, Term, fill, register_functions
@@ -34,13 +49,21 @@ from .core.values import encode
 
 
 def to_q(node: Node, fields: Mapping[str, models.Field[Any, Any]]) -> Q:
-    """The bound node as a Q over the model that `fields` (wire name → concrete field) belongs to. Raises QueryError,
-    with the reason, for what the databases of the server would compute differently from the clients."""
+    """The bound node as a Q over the model that `fields` (wire name → concrete field) belongs to; if not `is_exact`, it
+    finds more than the node selects, and predicate.py must look at each image. Raises QueryError, with the reason, for
+    what the databases of the server would compute differently from the clients."""
     lowered = lower(node)
     if problem := server_problem(lowered):
         raise QueryError(problem)
-    used = {name: fields[name] for name in sorted(properties(lowered))}
-    return Q(_Condition(lowered, tuple(used.items())))
+    wide = widen(lowered)
+    used = {name: fields[name] for name in sorted(properties(wide))}
+    return Q(_Condition(wide, tuple(used.items())))
+
+
+def is_exact(node: Node) -> bool:
+    """Whether the database can say all of the node: nothing in it looks into collections, mixed values or embedded
+    objects."""
+    return not any(map(is_deep, comparisons(node)))
 
 
 class _Condition(Expression):

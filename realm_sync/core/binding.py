@@ -1,8 +1,8 @@
 """Queries bound to a class: names resolved, operands type-checked, and every constant a value of the type it meets.
 
-Decides what a parsed query means for one class, and refuses what means nothing, in Realm's words. It also refuses what
-has nodes but no back end yet: key paths through links, collections, aggregates, subqueries, full text and geometry.
-An extension of ours: a link may be compared with a plain value of the target's key type. Knows no text and no images.
+Decides what a parsed query means for one class, and refuses what means nothing, in Realm's words; where its paths lead
+is for paths.py to say. A constant that meets a mixed value keeps the type it was written with. An extension of ours: a
+link may be compared with a plain value of the target's key type. Knows no text and no images.
 Every query passes here before any back end sees it: subscriptions, access rules (filters.py) and the client's reads.
 """
 
@@ -15,6 +15,8 @@ from decimal import Decimal
 from typing import Any
 
 from .errors import QueryError, ValueTypeError
+from .full_text import search_problem
+from .geometry import geometry_problem
 from .literals import NAN, excerpt, from_float, read_number
 from .nodes import (
     STRING_OPERATORS,
@@ -24,7 +26,7 @@ from .nodes import (
     Comparison,
     Constant,
     Distinct,
-    Index,
+    Geometry,
     ListValue,
     Node,
     Not,
@@ -35,12 +37,16 @@ from .nodes import (
     Sort,
     Subquery,
     and_,
+    is_many,
     not_,
     or_,
+    quantifier_of,
     type_of,
 )
-from .schema import PRIMARY_KEY, ObjectSchema, Property, Schema
-from .text import index_text, to_text
+from .operators import TYPE_NAMES
+from .paths import element_class, is_collection, resolve
+from .schema import ObjectSchema, Schema
+from .text import to_text
 from .values import DECIMAL128, ObjectId, encode, single
 
 _NUMERIC = ("int", "float", "double", "decimal128")
@@ -61,8 +67,9 @@ def bind(query: Query, cls: ObjectSchema, schema: Schema) -> Query:
 class _Binder:
     """Resolves names in one class; what needs no class is in the functions below."""
 
-    def __init__(self, cls: ObjectSchema, schema: Schema) -> None:
-        self.cls, self.schema = cls, schema
+    def __init__(self, cls: ObjectSchema, schema: Schema, variable: str = "", outer: tuple[str, ...] = ()) -> None:
+        self.cls, self.schema, self.variable = cls, schema, variable
+        self.variables = (*outer, variable) if variable else outer
 
     def node(self, node: Node) -> Node:
         match node:
@@ -77,13 +84,46 @@ class _Binder:
         return node
 
     def comparison(self, node: Comparison) -> Comparison:
-        _check_supported(node)
         left, right = self.operand(node.left), self.operand(node.right)
+        if node.operator == "TEXT":
+            return self.full_text(node, left, right)
+        if node.operator == "GEOWITHIN":
+            return self.geo_within(node, left, right)
         _check_form(node, left, right)
         bound = replace(node, left=self.fitted(node, left, right), right=self.fitted(node, right, left))
         if not isinstance(left, (ListValue, Constant)) and not isinstance(right, (ListValue, Constant)):
             _check_pair(node, left, right)
         return bound
+
+    def full_text(self, node: Comparison, left: Operand, right: Operand) -> Comparison:
+        if not isinstance(left, Path) or not left.full_text:
+            raise QueryError("Column has no fulltext index", "", node.position)
+        if not isinstance(right, Constant) or right.type not in ("string", "text"):
+            problem = f"Unsupported comparison between type 'string' and type '{_kind_text(right)}'"
+            raise QueryError(problem, "", node.position)
+        words = _convert(right, "string")
+        if problem := search_problem(words.value):
+            raise QueryError(problem, "", right.position)
+        return replace(node, left=left, right=words)
+
+    def geo_within(self, node: Comparison, left: Operand, right: Operand) -> Comparison:
+        cls = self.schema.get(element_class(left)) if isinstance(left, Path) and left.type == "embedded" else None
+        props = cls.properties if cls else {}
+        kind, coordinates = props.get("type"), props.get("coordinates")
+        if (
+            kind is None or kind.type != "string"
+            or coordinates is None or (coordinates.type, coordinates.object_type) != ("list", "double")
+        ):  # fmt: skip
+            problem = "The left hand side of 'geoWithin' must be a link to geoJSON formatted data."
+            raise QueryError(problem, "", node.position)
+        if not isinstance(right, Geometry):
+            problem = (
+                "The right hand side of 'geoWithin' must be a geospatial constant value. But the provided type is "
+            )
+            raise QueryError(f"{problem}'{_kind_text(right)}'", "", node.position)
+        if problem := geometry_problem(right):
+            raise QueryError(f"The Geospatial query argument region is invalid: '{problem}'", "", node.position)
+        return replace(node, left=left, right=right)
 
     def operand(self, operand: Operand) -> Operand:
         match operand:
@@ -91,59 +131,58 @@ class _Binder:
                 return self.path(operand)
             case Arithmetic():
                 return self.arithmetic(operand)
-            case Subquery(path=path):
-                raise QueryError("Subqueries are not supported yet.", "", path.position)
+            case Subquery():
+                return self.subquery(operand)
             case Constant(type="internal", value=value, position=position):
                 problem = f'Internal object keys ({value}) mean nothing here: write obj("Class", key).'
                 raise QueryError(problem, "", position)
         return operand
 
     def path(self, path: Path) -> Path:
-        name, rest = path.name, path.steps[1:]
-        if name.startswith("@"):
-            raise QueryError("Backlinks (@links) are not supported yet.", "", path.position)
-        prop = self.cls.properties.get(name)
-        if prop is None:
-            raise QueryError(f"'{self.cls.name}' has no property '{name}'", "", path.position)
-        if path.quantifier:
-            raise QueryError(f"The keypath following '{path.quantifier}' must contain a list", "", path.position)
-        kind = self.schema.wire_type(prop)
-        target = (prop.object_type or "") if prop.type == "object" else ""
-        if not rest:
-            return replace(path, type=kind, target=target, optional=prop.optional)
-        if rest == (PRIMARY_KEY,) and target:  # the key of the target is what a link holds
-            return replace(path, type=kind, optional=prop.optional)
-        if rest in (("@count",), ("@size",)) and (target or kind in ("string", "data")):
-            return replace(path, type="int", counted="link" if target else kind, optional=prop.optional and not target)
-        raise QueryError(self.path_problem(name, prop, rest), "", path.position)
+        return resolve(path, self.cls, self.schema, self.variable)
 
-    def path_problem(self, name: str, prop: Property, rest: tuple[str | Index, ...]) -> str:
-        step, where = rest[0], f"{self.cls.name}.{name}"
-        if isinstance(step, Index):
-            return f"Property '{where}' does not support index '{index_text(step)}'"
-        if step in ("@min", "@max", "@sum", "@avg"):
-            return f"Operation '{step}' cannot apply to property '{name}' because it is not a list"
-        if step.startswith("@"):
-            return f"Operation '{step}' is not supported on property '{where}' of type '{prop.type}'"
-        target = self.schema.get(prop.object_type or "") if prop.type == "object" else None
-        if target is None or step not in target.properties:
-            return f"Property '{where}' has no property '{step}'"
-        return f"Key paths through links ('{name}.{step}') are not supported yet; only '{name}' and '{name}._id' are."
+    def subquery(self, node: Subquery) -> Subquery:
+        if node.variable in self.variables:
+            problem = (
+                f"Unable to create a subquery expression with variable '{node.variable}' "
+                "since an identical variable already exists in this context"
+            )
+            raise QueryError(problem, "", node.path.position)
+        path = self.path(replace(node.path, quantifier=""))
+        cls = self.schema.get(element_class(path)) if path.many else None
+        if cls is None:
+            shown = to_text(path)
+            if path.many:
+                problem = f"A subquery can not operate on a list of primitive values (property '{shown}')"
+            else:
+                problem = f"A subquery must operate on a list property, but '{shown}' is type '{_kind_text(path)}'"
+            raise QueryError(problem, "", path.position)
+        inner = _Binder(cls, self.schema, node.variable, self.variables)
+        return replace(node, path=path, predicate=inner.node(node.predicate))
 
     def arithmetic(self, node: Arithmetic) -> Arithmetic:
         left, right = self.operand(node.left), self.operand(node.right)
-        for side in (left, right):
-            if isinstance(side, ListValue):
-                raise QueryError("Arithmetic on lists is not supported yet.", "", side.position)
-        kinds = [type_of(left), type_of(right)]
-        if any(kind not in (*_NUMERIC, "number") for kind in kinds) or _target(left) or _target(right):
-            a, b = (f"'{_kind_text(side)}'" for side in (left, right))
+        sides = [left, right]
+        kinds = [_number_kind(side) for side in sides]
+        if "" in kinds:
+            a, b = (f"'{_kind_text(side)}'" for side in sides)
             raise QueryError(
                 f"Cannot perform '{node.operator}' operation on {a} and {b}", "", _find_position(left, right)
             )
-        kind = "decimal128" if "decimal128" in kinds else ("int" if kinds == ["int", "int"] else "double")
-        left, right = (_convert(side, kind) if isinstance(side, Constant) else side for side in (left, right))
+        if is_many(left) and is_many(right):
+            raise QueryError("Operations involving two lists are not supported", "", _find_position(left, right))
+        widest = next((kind for kind in ("mixed", "decimal128") if kind in kinds), "")
+        kind = widest or ("int" if kinds == ["int", "int"] else "double")
+        left, right = (self.number(side, kind) for side in sides)
         return Arithmetic(node.operator, left, right, kind)
+
+    def number(self, side: Operand, kind: str) -> Operand:
+        """A side of arithmetic: constants become numbers of the result's kind."""
+        if isinstance(side, ListValue):
+            return replace(side, items=tuple(self.number(item, kind) for item in side.items))  # type: ignore[misc]
+        if not isinstance(side, Constant):
+            return side
+        return self.loose(side) if kind == "mixed" else _convert(side, kind)
 
     def fitted(self, node: Comparison, side: Operand, other: Operand) -> Operand:
         """One side of a comparison: constants become values of the other side's type, what has a type must suit the
@@ -157,15 +196,36 @@ class _Binder:
         return side
 
     def fit(self, node: Comparison, constant: Constant, other: Operand) -> Constant:
+        kind = type_of(other)
         if constant.type == "null":
+            if isinstance(other, Path) and other.target and is_collection(other):
+                raise QueryError(f"Cannot compare linklist ('{to_text(other)}') with NULL", "", constant.position)
             return constant
         if target := _target(other):
-            return self.link(constant, target, type_of(other))
+            return self.link(constant, target, kind)
         if node.operator in STRING_OPERATORS:
             if constant.type in ("string", "text", "data"):
-                return _string_operand(constant, type_of(other))
+                return _string_operand(constant, "string" if kind == "mixed" else kind)
             _check_operator(node, constant)
-        return _convert(constant, type_of(other))
+        if kind == "mixed":
+            return self.loose(constant)
+        return _type_name(constant) if kind == "@type" else _convert(constant, kind)
+
+    def loose(self, constant: Constant) -> Constant:
+        """A constant that meets a mixed value: as it was written."""
+        if constant.type == "object":
+            cls = self.schema.get(constant.value[0])
+            if cls is None:
+                raise QueryError(f"Unknown object type '{constant.value[0]}'", "", constant.position)
+            return self.link(constant, cls.name, cls.key_type)
+        if constant.type == "text":
+            return _string_operand(constant, "string")
+        if constant.type != "number":
+            return _convert(constant, constant.type)
+        number = _to_float(constant.value)
+        if from_float(number) == constant.value or math.isnan(number):
+            return _convert(constant, "double")
+        return _convert(constant, "decimal128")
 
     def link(self, constant: Constant, target: str, key_type: str) -> Constant:
         """A link's constant: `obj()`, an object, or a key of the target's key type."""
@@ -199,14 +259,18 @@ class _Binder:
         return clause
 
     def column(self, path: Path, clause: str) -> Path:
-        if path.name not in self.cls.properties:
+        """What is sorted by, or told apart by: a value of the object, or of one that it links to."""
+        if path.steps[0] not in self.cls.properties:
             problem = f"No property '{path.name}' found on object type '{self.cls.name}' specified in '{clause}' clause"
             raise QueryError(problem, "", path.position)
         bound = self.path(path)
-        if bound.counted:
-            raise QueryError(f"'{clause}' takes properties, not '{bound.steps[-1]}'", "", path.position)
         where = f"Cannot sort on key path '{to_text(path)}': property '{self.cls.name}.{path.name}'"
-        if clause == "sort" and bound.target:
+        if bound.many:
+            kind = self.cls.properties[path.name].type
+            raise QueryError(f"{where} is of unsupported type '{kind}'", "", path.position)
+        if bound.counted or (bound.hops and bound.hops[-1].via not in ("property", "entry", "element")):
+            raise QueryError(f"'{clause}' takes properties, not '{bound.steps[-1]}'", "", path.position)
+        if clause == "sort" and (bound.target or bound.type == "embedded"):
             problem = f"{where} of type 'object' cannot be the final property in the key path"
             raise QueryError(problem, "", path.position)
         if clause == "sort" and bound.type == "data":
@@ -217,23 +281,10 @@ class _Binder:
 # --- Checks of comparisons ---
 
 
-def _check_supported(node: Comparison) -> None:
-    if node.operator == "TEXT":
-        raise QueryError(
-            "Column has no fulltext index: full-text search (TEXT) is not supported yet.", "", node.position
-        )
-    if node.operator == "GEOWITHIN":
-        problem = (
-            "The left hand side of 'geoWithin' must be a link to geoJSON formatted data. "
-            "Geospatial queries are not supported yet."
-        )
-        raise QueryError(problem, "", node.position)
-
-
 def _check_form(node: Comparison, left: Operand, right: Operand) -> None:
     """IN and BETWEEN want lists, and something must be there to compare with."""
     operator = node.operator
-    if operator == "IN" and not isinstance(right, ListValue):
+    if operator == "IN" and not is_many(right):
         problem = f"The keypath following 'IN' must contain a list. Found '{to_text(right)}'"
         raise QueryError(problem, "", getattr(right, "position", node.position))
     if operator == "BETWEEN" and isinstance(right, ListValue):
@@ -241,6 +292,13 @@ def _check_form(node: Comparison, left: Operand, right: Operand) -> None:
             raise QueryError("Operator 'BETWEEN' requires list with 2 elements.", "", right.position)
         if right.quantifier:
             raise QueryError("ANY/ALL/NONE have no meaning for 'BETWEEN'.", "", right.position)
+        if is_many(left) and quantifier_of(left) != "ALL":
+            problem = "Only 'ALL' supported for operator 'BETWEEN' when applied to lists."
+            raise QueryError(problem, "", node.position)
+    if isinstance(left, Path) and isinstance(right, Path) and _is_primitive_list(left) and _is_primitive_list(right):
+        a, b = to_text(left), to_text(right)
+        problem = f"Ordered comparison between two primitive lists is not implemented yet ('{a}' and '{b}')"
+        raise QueryError(problem, "", node.position)
     if not _has_property(left) and not _has_property(right):
         raise QueryError("Cannot compare two constants", "", node.position)
 
@@ -249,13 +307,16 @@ def _check_operator(node: Comparison, side: Operand) -> None:
     """The operator must make sense for the type of this property, arithmetic or constant."""
     kind = _kind_text(side)
     position = getattr(side, "position", None)
-    if node.operator in (*_ORDERINGS, "BETWEEN") and _target(side):
+    kind_of_side = type_of(side)
+    only_equal = _target(side) or kind_of_side in ("@type", "embedded")
+    if node.operator in (*_ORDERINGS, "BETWEEN") and only_equal:
         operator = ">=" if node.operator == "BETWEEN" else node.operator
         problem = (
             f"Unsupported operator {operator} in query. Only equal (==) and not equal (!=) are supported for this type."
         )
         raise QueryError(problem, "", position)
-    if (node.operator in STRING_OPERATORS or node.fold) and (type_of(side) not in ("string", "data") or _target(side)):
+    is_text = kind_of_side in ("string", "data", "mixed") and not _target(side)
+    if (node.operator in STRING_OPERATORS or node.fold) and not is_text:
         operator = f"{node.operator.lower()}{'[c]' if node.fold else ''}"
         problem = (
             f"Unsupported comparison operator '{operator}' against type '{kind}', "
@@ -267,8 +328,10 @@ def _check_operator(node: Comparison, side: Operand) -> None:
 def _check_pair(node: Comparison, left: Operand, right: Operand) -> None:
     """Two properties, or arithmetic: of one type, both numbers, or links to one class."""
     kinds = type_of(left), type_of(right)
-    if _target(left) != _target(right):
-        comparable = False
+    if "embedded" in kinds or _target(left) != _target(right):
+        comparable = "mixed" in kinds and "embedded" not in kinds
+    elif "mixed" in kinds:
+        comparable = "@type" not in kinds
     elif node.operator in STRING_OPERATORS:
         comparable = True
     else:
@@ -284,7 +347,7 @@ def _target(operand: Operand) -> str:
 
 def _kind_text(operand: Operand) -> str:
     """A type as errors name it: Realm calls `link` what holds an object."""
-    if _target(operand) or type_of(operand) == "object":
+    if _target(operand) or type_of(operand) in ("object", "embedded"):
         return "link"
     if isinstance(operand, ListValue):
         return "list"
@@ -303,7 +366,36 @@ def _find_position(*operands: Operand) -> int | None:
 def _has_property(operand: Operand) -> bool:
     if isinstance(operand, Arithmetic):
         return _has_property(operand.left) or _has_property(operand.right)
-    return isinstance(operand, Path)
+    return isinstance(operand, (Path, Subquery))
+
+
+def _is_primitive_list(path: Path) -> bool:
+    """A collection of scalars itself, without a quantifier."""
+    return not path.quantifier and not path.target and is_collection(path)
+
+
+def _number_kind(side: Operand) -> str:
+    """The type that arithmetic computes with; "" if it cannot."""
+    if isinstance(side, ListValue):
+        kinds = {_number_kind(item) for item in side.items} or {"int"}
+        order = ("", "mixed", "decimal128", "number", "int")
+        return next((kind for kind in order if kind in kinds), "double")
+    if isinstance(side, Subquery):
+        return "int"
+    kind = type_of(side)
+    return kind if kind in (*_NUMERIC, "number", "mixed") and not _target(side) else ""
+
+
+def _type_name(constant: Constant) -> Constant:
+    """A name that `@type` is compared with."""
+    name = constant.value if constant.type == "string" else to_text(constant)
+    if constant.type == "string" and name.lower() in TYPE_NAMES:
+        return constant
+    supported = ", ".join(f"'{each}'" for each in TYPE_NAMES)
+    problem = (
+        f"Unable to parse the type attribute string '{name}', supported case insensitive values are: [{supported}]"
+    )
+    raise QueryError(problem, "", constant.position)
 
 
 # --- Constants ---
@@ -403,6 +495,7 @@ def _checked(constant: Constant) -> Constant:
 
 
 def _mismatch(constant: Constant, kind: str) -> QueryError:
+    kind = "link" if kind == "embedded" else kind
     if constant.argument is not None:
         shown = excerpt(str(constant.value), 40)
         problem = f"Cannot compare argument ${constant.argument} with value '{shown}' to a {kind}"

@@ -15,7 +15,8 @@ import msgspec
 Image = Mapping[str, Any]
 """Wire values by property; what predicates read."""
 
-_decode_image = msgspec.json.Decoder(dict[str, Any]).decode
+decode_image = msgspec.json.Decoder(dict[str, Any]).decode
+"""An image out of its JSON text."""
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -35,20 +36,20 @@ class Change(msgspec.Struct, frozen=True):
 
     def images(self) -> tuple[Image | None, Image | None]:
         """The object before and after, decoded; None where it did not exist."""
-        after = _decode_image(self.after) if self.after else None
+        after = decode_image(self.after) if self.after else None
         if self.before is None:
             return None, after
-        before = _decode_image(self.before)
+        before = decode_image(self.before)
         return (before, None) if after is None else ({**after, **before}, after)
 
     def written(self) -> Image:
         """The properties this change wrote, with their new wire values; empty for a delete."""
         if self.after is None:
             return {}
-        after: dict[str, Any] = _decode_image(self.after)
+        after: dict[str, Any] = decode_image(self.after)
         if self.before is None:
             return after
-        return {name: after.get(name) for name in _decode_image(self.before)}
+        return {name: after.get(name) for name in decode_image(self.before)}
 
     def patch_text(self, names: Iterable[str] = ()) -> str:
         """The JSON of a patch: `_id` and what changed, or `names`, in the very words of the image."""

@@ -12,13 +12,14 @@ import base64
 import math
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from .errors import QueryError
-from .nodes import Argument, Constant
+from .geometry import from_shape
+from .nodes import Argument, Constant, Geometry
 from .values import ObjectId, single
 
 NAN = Decimal("NaN")
@@ -42,6 +43,30 @@ def from_python(value: Any, argument: Argument) -> Constant:
     """The constant for a value (of a list: an element) passed as `argument`. Raises QueryError for what cannot be in a
     query."""
     return Constant(*_typed(value, argument), argument.index, argument.position)
+
+
+def read_geometry(value: Mapping[str, Any], argument: Argument) -> Geometry:
+    """The region that an argument object describes. Raises QueryError."""
+    shape = from_shape(value, _coordinate)
+    if isinstance(shape, str):
+        problem = f"The Geospatial query argument region is invalid: '{shape}' (argument ${argument.index})"
+        raise QueryError(problem, "", argument.position)
+    return shape
+
+
+def number_of(constant: Constant) -> Decimal:
+    """The number that an argument in the place of a radius is. Raises QueryError."""
+    value = constant.value
+    if constant.type not in ("int", "number"):
+        raise QueryError(f"Expected a number of radians as argument ${constant.argument}.", "", constant.position)
+    return Decimal(value)
+
+
+def _coordinate(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return None
+    number = from_float(value) if isinstance(value, float) else Decimal(value)
+    return number if number.is_finite() else None
 
 
 def read_number(text: str) -> int | Decimal | None:

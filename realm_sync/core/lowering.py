@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .nodes import (
+    FALSE,
     STRING_OPERATORS,
+    TRUE,
     And,
     Comparison,
     Constant,
@@ -21,7 +23,9 @@ from .nodes import (
     Operand,
     Or,
     Path,
+    Truth,
     and_,
+    is_deep,
     not_,
     or_,
     type_of,
@@ -34,7 +38,7 @@ _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 def lower(node: Node) -> Node:
     """A bound node in the words that every back end must know: Truth, And, Or, Not, and Comparison of scalars (a
     constant never stands left of a property, except in string operators), or IN with a list without quantifier. Links
-    are their keys."""
+    are their keys. Deep comparisons stay as they are: predicate.py knows what they mean."""
     match node:
         case And(nodes):
             return and_(*map(lower, nodes))
@@ -48,6 +52,8 @@ def lower(node: Node) -> Node:
 
 
 def _lower_comparison(node: Comparison) -> Node:
+    if is_deep(node):
+        return node
     operator, left, right, fold = node.operator, node.left, node.right, node.fold
     if operator == "BETWEEN":
         assert isinstance(right, ListValue)
@@ -58,7 +64,7 @@ def _lower_comparison(node: Comparison) -> Node:
     if isinstance(right, ListValue):
         each = "==" if operator == "IN" else operator
         if each == "==" and right.quantifier in ("", "ANY") and right.items:
-            items = tuple(dict.fromkeys(map(_key_of_link, right.items)))
+            items = tuple(dict.fromkeys(map(key_of_link, right.items)))
             return Comparison("IN", left, ListValue(items), fold)  # type: ignore[arg-type]
         return _spelled_out(right, lambda item: _plain(each, left, item, fold))
     return _plain(operator, left, right, fold)
@@ -72,7 +78,7 @@ def _spelled_out(items: ListValue, compare: Callable[[Any], Node]) -> Node:
 
 
 def _plain(operator: str, left: Operand, right: Operand, fold: bool = False) -> Comparison:
-    left, right = _key_of_link(left), _key_of_link(right)
+    left, right = key_of_link(left), key_of_link(right)
     if operator in STRING_OPERATORS and type_of(left) == "null":
         return Comparison("==", right, left)  # only null is in null
     if isinstance(left, Constant) and operator in _MIRRORED:
@@ -80,11 +86,31 @@ def _plain(operator: str, left: Operand, right: Operand, fold: bool = False) -> 
     return Comparison(operator, left, right, fold)
 
 
-def _key_of_link(operand: Operand) -> Operand:
+def key_of_link(operand: Operand) -> Operand:
+    """The key, for the constant of a link; any other operand as it is."""
     if isinstance(operand, Constant) and operand.type == "object":
         key: Constant = operand.value[1]
         return key
     return operand
+
+
+def widen(node: Node) -> Node:
+    """What remains of a lowered node without its deep comparisons: it selects what the node selects, and perhaps more.
+    Equal to the node if there are none."""
+    return _without_deep(node, TRUE)
+
+
+def _without_deep(node: Node, instead: Truth) -> Node:
+    match node:
+        case And(nodes):
+            return and_(*(_without_deep(inner, instead) for inner in nodes))
+        case Or(nodes):
+            return or_(*(_without_deep(inner, instead) for inner in nodes))
+        case Not(inner):
+            return not_(_without_deep(inner, FALSE if instead.value else TRUE))
+        case Comparison() if is_deep(node):
+            return instead
+    return node
 
 
 def wire(constant: Constant) -> Any:
@@ -100,9 +126,9 @@ def equality_keys(node: Node) -> dict[str, frozenset[Any]]:
 
 def _equality_keys(node: Node) -> dict[str, frozenset[Any]]:
     match node:
-        case Comparison("==", Path(counted="") as path, Constant() as constant, False):
+        case Comparison("==", Path(counted="", hops=()) as path, Constant() as constant, False):
             return {path.name: frozenset((wire(constant),))}
-        case Comparison("IN", Path(counted="") as path, ListValue(items), False):
+        case Comparison("IN", Path(counted="", hops=()) as path, ListValue(items), False):
             return {path.name: frozenset(wire(item) for item in items if isinstance(item, Constant))}
         case And(nodes):
             found: dict[str, frozenset[Any]] = {}

@@ -10,8 +10,10 @@ ListValue, Arithmetic …). A tree is made and used in this order, each step in 
     predicate · sql · filters    the back ends: Python, the client's SQLite, Django (R4)
     text.to_text        nodes → canonical text, at any of these stages
 
-Some nodes (key paths through links, collections, subqueries, full text, geometry) have text but no back end yet;
-`bind` refuses them. Knows neither text nor classes. Whatever handles queries imports it.
+A comparison is *plain* where both sides are the object's own scalars; one that follows links, looks into collections or
+embedded objects, or compares mixed values is *deep* (`is_deep`): `bind` gives its paths hops (paths.py), and predicate.py
+is the only back end that knows what it selects; the others ask it. Knows neither text nor classes. Whatever handles
+queries imports it.
 """
 
 from __future__ import annotations
@@ -59,10 +61,25 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class Hop:
+    """One step of a deep path, from the values so far to the next; paths.py lists what `via` may be."""
+
+    via: str
+    name: str = ""
+    cls: str = ""
+    index: int = 0
+    type: str = ""
+    inner: tuple[Hop, ...] = ()
+    hides: bool = False
+    """Of a `link`: it comes from a collection, where targets that are not there are not seen; else they read as null."""
+
+
+@dataclass(frozen=True, slots=True)
 class Path:
     """A property or a key path: names (`team`, `@links`), words (`@count`) and indexes. `bind` fills in the type: a
-    link has that of the key it holds, and names the class it leads to in `target`. `counted` says of what `@count` is
-    the size: the bytes of a `string` or of `data`, or a `link` (0 or 1)."""
+    link has that of the key it holds, and names the class it leads to in `target`; other types are the scalar ones,
+    `mixed`, `embedded` and `@type`. `counted` says of what a plain `@count` is the size: the bytes of a `string` or of
+    `data`, or a `link` (0 or 1)."""
 
     steps: tuple[str | Index, ...]
     quantifier: str = ""
@@ -70,12 +87,20 @@ class Path:
     target: str = ""
     counted: str = ""
     optional: bool = True
+    hops: tuple[Hop, ...] = field(default=(), compare=False, repr=False)
+    """Of a bound deep path: how its values are reached. A plain one has none."""
+    many: bool = field(default=False, compare=False, repr=False)
+    """Bound: it stands for any number of values."""
+    start: str = field(default="", compare=False, repr=False)
+    """Bound: the property of the object that it reads."""
+    full_text: bool = field(default=False, compare=False, repr=False)
+    """Bound: the property at its end has a full-text index."""
     position: int | None = _position()
 
     @property
     def name(self) -> str:
         """The property of the class that the path starts with."""
-        return str(self.steps[0])
+        return self.start or str(self.steps[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +124,13 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True)
 class Subquery:
+    """How many of the objects at `path` satisfy the predicate, whose paths may begin with the variable."""
+
     path: Path
     variable: str
     predicate: Node
     word: str
+    type: str = field(default="int", init=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +139,7 @@ class Geometry:
 
     shape: str
     rings: tuple[tuple[tuple[Decimal, ...], ...], ...]
-    radius: Decimal | Argument | Constant | None = None
+    radius: Decimal | Argument | None = None
 
 
 Operand: TypeAlias = "Constant | Argument | Path | ListValue | Arithmetic | Subquery | Geometry"
@@ -244,6 +272,32 @@ def paths(item: Node | Operand) -> Iterator[Path]:
             yield from paths(right)
         case Subquery(path=path):
             yield path
+
+
+def is_many(operand: Operand) -> bool:
+    """Whether a bound operand stands for any number of values."""
+    if isinstance(operand, Arithmetic):
+        return is_many(operand.left) or is_many(operand.right)
+    return isinstance(operand, ListValue) or (isinstance(operand, Path) and operand.many)
+
+
+def quantifier_of(operand: Operand) -> str:
+    """ANY, ALL, NONE, or nothing; of arithmetic that of the side that has one."""
+    if isinstance(operand, Arithmetic):
+        return quantifier_of(operand.left) or quantifier_of(operand.right)
+    return operand.quantifier if isinstance(operand, (Path, ListValue)) else ""
+
+
+def is_deep(item: Comparison | Operand) -> bool:
+    """Whether a bound comparison (or one side of it) needs more than the object's own scalars."""
+    match item:
+        case Path(hops=hops):
+            return bool(hops)
+        case Arithmetic(left=left, right=right):
+            return is_deep(left) or is_deep(right) or is_many(item)
+        case Comparison(operator=operator, left=left, right=right):
+            return operator in ("TEXT", "GEOWITHIN") or is_deep(left) or is_deep(right)
+    return isinstance(item, Subquery)
 
 
 def comparisons(node: Node) -> Iterator[Comparison]:

@@ -4,17 +4,19 @@ Decides what the query language means, value by value; the back ends select the 
 values that order as Realm orders them, and None; every test is True or False, also for null and NaN. Where Realm leaves
 room: NaN equals NaN and is neither below nor above anything; `<=` is "less or equal" also for null and NaN, so
 `p <= null` holds when p is null; and `[c]` folds ASCII letters only where it meets data. Knows no nodes and no images.
-Called by predicate.py, and by SQLite through the functions that sql.py registers; filters.py writes the same as SQL.
+Mixed values compare with each other only where their types do: numbers of all kinds as one, NaN below them. Called by
+reading.py, predicate.py, and by SQLite through the functions that sql.py registers; filters.py writes the same as SQL.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable
 from decimal import Context, Decimal
-from functools import lru_cache
-from typing import Any
+from functools import cmp_to_key, lru_cache
+from typing import Any, TypeAlias
 
 from .values import DECIMAL128
 
@@ -150,3 +152,148 @@ def _decimal_arithmetic(operator: str, left: Any, right: Any) -> Decimal:
     a, b = (Decimal(repr(side)) if isinstance(side, float) else Decimal(side) for side in (left, right))
     calculate = {"+": _QUIET.add, "-": _QUIET.subtract, "*": _QUIET.multiply, "/": _QUIET.divide}[operator]
     return calculate(a, b)
+
+
+# --- Mixed values ---
+
+Mixed: TypeAlias = "tuple[str, Any] | None"
+"""A type and a comparable value: of a link (class, key), of lists and dictionaries their wire value. None is null."""
+
+NUMBERS = 2
+_RANKS = {
+    "bool": 1, "int": NUMBERS, "float": NUMBERS, "double": NUMBERS, "decimal128": NUMBERS, "string": 3, "data": 4,
+    "date": 5, "objectId": 6, "uuid": 7, "object": 8, "list": 9, "dictionary": 10,
+}  # fmt: skip
+_UNORDERED = 8
+"""From this rank on values are equal or not, and of one place in an order."""
+
+TYPE_NAMES: dict[str, frozenset[str]] = {
+    name: frozenset(types.split())
+    for names, types in (
+        ("null", "null"),
+        ("int integer int16 int32 int64 short long byte char", "int"),
+        ("bool boolean", "bool"),
+        ("string", "string"),
+        ("binary data bytearray byte[]", "data"),
+        ("date datetimeoffset timestamp", "date"),
+        ("float", "float"),
+        ("double", "double"),
+        ("decimal128 decimal", "decimal128"),
+        ("objectlink link", "object"),
+        ("objectid", "objectId"),
+        ("uuid guid", "uuid"),
+        ("numeric", "int float double decimal128"),
+        ("bindata", "data"),
+        ("object dictionary", "dictionary"),
+        ("array list", "list"),
+        ("collection", "list dictionary"),
+    )
+    for name in names.split()
+}
+"""What `@type` is compared with, in lower case, and the types of mixed values it stands for."""
+
+
+def mixed_rank(value: Mixed) -> int:
+    """The place of a value's type among the others: null < bool < numbers < string < data < date < objectId < uuid <
+    links < lists < dictionaries."""
+    return 0 if value is None else _RANKS[value[0]]
+
+
+def mixed_equal(left: Mixed, right: Mixed) -> bool:
+    if left is None or right is None:
+        return left is right
+    rank = _RANKS[left[0]]
+    if rank != _RANKS[right[0]]:
+        return False
+    return equal(*_aligned(left[1], right[1])) if rank == NUMBERS else bool(left[1] == right[1])
+
+
+def mixed_below(left: Mixed, right: Mixed) -> bool:
+    """Only between values of one rank that have an order; NaN is below every number."""
+    return left is not None and _RANKS[left[0]] == mixed_rank(right) and _mixed_compare(left, right) < 0
+
+
+def _mixed_compare(left: Mixed, right: Mixed) -> int:
+    rank, other = mixed_rank(left), mixed_rank(right)
+    if rank != other:
+        return -1 if rank < other else 1
+    if left is None or right is None or rank >= _UNORDERED:
+        return 0
+    a, b = left[1], right[1]
+    if rank == NUMBERS:
+        if a != a or b != b:
+            return int(a == a) - int(b == b)
+        a, b = _aligned(a, b)
+    return -1 if a < b else int(a > b)
+
+
+mixed_key = cmp_to_key(_mixed_compare)
+"""Sorts mixed values of any types."""
+
+
+def mixed_identity(value: Mixed) -> Any:
+    """Something hashable, equal for equal values."""
+    if value is None:
+        return None
+    kind, content = value
+    if _RANKS[kind] == NUMBERS:
+        return "number", "NaN" if content != content else Decimal(repr(content)) if kind == "double" else content
+    return kind, json.dumps(content, sort_keys=True) if kind in ("list", "dictionary") else content
+
+
+def _aligned(a: Any, b: Any) -> tuple[Any, Any]:
+    """Two numbers that Python compares as Realm does: a double beside a decimal counts by its shortest text."""
+    if isinstance(a, Decimal) and isinstance(b, float):
+        return a, Decimal(repr(b))
+    if isinstance(b, Decimal) and isinstance(a, float):
+        return Decimal(repr(a)), b
+    return a, b
+
+
+def _on_text(operator: str) -> Callable[[Mixed, Mixed], bool]:
+    test = OPERATORS[operator]
+
+    def compare(left: Mixed, right: Mixed) -> bool:
+        if right is None:
+            return test(left, None)
+        if left is None or left[0] not in _TEXT or right[0] not in _TEXT:
+            return False
+        return test(*as_one_text(left[1], right[1]))
+
+    return compare
+
+
+_TEXT = ("string", "data")
+
+
+def as_one_text(left: Any, right: Any) -> tuple[Any, Any]:
+    """Two strings, or two data: a string beside data counts by its bytes. Null stays null."""
+    if isinstance(left, bytes) and isinstance(right, str):
+        return left, right.encode()
+    if isinstance(left, str) and isinstance(right, bytes):
+        return left.encode(), right
+    return left, right
+
+
+MIXED_OPERATORS: dict[str, Callable[[Mixed, Mixed], bool]] = {
+    "==": mixed_equal,
+    "!=": lambda left, right: not mixed_equal(left, right),
+    "<": mixed_below,
+    ">": lambda left, right: mixed_below(right, left),
+    "<=": lambda left, right: mixed_below(left, right) or mixed_equal(left, right),
+    ">=": lambda left, right: mixed_below(right, left) or mixed_equal(left, right),
+} | {operator: _on_text(operator) for operator in ("BEGINSWITH", "ENDSWITH", "CONTAINS", "LIKE")}
+"""OPERATORS for mixed values: what is neither string nor data begins, ends and contains nothing."""
+
+
+def mixed_fold(value: Mixed) -> Mixed:
+    return value if value is None or value[0] not in _TEXT else (value[0], fold(value[1]))
+
+
+def mixed_arithmetic(operator: str, left: Mixed, right: Mixed) -> Mixed:
+    """In the widest type of the two; null if one of them is no number."""
+    if mixed_rank(left) != NUMBERS or mixed_rank(right) != NUMBERS or left is None or right is None:
+        return None
+    kinds = {left[0], right[0]}
+    kind = "decimal128" if "decimal128" in kinds else "int" if kinds == {"int"} else "double"
+    return kind, arithmetic(operator, kind, left[1], right[1])

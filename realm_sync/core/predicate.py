@@ -1,10 +1,11 @@
 """Queries as Python: one compiled closure per predicate, for live delivery and for whatever has images at hand.
 
-Decides how an operand is read from an image, and turns a tree of operators.py into closures that select the rows that
-the other back ends (sql.py, filters.py) select (R4). An image is a dict of wire values by property, as JSON decodes it;
-a missing key is null. Equality compares wire values as they are, because one value has one wire image (R12); only where
-that would be wrong (order of large integers, decimals, data, NaN) is a value decoded. Takes bound nodes only
-(binding.bind); called by views.py, downloads.py, uploads.py and access.py.
+Turns a tree of operators.py into closures that select the rows that the other back ends (sql.py, filters.py) select
+(R4), and decides alone what deep comparisons select: how quantifiers and lists combine (reference 10.5). An image is a
+dict of wire values by property, as JSON decodes it; a missing key is null. Equality compares wire values as they are,
+because one value has one wire image (R12); only where that would be wrong (order of large integers, decimals, data, NaN)
+is a value decoded (reading.py). Takes bound nodes only (binding.bind); called by views.py, downloads.py, uploads.py,
+access.py and the client's store.
 
 Compilation happens once per view, the closure runs for every change (R5), so choices by type and operator are made
 here, as far as that is faster, and not inside the closures.
@@ -12,15 +13,15 @@ here, as far as that is faster, and not inside the closures.
 
 from __future__ import annotations
 
-import base64
-import math
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import cmp_to_key
-from typing import Any, TypeAlias
+from typing import Any
 
 from .changes import Image, Predicate
-from .lowering import lower, wire
+from .full_text import compile_search
+from .geometry import compile_geometry
+from .lowering import key_of_link, lower, wire
 from .nodes import (
     STRING_OPERATORS,
     And,
@@ -29,6 +30,7 @@ from .nodes import (
     Comparison,
     Constant,
     Distinct,
+    Geometry,
     ListValue,
     Node,
     Not,
@@ -36,36 +38,52 @@ from .nodes import (
     Or,
     Path,
     Sort,
+    Subquery,
     Truth,
+    is_deep,
+    is_many,
+    quantifier_of,
     type_of,
 )
-from .operators import OPERATORS, arithmetic, equal, fold, like_pattern
+from .operators import (
+    MIXED_OPERATORS,
+    OPERATORS,
+    TYPE_NAMES,
+    arithmetic,
+    as_one_text,
+    equal,
+    fold,
+    like_pattern,
+    mixed_arithmetic,
+    mixed_fold,
+    mixed_identity,
+    mixed_key,
+)
+from .reading import Getter, Nothing, Objects, Reader, as_mixed, column, getter, objects_of, reader
 from .schema import ObjectSchema, Schema
 
-_Getter: TypeAlias = Callable[[Image], Any]
-
-_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_NOTHING = Nothing()
 
 
-def compile_predicate(node: Node, cls: ObjectSchema, schema: Schema) -> Predicate:
-    """A function from images of `cls` to whether the bound `node` selects them. Never raises for images that fit the
-    class."""
-    return _compile(lower(node))
+def compile_predicate(node: Node, cls: ObjectSchema, schema: Schema, objects: Objects = _NOTHING) -> Predicate:
+    """A function from images of `cls` to whether the bound `node` selects them; `objects` knows what links lead to. Never
+    raises for images that fit the class."""
+    return _compile(lower(node), objects)
 
 
-def _compile(node: Node) -> Predicate:
+def _compile(node: Node, objects: Objects) -> Predicate:
     match node:
         case Truth(value):
             return lambda image: value
         case Not(inner):
-            negated = _compile(inner)
+            negated = _compile(inner, objects)
             return lambda image: not negated(image)
         case And(nodes):
-            return _all(tuple(map(_compile, nodes)))
+            return _all(tuple(_compile(inner, objects) for inner in nodes))
         case Or(nodes):
-            return _any(tuple(map(_compile, nodes)))
+            return _any(tuple(_compile(inner, objects) for inner in nodes))
         case Comparison():
-            return _compile_comparison(node)
+            return _compile_deep(node, objects) if is_deep(node) else _compile_comparison(node)
 
 
 def _all(parts: tuple[Predicate, ...]) -> Predicate:
@@ -111,14 +129,14 @@ def _compile_comparison(node: Comparison) -> Predicate:
             return lambda image: image.get(name) != value
     if operator == "IN" and isinstance(right, ListValue):
         compare = _folded(equal) if node.fold else equal
-        get, values_ = _getter(left), [_getter(item)({}) for item in right.items]
+        get, values_ = getter(left), [getter(item)({}) for item in right.items]
         return lambda image: any(compare(get(image), value) for value in values_)
     return _general(node)
 
 
 def _general(node: Comparison) -> Predicate:
     operator, left, right = node.operator, node.left, node.right
-    get_left, get_right = _getter(left), _getter(right)
+    get_left, get_right = getter(left), getter(right)
     kinds = {type_of(left), type_of(right)}
     if "decimal128" in kinds and kinds & {"float", "double"}:
         get_left, get_right = _decimal(get_left), _decimal(get_right)
@@ -133,82 +151,7 @@ def _general(node: Comparison) -> Predicate:
     return lambda image: compare(get_left(image), constant)
 
 
-def _like_constant(get: _Getter, pattern: Any, folding: bool) -> Predicate:
-    matches = like_pattern(pattern)
-    prepare: Callable[[Any], Any] = fold if folding else lambda value: value
-    return lambda image: (value := get(image)) is not None and matches(prepare(value))
-
-
-def _folded(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    return lambda left, right: compare(fold(left), fold(right))
-
-
-# --- Values: comparable Python values out of images ---
-
-
-def _getter(operand: Operand) -> _Getter:
-    """Reads an operand as a value that Python orders as Realm does: text for everything whose wire text sorts right."""
-    match operand:
-        case Constant(kind, value):
-            constant = value if kind in ("int", "float", "double", "decimal128", "data") else wire(operand)
-            return lambda image: constant
-        case Path():
-            return _size(operand) if operand.counted else _property(operand)
-        case Arithmetic(operator, left, right, kind):
-            get_left, get_right = _getter(left), _getter(right)
-            return lambda image: arithmetic(operator, kind, get_left(image), get_right(image))
-    raise TypeError(f"bind the query first: {operand!r}")
-
-
-def _property(path: Path) -> _Getter:
-    name = path.name
-    if path.type not in _READERS:
-        return lambda image: image.get(name)
-    read = _READERS[path.type]
-    return lambda image: read(image.get(name))
-
-
-def _read_int(value: Any) -> Any:
-    return int(value) if value.__class__ is str else value
-
-
-def _read_float(value: Any) -> Any:
-    return _FLOATS[value] if value.__class__ is str else value
-
-
-def _read_decimal(value: Any) -> Any:
-    return None if value is None else Decimal(value)
-
-
-def _read_data(value: Any) -> Any:
-    return None if value is None else base64.b64decode(value)
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "int": _read_int,
-    "float": _read_float,
-    "double": _read_float,
-    "decimal128": _read_decimal,
-    "data": _read_data,
-}
-"""From wire value to comparable value, for the types whose wire values do not compare as they should."""
-
-
-def _size(path: Path) -> _Getter:
-    name = path.name
-    if path.counted == "link":
-        return lambda image: int(image.get(name) is not None)
-    read = _read_data if path.counted == "data" else lambda value: value
-    return lambda image: _byte_size(read(image.get(name)))
-
-
-def _byte_size(value: Any) -> int | None:
-    if value is None:
-        return None
-    return len(value) if isinstance(value, bytes) else len(value.encode())
-
-
-def _decimal(get: _Getter) -> _Getter:
+def _decimal(get: Getter) -> Getter:
     def read(image: Image) -> Any:
         value = get(image)
         return Decimal(repr(value)) if isinstance(value, float) else value
@@ -216,7 +159,7 @@ def _decimal(get: _Getter) -> _Getter:
     return read
 
 
-def _bytes(get: _Getter) -> _Getter:
+def _bytes(get: Getter) -> Getter:
     def read(image: Image) -> Any:
         value = get(image)
         return value.encode() if isinstance(value, str) else value
@@ -224,30 +167,169 @@ def _bytes(get: _Getter) -> _Getter:
     return read
 
 
+def _like_constant(get: Getter, pattern: Any, folding: bool) -> Predicate:
+    matches = like_pattern(pattern)
+    prepare: Callable[[Any], Any] = fold if folding else lambda value: value
+    return lambda image: (value := get(image)) is not None and matches(prepare(value))
+
+
+def _folded(compare: Callable[[Any, Any], bool], folding: Callable[[Any], Any] = fold) -> Callable[[Any, Any], bool]:
+    return lambda left, right: compare(folding(left), folding(right))
+
+
+# --- Deep comparisons ---
+
+
+def _compile_deep(node: Comparison, objects: Objects) -> Predicate:
+    if node.operator == "TEXT":
+        return _some(_values(node.left, objects), compile_search(wire(node.right)))  # type: ignore[arg-type]
+    if node.operator == "GEOWITHIN":
+        assert isinstance(node.right, Geometry)
+        return _some(_values(node.left, objects), compile_geometry(node.right))
+    if node.operator == "BETWEEN":
+        return _between(node, objects)
+    left, right, compare = _sides(node, objects)
+    quantifiers = [quantifier_of(node.left), quantifier_of(node.right)]
+    if is_many(node.left) and is_many(node.right) and quantifiers == ["", ""]:
+        return _in_order(left, right, compare, node.operator == "!=")
+    outer, inner = (_QUANTIFIERS[quantifier] for quantifier in quantifiers)
+
+    def holds(image: Image) -> bool:
+        others = right(image)
+        return outer(inner(compare(value, other) for other in others) for value in left(image))
+
+    return holds
+
+
+_QUANTIFIERS: dict[str, Callable[[Iterable[bool]], bool]] = {
+    "": any,
+    "ANY": any,
+    "ALL": all,
+    "NONE": lambda found: not any(found),
+}
+
+
+def _some(read: Reader, test: Callable[[Any], bool]) -> Predicate:
+    return lambda image: any(test(value) for value in read(image))
+
+
+def _in_order(left: Reader, right: Reader, compare: Callable[[Any, Any], bool], differing: bool) -> Predicate:
+    """Two lists without a quantifier, element by element; of different sizes they only differ."""
+
+    def holds(image: Image) -> bool:
+        ones, others = left(image), right(image)
+        if len(ones) != len(others):
+            return differing
+        return all(map(compare, ones, others))
+
+    return holds
+
+
+def _between(node: Comparison, objects: Objects) -> Predicate:
+    assert isinstance(node.right, ListValue)
+    low, high = node.right.items
+    left, lowest, above = _sides(Comparison(">=", node.left, low), objects)
+    _, highest, below = _sides(Comparison("<=", node.left, high), objects)
+    each = all if is_many(node.left) else any
+
+    def holds(image: Image) -> bool:
+        [least], [most] = lowest(image), highest(image)
+        return each(above(value, least) and below(value, most) for value in left(image))
+
+    return holds
+
+
+def _sides(node: Comparison, objects: Objects) -> tuple[Reader, Reader, Callable[[Any, Any], bool]]:
+    """How both sides are read, and what compares a value of one with a value of the other."""
+    operator = "==" if node.operator == "IN" else node.operator
+    left, right = _values(node.left, objects), _values(node.right, objects)
+    kinds = {type_of(node.left), type_of(node.right)}
+    if "@type" in kinds:
+        return _of_types(node.left, left), _of_types(node.right, right), _TYPE_OPERATORS[operator]
+    if "mixed" in kinds:
+        left, right = as_mixed(node.left, left), as_mixed(node.right, right)
+        compare: Callable[[Any, Any], bool] = MIXED_OPERATORS[operator]
+        return left, right, _folded(compare, mixed_fold) if node.fold else compare
+    compare = OPERATORS[operator]
+    if "decimal128" in kinds and kinds & {"float", "double"}:
+        left, right = _decimals(left), _decimals(right)
+    if operator in STRING_OPERATORS:
+        compare = _as_one_text(compare)
+    return left, right, _folded(compare) if node.fold else compare
+
+
+def _values(operand: Operand, objects: Objects) -> Reader:
+    match operand:
+        case Subquery(path=path, predicate=predicate):
+            members, matches = objects_of(path, objects), _compile(lower(predicate), objects)
+            return lambda image: [sum(map(matches, members(image)))]
+        case Arithmetic(operator, left, right, kind):
+            ones, others = _values(left, objects), _values(right, objects)
+            if kind == "mixed":
+                ones, others = as_mixed(left, ones), as_mixed(right, others)
+                return lambda image: [mixed_arithmetic(operator, a, b) for a in ones(image) for b in others(image)]
+            return lambda image: [arithmetic(operator, kind, a, b) for a in ones(image) for b in others(image)]
+        case ListValue(items, quantifier):
+            return reader(ListValue(tuple(map(key_of_link, items)), quantifier), objects)  # type: ignore[arg-type]
+    return reader(key_of_link(operand), objects)
+
+
+def _decimals(read: Reader) -> Reader:
+    return lambda image: [Decimal(repr(value)) if isinstance(value, float) else value for value in read(image)]
+
+
+def _as_one_text(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    return lambda left, right: compare(*as_one_text(left, right))
+
+
+def _of_types(operand: Operand, read: Reader) -> Reader:
+    """The types that every value of the operand stands for: a path's names one, a word several."""
+    if type_of(operand) == "@type":
+        return lambda image: [frozenset((value,)) for value in read(image)]
+    return lambda image: [frozenset() if value is None else TYPE_NAMES[value.lower()] for value in read(image)]
+
+
+_TYPE_OPERATORS: dict[str, Callable[[frozenset[str], frozenset[str]], bool]] = {
+    "==": lambda left, right: not left.isdisjoint(right),
+    "!=": lambda left, right: left.isdisjoint(right),
+}
+
+
 # --- SORT, DISTINCT, LIMIT over images ---
 
 
-def apply_clauses(images: Iterable[Image], clauses: Sequence[Clause], cls: ObjectSchema, schema: Schema) -> list[Image]:
+def apply_clauses(
+    images: Iterable[Image], clauses: Sequence[Clause], cls: ObjectSchema, schema: Schema, objects: Objects = _NOTHING
+) -> list[Image]:
     """The images sorted, thinned and cut as the bound clauses say, in written order; stable, so that of two adjacent
-    SORTs the later is the primary one. Ascending: null, then NaN, then values; strings by UTF-8 bytes."""
+    SORTs the later is the primary one. Ascending: null, then NaN, then values, and at the end objects with a null link
+    on the way to the value; strings by UTF-8 bytes. DISTINCT leaves those out."""
     rows = list(images)
     for clause in clauses:
         if isinstance(clause, Sort):
             for path, ascending in reversed(clause.keys):
-                get = _property(path)
-                rows.sort(key=lambda image, get=get: _ORDER(get(image)), reverse=not ascending)  # type: ignore[misc]
+                get, order = column(path, objects), _order(path.type)
+                rows.sort(key=lambda image, get=get, order=order: order(get(image)), reverse=not ascending)  # type: ignore[misc]
         elif isinstance(clause, Distinct):
-            getters = [_property(path) for path in clause.paths]
+            getters = [column(path, objects) for path in clause.paths]
             seen: dict[tuple[Any, ...], Image] = {}
             for image in rows:
-                seen.setdefault(tuple(_distinct_key(get(image)) for get in getters), image)
+                values = [get(image) for get in getters]
+                if not any(missing for missing, _ in values):
+                    seen.setdefault(tuple(_distinct_key(value) for _, value in values), image)
             rows = list(seen.values())
         else:
             rows = rows[: clause.count]
     return rows
 
 
-def _order(left: Any, right: Any) -> int:
+def _order(kind: str) -> Callable[[tuple[bool, Any]], Any]:
+    """The sort key of what `column` reads."""
+    key: Callable[[Any], Any] = mixed_key if kind == "mixed" else _ORDER
+    return lambda found: (found[0], key(found[1]))
+
+
+def _compare(left: Any, right: Any) -> int:
     for rank in (lambda value: value is not None, lambda value: value == value):
         if rank(left) != rank(right):
             return 1 if rank(left) else -1
@@ -256,8 +338,10 @@ def _order(left: Any, right: Any) -> int:
     return -1 if left < right else int(left > right)
 
 
-_ORDER = cmp_to_key(_order)
+_ORDER = cmp_to_key(_compare)
 
 
 def _distinct_key(value: Any) -> Any:
+    if isinstance(value, tuple):  # a mixed value
+        return mixed_identity(value)
     return "NaN" if value != value else value

@@ -9,7 +9,7 @@ subscriptions.py on the server, and by the client for `filtered`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import cache
@@ -19,7 +19,7 @@ from typing import Any
 import lark
 
 from .errors import QueryError
-from .literals import excerpt, from_python, read_literal
+from .literals import excerpt, from_python, number_of, read_geometry, read_literal
 from .nodes import (
     FALSE,
     TRUE,
@@ -283,7 +283,10 @@ class _Arguments:
 
     def node(self, node: Node) -> Node:
         if isinstance(node, Comparison):
-            return replace(node, left=self.operand(node.left), right=self.operand(node.right))
+            right = node.right
+            if node.operator == "GEOWITHIN" and isinstance(right, Argument):
+                return replace(node, left=self.operand(node.left), right=self.geometry(right))
+            return replace(node, left=self.operand(node.left), right=self.operand(right))
         if isinstance(node, Not):
             return not_(self.node(node.node))
         if isinstance(node, And | Or):
@@ -301,7 +304,7 @@ class _Arguments:
             case Subquery():
                 return replace(operand, path=self.path(operand.path), predicate=self.node(operand.predicate))
             case Geometry(radius=Argument() as radius):
-                return replace(operand, radius=self.scalar(radius))
+                return replace(operand, radius=number_of(self.scalar(radius)))
             case Path():
                 return self.path(operand)
             case Constant(type="object", value=(name, key)):
@@ -325,12 +328,19 @@ class _Arguments:
             raise QueryError(problem, "", item.position)
         raise QueryError("A list cannot hold a list.", "", item.position)
 
-    def argument(self, item: Argument) -> Constant | ListValue:
+    def geometry(self, item: Argument) -> Operand:
+        value = self.value(item)
+        return read_geometry(value, item) if isinstance(value, Mapping) else self.argument(item)
+
+    def value(self, item: Argument) -> Any:
         count = len(self.values)
         if item.index >= count:
             provided = {0: "no arguments are", 1: "only 1 argument is"}.get(count, f"only {count} arguments are")
             raise QueryError(f"Request for argument at index {item.index} but {provided} provided", "", item.position)
-        value = self.values[item.index]
+        return self.values[item.index]
+
+    def argument(self, item: Argument) -> Constant | ListValue:
+        value = self.value(item)
         if isinstance(value, (list, tuple, set, frozenset)):
             constants = tuple(from_python(element, item) for element in value)
             return ListValue(constants, item.quantifier, item.position)

@@ -1,17 +1,17 @@
 """Subscribable queries: which of them the server can keep live.
 
 Decides what a subscription may not use although a client can read with it: sorting and limits, whatever does not follow
-from an object's own properties, and what PostgreSQL or SQLite would compute in its own way (R4). This is the list to
-shorten when the server learns more. Knows no class and no user. Called by both sides before a subscription is stored
-(subscriptions.py, client/subscriptions.py), and by filters.py, which must never meet what is refused here.
+from an object's own properties (collections, mixed values and embedded objects are its own; what it links to is not), and
+what PostgreSQL or SQLite would compute in its own way (R4). This is the list to shorten when the server learns more.
+Knows no class and no user. Called by both sides before a subscription is stored (subscriptions.py,
+client/subscriptions.py), and by filters.py, which must never meet what is refused here.
 """
 
 from __future__ import annotations
 
 from .errors import QueryError
 from .lowering import lower
-from .nodes import Arithmetic, Comparison, Constant, Index, Node, Path, Query, Subquery, comparisons, paths, type_of
-from .schema import PRIMARY_KEY
+from .nodes import Arithmetic, Comparison, Constant, Node, Path, Query, Subquery, comparisons, is_deep, paths, type_of
 from .text import to_text
 
 
@@ -23,11 +23,12 @@ def check_subscribable(query: Query) -> None:
             f"{word} cannot be used in a subscription: sort and limit the objects when you read them.", query.text
         )
     for comparison in comparisons(query.predicate):
-        word = comparison.operator
         if isinstance(comparison.left, Subquery) or isinstance(comparison.right, Subquery):
-            word = "SUBQUERY"
-        if word in ("TEXT", "GEOWITHIN", "SUBQUERY"):
-            raise QueryError(f"{word} cannot be used in a subscription.", query.text, comparison.position)
+            problem = "SUBQUERY cannot be used in a subscription: it looks at other objects, or at parts of this one"
+            raise QueryError(f"{problem} that the server does not count.", query.text, comparison.position)
+        if comparison.operator == "TEXT":
+            problem = "TEXT cannot be used in a subscription: full-text search is for reads; use CONTAINS."
+            raise QueryError(problem, query.text, comparison.position)
     if problem := server_problem(lower(query.predicate)):
         raise QueryError(problem, query.text)
     for path in paths(query.predicate):
@@ -39,7 +40,7 @@ def server_problem(node: Node) -> str:
     """Why the server's databases cannot compute this lowered node as the clients do; "" if they can.
 
     Integers wrap everywhere. But PostgreSQL raises where a double overflows, rounds quotients of decimals in its own
-    way, and has neither case folding nor `replace` for bytes.
+    way, and has neither case folding nor `replace` for bytes. Deep comparisons they leave to predicate.py.
     """
     return next(filter(None, map(_comparison_problem, comparisons(node))), "")
 
@@ -49,7 +50,7 @@ def _comparison_problem(comparison: Comparison) -> str:
     for side in sides:
         if isinstance(side, Arithmetic) and side.type not in ("", "int"):
             return f"Arithmetic on '{side.type}' values cannot be used in a subscription: only on 'int' ones."
-    if "data" in map(type_of, sides):
+    if "data" in map(type_of, sides) and not is_deep(comparison):
         if comparison.fold:
             return "[c] on binary data cannot be used in a subscription."
         if comparison.operator == "LIKE" and not isinstance(comparison.right, Constant):
@@ -58,10 +59,17 @@ def _comparison_problem(comparison: Comparison) -> str:
 
 
 def _path_problem(path: Path) -> str:
-    if path.quantifier or any(isinstance(step, Index) for step in path.steps):
-        return "Collections cannot be used in a subscription."
-    if any(str(step).startswith("@") for step in path.steps):
-        return f"'{to_text(path)}' cannot be used in a subscription: aggregates and relations are for reads."
-    if len(path.steps) > 1 and path.steps[1:] != (PRIMARY_KEY,):
-        return f"The key path '{to_text(path)}' cannot be used in a subscription: only properties of the object itself."
+    for hop in path.hops:
+        if hop.via in ("backlinks", "incoming"):
+            return (
+                f"'{to_text(path)}' cannot be used in a subscription: it asks which objects link to this one, "
+                "and only the object's own properties decide what is synchronized."
+            )
+        if hop.via == "link":
+            return (
+                f"The key path '{to_text(path)}' cannot be used in a subscription: it follows a link, "
+                "and only properties of the object itself decide what is synchronized."
+            )
+        if hop.inner:
+            return f"'{to_text(path)}' cannot be used in a subscription: of the aggregates only @count and @size can."
     return ""

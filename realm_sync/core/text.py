@@ -105,9 +105,8 @@ def _geometry(geometry: Geometry) -> str:
         return f"geoPolygon({', '.join(f'{{{ring}}}' for ring in rings)})"
     if geometry.shape == "geoBox":
         return f"geoBox({rings[0]})"
-    radius = geometry.radius
-    assert isinstance(radius, Decimal | Constant)
-    return f"geoCircle({rings[0]}, {_number(radius) if isinstance(radius, Decimal) else _constant(radius)})"
+    assert isinstance(geometry.radius, Decimal)
+    return f"geoCircle({rings[0]}, {_number(geometry.radius)})"
 
 
 def _constant(constant: Constant) -> str:

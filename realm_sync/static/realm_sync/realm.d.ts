@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 06e7848be8ee619df743987a29e8b3a7684d04360eb58630d5d809b559491409. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 9c6e8127efbb3092319e96dcff050c3dec61d4044b38f3e75bb5c4f323ff8ac2. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -369,6 +369,14 @@ declare module "realm/core/nodes" {
     export function constant(type: string, value: any, argument?: number | null, position?: number | null): Constant;
     /** The type of a constant, and of what `bind` has typed; "" for the rest. @param {Operand} operand */
     export function typeOf(operand: Operand): string;
+    /** Whether it stands for any number of values. @param {Operand} operand @returns {boolean} */
+    export function isMany(operand: Operand): boolean;
+    /** Whether a bound comparison, or one side of it, needs more than the object's own scalars. @param {Comparison | Operand} item
+     * @returns {boolean} */
+    export function isDeep(item: Comparison | Operand): boolean;
+    /** The stored name, where all that a bound path reads is a property of the object itself; "" for other paths.
+     * @param {Operand} operand */
+    export function ownName(operand: Operand): string;
     /** Every path, from left to right, but for those inside subqueries: they start at other objects.
      * @param {Node | Operand} item @returns {Iterable<Path>} */
     export function paths(item: Node | Operand): Iterable<Path>;
@@ -379,8 +387,7 @@ declare module "realm/core/nodes" {
      *
      * Decides which sentences there can be, and keeps them flat: build conditions with `and`, `or` and `not`. A tree is made
      * and used in this order: query.parse, binding.bind, lowering.lower, predicate.compilePredicate; text.toText writes it at
-     * any stage. What has nodes but no back end yet (key paths, collections, subqueries, full text, geometry) is refused by
-     * `bind`. Knows neither text nor classes.
+     * any stage. Knows neither text nor classes.
      */
     /**
      * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
@@ -390,13 +397,20 @@ declare module "realm/core/nodes" {
      * @typedef {{kind: "Constant", type: string, value: any, argument: number | null, position: number | null}} Constant
      * @typedef {{kind: "Index", value: Constant | string}} Index
      *
-     * `bind` fills in what follows the quantifier: a link has the type of its key, and names its class in `target`;
-     * `counted` says of what `@count` is the size: of a `string`, of `data`, or of a `link` (0 or 1).
-     * @typedef {{kind: "Path", steps: (string | Index)[], quantifier: string, type: string, target: string, counted: string,
-     *   optional: boolean, position: number | null}} Path
+     * `bind` fills in what follows the quantifier: the type of the value (a link has that of its key, and names its class in
+     * `target`; an embedded object is `embedded`); `hops`, the way to it; and `many`, whether that leads to any number of
+     * values: through a collection, a backlink or a link of many. An own property is one hop.
+     * @typedef {{kind: "Path", steps: (string | Index)[], quantifier: string, type: string, target: string, hops: Hop[],
+     *   many: boolean, optional: boolean, position: number | null}} Path
+     *
+     * One step of a bound path, from an object or a value to the next; paths.js lists what `via` can be. `type` is what it
+     * reads, `cls` the class it leads to, `name` a stored property or a key.
+     * @typedef {{via: string, type?: string, name?: string, cls?: string, index?: number, key?: string, isFullText?: boolean, hides?: boolean,
+     *   inner?: Hop[], origins?: [string, string][]}} Hop
      * @typedef {{kind: "ListValue", items: Constant[], quantifier: string, position: number | null}} ListValue
      * @typedef {{kind: "Arithmetic", operator: string, left: Operand, right: Operand, type: string}} Arithmetic
-     * @typedef {{kind: "Subquery", path: Path, variable: string, predicate: Node, word: string}} Subquery
+     * @typedef {{kind: "Subquery", path: Path, variable: string, predicate: Node, word: string, type: string,
+     *   many?: boolean}} Subquery
      * @typedef {{kind: "Geometry", shape: string, rings: import('./decimal.js').Decimal[][][], radius: any}} Geometry
      * @typedef {Constant | Path | ListValue | Arithmetic | Subquery | Geometry} Operand
      *
@@ -433,18 +447,17 @@ declare module "realm/core/nodes" {
         position: number | null;
     };
     /**
-     * `bind` fills in what follows the quantifier: a link has the type of its key, and names its class in `target`;
-     * `counted` says of what `@count` is the size: of a `string`, of `data`, or of a `link` (0 or 1).
+     * `bind` fills in what follows the quantifier: the type of the value (a link has that of its key, and names its class in
+     * `target`; an embedded object is `embedded`); `hops`, the way to it; and `many`, whether that leads to any number of
+     * values: through a collection, a backlink or a link of many. An own property is one hop.
      */
     export type Index = {
         kind: "Index";
         value: Constant | string;
     };
     /**
-     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
-     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
-     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
-     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     * One step of a bound path, from an object or a value to the next; paths.js lists what `via` can be. `type` is what it
+     * reads, `cls` the class it leads to, `name` a stored property or a key.
      */
     export type Path = {
         kind: "Path";
@@ -452,9 +465,28 @@ declare module "realm/core/nodes" {
         quantifier: string;
         type: string;
         target: string;
-        counted: string;
+        hops: Hop[];
+        many: boolean;
         optional: boolean;
         position: number | null;
+    };
+    /**
+     * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
+     * a B64 literal), `object` or `internal`; after `bind` it is a scalar type, `null` or `object`: [class name, key constant].
+     * Values: an int is a number, or a bigint beyond ±2^53; decimals are Decimals, data is bytes; dates, ObjectIds and UUIDs
+     * are their wire text. `argument` is the number of the `$0` it was passed as; positions count code points of the query.
+     */
+    export type Hop = {
+        via: string;
+        type?: string;
+        name?: string;
+        cls?: string;
+        index?: number;
+        key?: string;
+        isFullText?: boolean;
+        hides?: boolean;
+        inner?: Hop[];
+        origins?: [string, string][];
     };
     /**
      * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
@@ -493,6 +525,8 @@ declare module "realm/core/nodes" {
         variable: string;
         predicate: Node;
         word: string;
+        type: string;
+        many?: boolean;
     };
     /**
      * From `parse` a constant's type is how it was written: a scalar type, `null`, `number` (a Decimal), `text` (the bytes of
@@ -618,6 +652,26 @@ declare module "realm/core/nodes" {
         text: string;
     };
 }
+declare module "realm/core/geometry" {
+    /** @typedef {import('./nodes.js').Geometry} Geometry */
+    /** @typedef {[number, number, number]} Vector */
+    /** @typedef {(longitude: number, latitude: number) => boolean} Contains */
+    /** @typedef {(value: any) => Decimal | null} ReadNumber */
+    /** Why this is no region; "" if it is one. @param {Geometry} geometry */
+    export function geometryProblem({ shape, rings, radius }: Geometry): string;
+    /** A function from wire values of embedded points to whether they lie within a region that has no problem. What is no
+     * point (null, another type, too few or impossible coordinates) does not.
+     * @param {Geometry} geometry @returns {(value: any) => boolean} */
+    export function compileGeometry({ shape, rings, radius }: Geometry): (value: any) => boolean;
+    /** The region that an argument object describes, as the Realm SDKs write them; a text says what is wrong with it.
+     * @param {any} value @param {ReadNumber} number reads a coordinate @returns {Geometry | string} */
+    export function fromShape(value: any, number: ReadNumber): Geometry | string;
+    export type Geometry = import("realm/core/nodes").Geometry;
+    export type Vector = [number, number, number];
+    export type Contains = (longitude: number, latitude: number) => boolean;
+    export type ReadNumber = (value: any) => Decimal | null;
+    import { Decimal } from "realm/core/decimal";
+}
 declare module "realm/core/values" {
     /**
      * The wire value of a JavaScript value of `type`, one of SCALARS; null and undefined are null.
@@ -644,6 +698,12 @@ declare module "realm/core/literals" {
     /** The constant of a value, or of an element of a list, passed as `$number`.
      * @param {any} value @param {number} number @param {number} position */
     export function fromJs(value: any, number: number, position: number): import("realm/core/nodes").Constant;
+    /** The region that an argument object describes. @param {any} value @param {number} argument @param {number} position */
+    export function readGeometry(value: any, argument: number, position: number): import("realm/core/nodes").Geometry;
+    /** The number that an argument in the place of a radius is. @param {Constant} given @returns {Decimal} */
+    export function numberOf({ type, value, argument, position }: Constant): Decimal;
+    /** @param {any} value */
+    export function isPlainObject(value: any): boolean;
     /** The number that a string holds, for strings that are compared with numbers; null if it holds none.
      * @param {string} text @returns {Typed | null} */
     export function readNumber(text: string): Typed | null;
@@ -665,6 +725,71 @@ declare module "realm/core/literals" {
     export const LITERALS: string[];
     export type Constant = import("realm/core/nodes").Constant;
     export type Typed = [type: string, value: any];
+    import { Decimal } from "realm/core/decimal";
+}
+declare module "realm/core/fullText" {
+    /** Why this is no search, in Realm's words; "" if it is one. @param {string} search */
+    export function searchProblem(search: string): "" | "Non alphanumeric characters not allowed inside search word" | "You can't include and exclude the same token";
+    /** A function from texts to whether a search without a problem finds them. Null has no words; a search for no word at all
+     * finds nothing. @param {string} search @returns {(text: string | null) => boolean} */
+    export function compileSearch(search: string): (text: string | null) => boolean;
+}
+declare module "realm/core/operators" {
+    /** Strings by code point, which is the order of their UTF-8. @param {string} a @param {string} b */
+    export function compareText(a: string, b: string): 0 | 1 | -1;
+    /** -1, 0 or 1 for two values of comparable types, null excepted; NaN if one is NaN. A double meets a decimal as the
+     * decimal with the fewest digits. @param {any} a @param {any} b */
+    export function compare(a: any, b: any): number;
+    /** @param {any} value */
+    export function isNaNValue(value: any): boolean;
+    /** @param {any} left @param {any} right */
+    export function equal(left: any, right: any): boolean;
+    /** What `[c]` compares: ASCII and Latin-1 letters (without × and ÷) in lower case; other alphabets keep their case.
+     * @param {any} value */
+    export function fold(value: any): any;
+    /** What `[c]` compares of data: ASCII letters in lower case. @param {any} value */
+    export function foldBytes(value: any): any;
+    /**
+     * A function that matches a whole value: `?` is one character (of data: one byte), `*` any number, nothing is escaped.
+     *
+     * Finds the pieces between stars from left to right, each as early as possible: that needs no backtracking, so that no
+     * pattern takes more than length of value × length of pattern.
+     * @param {string} pattern @returns {(value: string) => boolean}
+     */
+    export function likePattern(pattern: string): (value: string) => boolean;
+    /** The place of a mixed value's type: null < bool < numbers < string < data < date < objectId < uuid < links < lists <
+     * dictionaries. @param {any} value */
+    export function mixedRank(value: any): number;
+    /** -1, 0 or 1 for mixed values of any types; NaN is below every number. @param {any} a @param {any} b @returns {number} */
+    export function compareMixed(a: any, b: any): number;
+    /** Text, equal for equal mixed values. @param {any} value */
+    export function mixedIdentity(value: any): string;
+    /** A string as data is: one character per byte of its UTF-8. @param {string | null} value */
+    export function binary(value: string | null): string | null;
+    /** What `[c]` compares of mixed values. @param {any} value */
+    export function mixedFold(value: any): any;
+    /** `left operator right` in `type`: int wraps at 64 bits and divides towards zero (by zero: the largest or smallest int),
+     * double follows IEEE, decimal128 rounds to 34 digits. Null if a side is null. Never throws.
+     * @param {string} operator @param {string} type @param {any} left @param {any} right @returns {any} */
+    export function arithmetic(operator: string, type: string, left: any, right: any): any;
+    /** Where the order of UTF-16 may not be that of code points. */
+    export const HIGH: RegExp;
+    /** Every operator between two values; lowering.js leaves no other but IN. A null right side is the beginning, end and
+     * part of everything, null included, and is LIKE null only. @type {Record<string, (left: any, right: any) => boolean>} */
+    export const OPERATORS: Record<string, (left: any, right: any) => boolean>;
+    /** A mixed value that its JavaScript form does not tell from others: its type and a text: of data one character per byte, of
+     * links, lists and dictionaries JSON. The other mixed values are null, booleans, strings, and numbers: an int is a bigint. */
+    export class Typed {
+        /** @param {string} type @param {string} value */
+        constructor(type: string, value: string);
+        type: string;
+        value: string;
+    }
+    /** OPERATORS for mixed values, which compare only where their types do: numbers of all kinds as one; what is neither string
+     * nor data begins, ends and contains nothing. @type {Record<string, (left: any, right: any) => boolean>} */
+    export const MIXED_OPERATORS: Record<string, (left: any, right: any) => boolean>;
+    /** What `@type` is compared with, in lower case → the types of mixed values it stands for. @type {Map<string, string[]>} */
+    export const TYPE_NAMES: Map<string, string[]>;
 }
 declare module "realm/core/text" {
     /** @typedef {import('./nodes.js').Constant} Constant */
@@ -677,6 +802,65 @@ declare module "realm/core/text" {
     export function indexText(index: import("realm/core/nodes").Index): string;
     export type Constant = import("realm/core/nodes").Constant;
     export type Path = import("realm/core/nodes").Path;
+}
+declare module "realm/core/paths" {
+    /** The path bound to a class. Throws a QueryError. @param {Path} path @param {Class} cls @param {Schema} schema */
+    export function resolve(path: Path, cls: Class, schema: Schema): import("realm/core/nodes").Path;
+    /** The class of the objects that a path leads to; "" if it leads to values. @param {Path} path */
+    export function elementClass({ type, target, hops }: Path): string;
+    /** Whether a bound path ends in a collection itself, each of whose elements is compared. @param {Path} path */
+    export function isCollection({ many, hops }: Path): boolean;
+    /** The classes whose objects decide what a bound query selects, besides the one it is asked of.
+     * @param {Node | Operand | Clause} item @param {Set<string>} [found] @returns {Set<string>} */
+    export function classesRead(item: Node | Operand | Clause, found?: Set<string>): Set<string>;
+    /** The property of a class that a step names, and the name it is stored under.
+     * @param {Class} cls @param {unknown} step @returns {[string, Property | undefined]} */
+    export function propertyOf({ aliases, wire, properties }: Class, step: unknown): [string, Property | undefined];
+    /** The type of a class's keys. @param {Class} cls */
+    export function keyType(cls: Class): string;
+    /** @typedef {import('./nodes.js').Path} Path */
+    /** @typedef {import('./nodes.js').Hop} Hop */
+    /** @typedef {import('./nodes.js').Index} Index */
+    /** @typedef {import('./nodes.js').Node} Node */
+    /** @typedef {import('./nodes.js').Operand} Operand */
+    /** @typedef {import('./nodes.js').Clause} Clause */
+    /** @typedef {{type: string, objectType?: string, property?: string, optional?: boolean, indexed?: boolean | "full-text"}} Property */
+    /** @typedef {{name: string, properties: Record<string, Property>, wire?: Record<string, Property>, keyName?: string,
+     *   aliases?: Record<string, string>, embedded?: boolean}} Class `wire`, where given, has the properties by stored name
+     *   (but for linkingObjects, which have none), else `properties`. */
+    /** @typedef {{get: (name: string) => Class | undefined, has: (name: string) => boolean,
+     *   [Symbol.iterator]: () => Iterator<Class>}} Schema */
+    export const NUMERIC: string[];
+    export type Path = import("realm/core/nodes").Path;
+    export type Hop = import("realm/core/nodes").Hop;
+    export type Index = import("realm/core/nodes").Index;
+    export type Node = import("realm/core/nodes").Node;
+    export type Operand = import("realm/core/nodes").Operand;
+    export type Clause = import("realm/core/nodes").Clause;
+    export type Property = {
+        type: string;
+        objectType?: string;
+        property?: string;
+        optional?: boolean;
+        indexed?: boolean | "full-text";
+    };
+    /**
+     * `wire`, where given, has the properties by stored name
+     *  (but for linkingObjects, which have none), else `properties`.
+     */
+    export type Class = {
+        name: string;
+        properties: Record<string, Property>;
+        wire?: Record<string, Property>;
+        keyName?: string;
+        aliases?: Record<string, string>;
+        embedded?: boolean;
+    };
+    export type Schema = {
+        get: (name: string) => Class | undefined;
+        has: (name: string) => boolean;
+        [Symbol.iterator]: () => Iterator<Class>;
+    };
 }
 declare module "realm/core/binding" {
     /**
@@ -691,26 +875,8 @@ declare module "realm/core/binding" {
     export type Comparison = import("realm/core/nodes").Comparison;
     export type Path = import("realm/core/nodes").Path;
     export type Query = import("realm/core/nodes").Query;
-    export type Property = {
-        type: string;
-        objectType?: string;
-        optional?: boolean;
-    };
-    /**
-     * `wire`, where given, has the properties by stored name, else `properties`.
-     */
-    export type Class = {
-        name: string;
-        properties: Record<string, Property>;
-        wire?: Record<string, Property>;
-        keyName?: string;
-        aliases?: Record<string, string>;
-    };
-    export type Schema = {
-        get: (name: string) => Class | undefined;
-        has: (name: string) => boolean;
-        wireType: (prop: any) => string;
-    };
+    export type Class = import("realm/core/paths").Class;
+    export type Schema = import("realm/core/paths").Schema;
 }
 declare module "realm/core/schema" {
     /**
@@ -749,7 +915,7 @@ declare module "realm/core/schema" {
     export const HIDDEN_KEY: "_key";
     export const KEY_TYPES: string[];
     export const INDEXABLE: string[];
-    export function isCollection(type: string): type is "list" | "set" | "dictionary";
+    export function isCollection(type: string): type is "dictionary" | "list" | "set";
     /**
      * @typedef {{name: string, type: string, objectType?: string, property?: string, optional: boolean,
      *   indexed: boolean | "full-text", mapTo: string, default?: unknown, presentation?: "counter"}} Property
@@ -1142,6 +1308,9 @@ declare module "realm/client/tables" {
          * In the order of the objects, as a scan gives them.
          * @param {string} name @param {Iterable<any>} values */
         lookUp(name: string, values: Iterable<any>): Image[] | undefined;
+        /** The objects whose property, a link or a collection of links, holds a key; in the order of the objects.
+         * @param {string} name @param {any} key */
+        linksTo(name: string, key: any): Image[];
         #private;
     }
     /**
@@ -2631,64 +2800,89 @@ declare module "realm/core/lowering" {
     /** Every property for which the node implies that its wire value is one of these (null: null), by stored name.
      * @param {Node} node @returns {Map<string, Set<any>>} */
     export function equalityKeys(node: Node): Map<string, Set<any>>;
+    /** @typedef {import('./nodes.js').Node} Node */
+    /** @typedef {import('./nodes.js').Operand} Operand */
+    /** @typedef {import('./nodes.js').Constant} Constant */
+    /** @typedef {import('./nodes.js').ListValue} ListValue */
+    /** Types whose values are equal exactly when their wire values are. */
+    export const COMPARED_AS_WIRE: RegExp;
     export type Node = import("realm/core/nodes").Node;
     export type Operand = import("realm/core/nodes").Operand;
     export type Constant = import("realm/core/nodes").Constant;
     export type ListValue = import("realm/core/nodes").ListValue;
 }
-declare module "realm/core/operators" {
-    /** Strings by code point, which is the order of their UTF-8. @param {string} a @param {string} b */
-    export function compareText(a: string, b: string): 0 | 1 | -1;
-    /** -1, 0 or 1 for two values of comparable types, null excepted; NaN if one is NaN. A double meets a decimal as the
-     * decimal with the fewest digits. @param {any} a @param {any} b */
-    export function compare(a: any, b: any): number;
-    /** @param {any} value */
-    export function isNaNValue(value: any): boolean;
-    /** @param {any} left @param {any} right */
-    export function equal(left: any, right: any): boolean;
-    /** What `[c]` compares: ASCII and Latin-1 letters (without × and ÷) in lower case; other alphabets keep their case.
-     * @param {any} value */
-    export function fold(value: any): any;
-    /** What `[c]` compares of data: ASCII letters in lower case. @param {any} value */
-    export function foldBytes(value: any): any;
+declare module "realm/core/mixed" {
+    /** The wire value of a mixed value. Throws a TypeAssertionError that names the element: `data["a"][0]`.
+     * @param {any} value @param {string} [where] @returns {any} */
+    export function encodeMixed(value: any, where?: string, depth?: number): any;
+    /** The value of a wire value: arrays and plain objects for nested collections. Strict, as values.js.
+     * @param {any} wire @param {string} [where] @returns {any} */
+    export function decodeMixed(wire: any, where?: string, depth?: number): any;
+    /** The key of a wrapper (`$oid` …); "" for every other wire value, dictionaries included. @param {any} wire */
+    export function wrapper(wire: any): string;
+    /** A key of a dictionary; Realm allows neither a leading `$` nor a dot. @param {any} key @returns {string} */
+    export function checkKey(key: any): string;
+    /** The type of a mixed wire value: a scalar type of values.js, `null`, `object` (a link), `list`, `dictionary`. @param {any} wire */
+    export function mixedType(wire: any): string;
+    /** How many lists and dictionaries may be nested in one value; as in Realm. */
+    export const DEEPEST: 100;
+    /** Of an object: a function that gives its wire value in a mixed property, or throws. */
+    export const WIRE: unique symbol;
+    /** A link inside a mixed value: a class and the wire value of a key. Its target need not exist. */
+    export class Link {
+        /** @param {string} className @param {any} key */
+        constructor(className: string, key: any);
+        className: string;
+        key: any;
+        [WIRE](): {
+            $link: any[];
+        };
+    }
+}
+declare module "realm/core/reading" {
+    /** How the value of a typed operand meets a mixed one. @param {string} type @param {string} target of a link
+     * @returns {(value: any) => any} */
+    export function asMixed(type: string, target: string): (value: any) => any;
     /**
-     * A function that matches a whole value: `?` is one character (of data: one byte), `*` any number, nothing is escaped.
-     *
-     * Finds the pieces between stars from left to right, each as early as possible: that needs no backtracking, so that no
-     * pattern takes more than length of value × length of pattern.
-     * @param {string} pattern @returns {(value: string) => boolean}
+     * Reads what a path leads to: one value, or an array of them if it has `many`.
+     * @param {Pick<import('./nodes.js').Path, "hops" | "type" | "many">} path @param {Objects} objects
+     * @param {((value: any) => any) | null} [read] what makes a comparable value of a wire value
+     * @param {boolean} [isSort] whether what stands behind a null is undefined
+     * @returns {Getter}
      */
-    export function likePattern(pattern: string): (value: string) => boolean;
-    /** `left operator right` in `type`: int wraps at 64 bits and divides towards zero (by zero: the largest or smallest int),
-     * double follows IEEE, decimal128 rounds to 34 digits. Null if a side is null. Never throws.
-     * @param {string} operator @param {string} type @param {any} left @param {any} right @returns {any} */
-    export function arithmetic(operator: string, type: string, left: any, right: any): any;
-    /** Where the order of UTF-16 may not be that of code points. */
-    export const HIGH: RegExp;
-    /** Every operator between two values; lowering.js leaves no other but IN. A null right side is the beginning, end and
-     * part of everything, null included, and is LIKE null only. @type {Record<string, (left: any, right: any) => boolean>} */
-    export const OPERATORS: Record<string, (left: any, right: any) => boolean>;
+    export function reader({ hops, type, many }: Pick<import("realm/core/nodes").Path, "hops" | "type" | "many">, objects: Objects, read?: ((value: any) => any) | null, isSort?: boolean): Getter;
+    /** @typedef {import('./nodes.js').Hop} Hop */
+    /** @typedef {Record<string, any>} Image wire values by stored name */
+    /** @typedef {(image: Image) => any} Getter */
+    /** Images of other objects: by key, and those whose property holds a link to a key. Both in no more time than an index needs.
+     * @typedef {{get: (className: string, key: any) => Image | undefined,
+     *   linksTo: (className: string, property: string, key: any) => Image[]}} Objects */
+    /** From wire value to comparable value, for the types whose wire values do not compare as they should.
+     * @type {Record<string, (value: any) => any>} */
+    export const READERS: Record<string, (value: any) => any>;
+    export type Hop = import("realm/core/nodes").Hop;
+    /**
+     * wire values by stored name
+     */
+    export type Image = Record<string, any>;
+    export type Getter = (image: Image) => any;
+    /**
+     * Images of other objects: by key, and those whose property holds a link to a key. Both in no more time than an index needs.
+     */
+    export type Objects = {
+        get: (className: string, key: any) => Image | undefined;
+        linksTo: (className: string, property: string, key: any) => Image[];
+    };
 }
 declare module "realm/core/predicate" {
-    /** @typedef {import('./nodes.js').Node} Node */
-    /** @typedef {import('./nodes.js').Operand} Operand */
-    /** @typedef {import('./nodes.js').Path} Path */
-    /** @typedef {Record<string, any>} Image */
-    /** @typedef {(image: Image) => boolean} Predicate */
-    /** @typedef {(image: Image) => any} Getter */
     /** A function from images to whether the bound `node` selects them. Never throws for images that fit the class.
-     * @param {Node} node */
-    export function compilePredicate(node: Node): Predicate;
+     * @param {Node} node @param {Objects} objects which links and backlinks lead to; needed by no other query */
+    export function compilePredicate(node: Node, objects?: Objects): Predicate;
     /** The images sorted, thinned and cut as the bound clauses say, in written order; stable, so that of two adjacent SORTs
-     * the later is the primary one. Ascending: null, then NaN, then values; strings by code point.
-     * @param {Iterable<Image>} images @param {import('./nodes.js').Clause[]} clauses @returns {Image[]} A new array. */
-    export function applyClauses(images: Iterable<Image>, clauses: import("realm/core/nodes").Clause[]): Image[];
-    export type Node = import("realm/core/nodes").Node;
-    export type Operand = import("realm/core/nodes").Operand;
-    export type Path = import("realm/core/nodes").Path;
-    export type Image = Record<string, any>;
-    export type Predicate = (image: Image) => boolean;
-    export type Getter = (image: Image) => any;
+     * the later is the primary one. Ascending: null, then NaN, then values, and at the end objects with a null link on the way to
+     * the value; strings by code point. DISTINCT leaves those out. @param {Iterable<Image>} images @param {import('./nodes.js').Clause[]} clauses @param {Objects} objects
+     * @returns {Image[]} A new array. */
+    export function applyClauses(images: Iterable<Image>, clauses: import("realm/core/nodes").Clause[], objects?: Objects): Image[];
     /**
      * One key of a SORT for all rows: `sketch` has numbers in the same order, which may be equal where values are not; then
      * `exact` decides.
@@ -2697,6 +2891,13 @@ declare module "realm/core/predicate" {
         sketch: Float64Array;
         exact: (a: number, b: number) => number;
     };
+    export type Node = import("realm/core/nodes").Node;
+    export type Operand = import("realm/core/nodes").Operand;
+    export type Path = import("realm/core/nodes").Path;
+    export type Image = import("realm/core/reading").Image;
+    export type Objects = import("realm/core/reading").Objects;
+    export type Getter = import("realm/core/reading").Getter;
+    export type Predicate = (image: Image) => boolean;
 }
 declare module "realm/core/query" {
     /**
@@ -2738,10 +2939,13 @@ declare module "realm/client/results" {
     export class Results<T = any> {
         [index: number]: T;
         /** @param {any} realm @param {import('./tables.js').Table} table @param {any} [predicate] bound
-         * @param {any[]} [clauses] bound */
-        constructor(realm: any, table: import("realm/client/tables").Table, predicate?: any, clauses?: any[]);
+         * @param {any[]} [clauses] bound @param {(() => Image[]) | null} [source] of which objects, none: all of the class; it gives
+         * the same array as long as these are the same */
+        constructor(realm: any, table: import("realm/client/tables").Table, predicate?: any, clauses?: any[], source?: (() => Image[]) | null);
         /** The images of the members, in order. Not to be changed. @returns {Image[]} */
         _images(): Image[];
+        /** Rises whenever an object changes that the query reads. */
+        _stamp(): any;
         /** @param {Image | undefined} image */
         _object(image: Image | undefined): any;
         /** The members of this moment, as an array. @returns {any[]} */
@@ -3241,34 +3445,6 @@ declare module "realm" {
     export { MutableSubscriptionSet, Subscription, SubscriptionSet } from "realm/client/subscriptions";
     export { ConnectionState, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "realm/client/syncSession";
     export { AssertionError, ClientResetError, CompensatingWriteError, PropertySchemaParseError, SchemaParseError, SyncError, TypeAssertionError } from "realm/core/errors";
-}
-declare module "realm/core/mixed" {
-    /** The wire value of a mixed value. Throws a TypeAssertionError that names the element: `data["a"][0]`.
-     * @param {any} value @param {string} [where] @returns {any} */
-    export function encodeMixed(value: any, where?: string, depth?: number): any;
-    /** The value of a wire value: arrays and plain objects for nested collections. Strict, as values.js.
-     * @param {any} wire @param {string} [where] @returns {any} */
-    export function decodeMixed(wire: any, where?: string, depth?: number): any;
-    /** The key of a wrapper (`$oid` …); "" for every other wire value, dictionaries included. @param {any} wire */
-    export function wrapper(wire: any): string;
-    /** A key of a dictionary; Realm allows neither a leading `$` nor a dot. @param {any} key @returns {string} */
-    export function checkKey(key: any): string;
-    /** The type of a mixed wire value: a scalar type of values.js, `null`, `object` (a link), `list`, `dictionary`. @param {any} wire */
-    export function mixedType(wire: any): string;
-    /** How many lists and dictionaries may be nested in one value; as in Realm. */
-    export const DEEPEST: 100;
-    /** Of an object: a function that gives its wire value in a mixed property, or throws. */
-    export const WIRE: unique symbol;
-    /** A link inside a mixed value: a class and the wire value of a key. Its target need not exist. */
-    export class Link {
-        /** @param {string} className @param {any} key */
-        constructor(className: string, key: any);
-        className: string;
-        key: any;
-        [WIRE](): {
-            $link: any[];
-        };
-    }
 }
 declare module "realm/core/encoding" {
     /** @typedef {import("./schema.js").WireProperty} WireProperty */

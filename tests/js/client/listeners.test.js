@@ -92,6 +92,24 @@ test("filtered and sorted collections: what enters, leaves and moves", async () 
   realm.close();
 });
 
+test("a query that reads other classes: what enters and leaves when those change", async () => {
+  const realm = await opened();
+  realm.add("a", { team: { _id: "n", name: "North" } });
+  const calls = heard(realm.objects("Inspection").filtered("team.name == 'North'"), []);
+  const counted = heard(realm.objects("Team").filtered("@links.Inspection.team.@count == 2"), []);
+  await many(calls, 1);
+  realm.write(() => (realm.objects("Team")[0].name = "Nord"));
+  await many(calls, 2);
+  realm.write(() => (realm.objects("Team")[0].name = "North"));
+  await many(calls, 3);
+  equal(calls.slice(1), [changes({ deletions: [0] }), changes({ insertions: [0] })]);
+  equal(counted.length, 1);
+  realm.add("b", { team: realm.objects("Team")[0] });
+  await many(counted, 2);
+  equal(counted[1], changes({ insertions: [0] }));
+  realm.close();
+});
+
 test("change sets turn the old list into the new one, whatever happened", () => {
   let seed = 7;
   const random = (limit) => (seed = (seed * 48271) % 2147483647) % limit;

@@ -34,6 +34,40 @@ test("results are live, within a transaction as well", async () => {
   realm.close();
 });
 
+test("queries through links and backlinks are live, whatever changes on the way", async () => {
+  const [realm, all] = await filled();
+  const north = all.filtered("team.name == 'North'");
+  const teams = realm.objects("Team").filtered("inspections.@count > 2 AND ANY @links.Inspection.team.priority == 3");
+  const followed = all.filtered("SUBQUERY(@links.Inspection.follows, $i, $i.team.name == 'North').@count > 0 SORT(follows.title DESC)");
+  equal([ids(north), ids(teams), ids(followed)], ["a c e", "n", ""]);
+  realm.write(() => {
+    const [a, b] = all;
+    a.follows = b;
+    realm.objects("Team")[0].name = "Nord";
+    equal([ids(north), ids(all.filtered("team.name == 'Nord'")), ids(followed)], ["", "a c e", ""]);
+    realm.objects("Team")[0].name = "North";
+    equal([ids(north), ids(followed)], ["a c e", "b"]);
+    a.team = null;
+    equal([ids(north), ids(teams), ids(followed)], ["c e", "", ""]);
+  });
+  realm.write(() => realm.delete(realm.objects("Team")));
+  equal([ids(north), ids(all.filtered("team.name == null"))], ["", "a b c d e"]);
+  throws(() => all.filtered("team.nothing == 1"), "Property 'Inspection.team' has no property 'nothing'");
+  realm.close();
+});
+
+test("sorted over links: what has none is last, or first", async () => {
+  const [realm, all] = await filled();
+  realm.write(() => (all[4].team = realm.create("Team", { _id: "s", name: "East" })));
+  equal([ids(all.sorted("team.name")), ids(all.sorted("team.name", true))], ["e a c b d", "b d a c e"]);
+  const sorted = all.sorted([["team.name", true], "priority"]);
+  equal(ids(sorted), "d b c a e");
+  realm.write(() => (realm.objectForPrimaryKey("Team", "s").name = "Zulu"));
+  equal(ids(sorted), "d b e c a");
+  throws(() => all.sorted("team"), "Cannot sort on key path 'team': property 'Inspection.team' of type 'object' cannot be the final property in the key path");
+  realm.close();
+});
+
 test("reading as an array", async () => {
   const [realm, all] = await filled();
   ok(all[0] instanceof Inspection);

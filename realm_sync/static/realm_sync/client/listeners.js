@@ -156,11 +156,12 @@ export class CollectionObserver {
     const table = /** @type {Table} */ (this.#tables.get(this.#results.type));
     const isFirst = this.#members === null;
     const isDeep = [...this.#linked].some((name) => touched.get(name)?.size);
-    if (!isFirst && table.revision === this.#revision && !isDeep) return;
+    const revision = this.#results._stamp();
+    if (!isFirst && revision === this.#revision && !isDeep) return;
     const old = this.#members ?? [];
     const next = this.#results._images();
     this.#members = next;
-    this.#revision = table.revision;
+    this.#revision = revision;
     const modified = (/** @type {Image} */ before, /** @type {Image} */ now) =>
       (before !== now || isDeep) && isModified(this.#tables, table, before, now, touched, this.#paths, DEPTH);
     const changes = isFirst ? collectionChanges([], [], "", modified) : collectionChanges(old, next, table.keyName, modified);

@@ -65,6 +65,19 @@ export class Realm {
   #listeners = Object.fromEntries(EVENTS.map((event) => [event, new Set()]));
   /** @type {Map<any, Map<Function, any>>} the observers of this realm's listeners, by what they listen to */
   #observers = new Map();
+  /** The classes as queries name them: as the app declares them, where it does. @type {import('../core/paths.js').Schema} */
+  #forQueries = {
+    get: (name) => {
+      if (!this.#forQueries.has(name)) return undefined;
+      const { classes } = this.#config;
+      return !classes || classes.has(name) ? this.#classFor(name).forQueries : fromStored(/** @type {any} */ (this._store.tables.get(name)).cls);
+    },
+    has: (name) => Boolean(this.#config.classes?.has(name)) || this._store.tables.has(name),
+    [Symbol.iterator]: () => {
+      const names = new Set([...(this.#config.classes?.names() ?? []), ...this._store.tables.keys()]);
+      return [...names].map((name) => /** @type {any} */ (this.#forQueries.get(name))).values();
+    },
+  };
   #seen = 0;
   #known = 0; // how many classes
   #isMigrating = false;
@@ -535,8 +548,7 @@ export class Realm {
     let entry = this.#classes.get(name);
     if (!entry || entry.stored !== stored) {
       const cls = declared?.get(name) ?? fromStored(stored);
-      const properties = { ...cls.wire, ...stored?.properties };
-      entry = { cls, stored, prototype: entry?.prototype ?? prototypeFor(cls), forQueries: { name, properties, aliases: cls.aliases } };
+      entry = { cls, stored, prototype: entry?.prototype ?? prototypeFor(cls), forQueries: { ...cls, wire: { ...cls.wire, ...stored?.properties } } };
       if (!declared) entry.prototype = prototypeFor(cls);
       this.#classes.set(name, entry);
     }
@@ -551,7 +563,7 @@ export class Realm {
 
   /** @param {any} query @param {string} type */
   _bind(query, type) {
-    return bind(query, this.#classFor(type).forQueries, /** @type {any} */ (this._store.schema));
+    return bind(query, this.#classFor(type).forQueries, this.#forQueries);
   }
 
   /** @param {Table} table @param {any} key @returns {any} */
@@ -665,7 +677,7 @@ export class Realm {
     const items = new MutableSubscriptionSet([...this._store.newestSet().subscriptions]);
     const before = items.length;
     for (const name of this.#names()) {
-      if (!this.#classFor(name).forQueries.properties[field] || items.findByName(`partition:${name}`)) continue;
+      if (!this.#classFor(name).forQueries.wire[field] || items.findByName(`partition:${name}`)) continue;
       items.add(this.objects(name).filtered(`${field} == $0`, this.#config.sync?.partitionValue), { name: `partition:${name}` });
     }
     if (items.length > before) this._addSet(items._items);

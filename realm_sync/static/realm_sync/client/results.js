@@ -1,13 +1,14 @@
 // Results: live collections of objects, as RQL selects and sorts them.
 //
 // A Results is a query, not a list: every access sees the present state. What a query means is the core's; here is when
-// it is evaluated: once per state of its class, from an index where one of its conditions has one.
+// it is evaluated: once per state of the classes that it reads, from an index where one of its conditions has one.
 
 import { Decimal128 } from "../core/bson.js"
 import { Decimal } from "../core/decimal.js"
 import { AssertionError, IllegalConstructorError, realmError, TypeAssertionError } from "../core/errors.js"
 import { equalityKeys } from "../core/lowering.js"
 import { and, TRUE } from "../core/nodes.js"
+import { classesRead } from "../core/paths.js"
 import { applyClauses, compilePredicate } from "../core/predicate.js"
 import { compare } from "../core/operators.js"
 import { parse } from "../core/query.js"
@@ -44,11 +45,12 @@ const isIndex = (name) => typeof name === "string" && name.charCodeAt(0) < 58 &&
  * @template [T=any] */
 export class Results {
   /** @param {any} realm @param {import('./tables.js').Table} table @param {any} [predicate] bound
-   * @param {any[]} [clauses] bound */
-  constructor(realm, table, predicate = TRUE, clauses = []) {
+   * @param {any[]} [clauses] bound @param {(() => Image[]) | null} [source] of which objects, none: all of the class; it gives
+   * the same array as long as these are the same */
+  constructor(realm, table, predicate = TRUE, clauses = [], source = null) {
     if (!realm?._bind) throw new IllegalConstructorError("Results");
     // `subscriptionName` is what `subscribe` gave.
-    hide(this, { _realm: realm, _table: table, _predicate: predicate, _clauses: clauses, _revision: -1, _cache: [], _matches: null, _keys: null, subscriptionName: null });
+    hide(this, { _realm: realm, _table: table, _predicate: predicate, _clauses: clauses, _source: source, _from: null, _revision: -1, _cache: [], _matches: null, _keys: null, _others: null, subscriptionName: null });
     return new Proxy(this, INDEXED);
   }
 
@@ -59,17 +61,36 @@ export class Results {
     const { _realm: realm, _table: table } = /** @type {any} */ (this);
     realm._open();
     const self = /** @type {any} */ (this);
-    if (self._revision !== table.revision) {
-      self._matches ??= self._predicate === TRUE ? null : compilePredicate(self._predicate);
+    const from = self._source?.() ?? null;
+    const revision = this._stamp();
+    if (self._revision !== revision || self._from !== from) {
+      const objects = reachedBy(realm);
+      self._matches ??= self._predicate === TRUE ? null : compilePredicate(self._predicate, objects);
       self._keys ??= self._predicate === TRUE ? [] : [...equalityKeys(self._predicate)];
       let images;
-      for (const [name, values] of self._keys) if ((images = table.lookUp(name, values))) break;
+      if (from) images = [...from];
+      else for (const [name, values] of self._keys) if ((images = table.lookUp(name, values))) break;
       images ??= [...table.objects.values()];
       if (self._matches) images = images.filter(self._matches);
-      self._cache = self._clauses.length ? applyClauses(images, self._clauses) : images;
-      self._revision = table.revision;
+      self._cache = self._clauses.length ? applyClauses(images, self._clauses, objects) : images;
+      self._revision = revision;
+      self._from = from;
     }
     return self._cache;
+  }
+
+  /** Rises whenever an object changes that the query reads. */
+  _stamp() {
+    const self = /** @type {any} */ (this);
+    const { _realm: realm, _table: table } = self;
+    if (!self._others) {
+      const names = classesRead(self._predicate);
+      for (const clause of self._clauses) classesRead(clause, names);
+      self._others = [...names].filter((name) => name !== table.name);
+    }
+    let stamp = table.revision;
+    for (const name of self._others) stamp += realm._store.tables.get(name)?.revision ?? 0;
+    return stamp;
   }
 
   /** @param {Image | undefined} image */
@@ -109,7 +130,7 @@ export class Results {
   /** The objects that also match `query`, with `$0`, `$1` … for `args`. Throws a QueryError with a caret.
    * @param {string} query @param {...any} args @returns {Results<T>} */
   filtered(query, ...args) {
-    const { _realm, _table, _predicate, _clauses } = /** @type {any} */ (this);
+    const { _realm, _table, _predicate, _clauses, _source } = /** @type {any} */ (this);
     if (typeof query !== "string") throw new TypeAssertionError("a string", query, "query");
     if (_clauses.some((/** @type {any} */ clause) => clause.kind === "Limit")) {
       throw realmError("Filtering a Results with a limit is not yet implemented", "IllegalOperation");
@@ -118,14 +139,14 @@ export class Results {
       if (arg instanceof Results) throw new AssertionError("Using a Results as a query argument is not supported.");
     }
     const bound = _realm._bind(parse(query, args), this.type);
-    return new Results(_realm, _table, and(_predicate, bound.predicate), [..._clauses, ...bound.clauses]);
+    return new Results(_realm, _table, and(_predicate, bound.predicate), [..._clauses, ...bound.clauses], _source);
   }
 
   /** Ordered: `sorted("due")`, `sorted("due", true)` descending, `sorted([["priority", true], "due"])`. Sorting what is
    * sorted: the newest order is the primary one.
    * @param {string | boolean | (string | [string, boolean])[]} [by] @param {boolean} [reverse] @returns {Results<T>} */
   sorted(by, reverse = false) {
-    const { _realm, _table, _predicate, _clauses } = /** @type {any} */ (this);
+    const { _realm, _table, _predicate, _clauses, _source } = /** @type {any} */ (this);
     if (by === undefined || typeof by === "boolean") {
       throw realmError("Cannot sort on key path 'self': objects are sorted by a property.", "InvalidArgument");
     }
@@ -136,15 +157,16 @@ export class Results {
       if (typeof name !== "string") throw new TypeAssertionError("a string", name, "descriptor");
       if (!name) throw realmError("Cannot sort on key path '': missing property name", "InvalidArgument");
       const cls = _realm._classOf(this.type);
-      const property = cls.properties[name.split(".")[0]] ?? cls.wire[name];
+      const property = cls.properties[name.split(/[.[]/)[0]] ?? cls.wire[name];
       if (!property || property.type === "linkingObjects") {
         const problem = property ? "is of unsupported type 'linkingObjects'" : "does not exist";
         throw realmError(`Cannot sort on key path '${name}': property '${cls.name}.${name}' ${problem}`, "InvalidArgument");
       }
-      return [{ kind: "Path", steps: name.split("."), quantifier: "" }, !descending];
+      const [key] = name.includes("[") ? parse(`TRUEPREDICATE SORT(${name} ASC)`).clauses.flatMap((clause) => (clause.kind === "Sort" ? clause.keys[0] : [])) : [];
+      return [key ?? { kind: "Path", steps: name.split("."), quantifier: "" }, !descending];
     });
     const bound = _realm._bind({ kind: "Query", predicate: TRUE, clauses: [{ kind: "Sort", keys }], text: "" }, this.type);
-    return new Results(_realm, _table, _predicate, [..._clauses, ...bound.clauses]);
+    return new Results(_realm, _table, _predicate, [..._clauses, ...bound.clauses], _source);
   }
 
   /** The same objects in the same order from now on; a deleted one reads as null. @returns {Results<T>} */
@@ -373,6 +395,14 @@ class Snapshot extends Results {
 /** Properties that enumerating does not show. @param {object} target @param {Record<string, any>} values */
 function hide(target, values) {
   for (const [name, value] of Object.entries(values)) Object.defineProperty(target, name, { value, writable: true, configurable: true });
+}
+
+/** The objects that links and backlinks lead to. @param {any} realm @returns {import('../core/reading.js').Objects} */
+function reachedBy(realm) {
+  return {
+    get: (name, key) => realm._store.tables.get(name)?.objects.get(key),
+    linksTo: (name, property, key) => realm._store.tables.get(name)?.linksTo(property, key) ?? [],
+  };
 }
 
 /** @param {any} results @param {string} name @returns {import('../core/schema.js').Property} */

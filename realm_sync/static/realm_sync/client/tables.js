@@ -103,6 +103,19 @@ export class Table {
       const index = this.#indexes.get(name) ?? this.#makeIndex(name);
       keys = keys.flatMap((value) => [...(index.get(value) ?? [])]);
     } else keys = keys.filter((key) => this.objects.has(key));
+    return this.#inOrder(keys);
+  }
+
+  /** The objects whose property, a link or a collection of links, holds a key; in the order of the objects.
+   * @param {string} name @param {any} key */
+  linksTo(name, key) {
+    if (!this.cls.properties[name]) return [];
+    const index = this.#indexes.get(name) ?? this.#makeIndex(name);
+    return this.#inOrder([...(index.get(key) ?? [])]);
+  }
+
+  /** @param {any[]} keys */
+  #inOrder(keys) {
     if (keys.length > 1) {
       const places = this.#places ?? this.#makePlaces();
       const placeOf = (/** @type {any} */ key) => /** @type {number} */ (places.get(key));
@@ -120,7 +133,7 @@ export class Table {
   /** @param {string} name */
   #makeIndex(name) {
     const index = new Map();
-    for (const [key, image] of this.objects) addTo(index, image[name] ?? null, key);
+    for (const [key, image] of this.objects) for (const value of valuesIn(image[name])) addTo(index, value, key);
     this.#indexes.set(name, index);
     return index;
   }
@@ -128,13 +141,17 @@ export class Table {
   /** @param {any} key @param {Image | undefined} old @param {Image | undefined} image */
   #reindex(key, old, image) {
     for (const [name, index] of this.#indexes) {
-      const before = old && (old[name] ?? null);
-      const after = image && (image[name] ?? null);
-      if (before === after) continue;
-      if (old) index.get(before)?.delete(key);
-      if (image) addTo(index, after, key);
+      if (old && image && old[name] === image[name]) continue;
+      if (old) for (const value of valuesIn(old[name])) index.get(value)?.delete(key);
+      if (image) for (const value of valuesIn(image[name])) addTo(index, value, key);
     }
   }
+}
+
+/** What an index finds an object by. @param {any} value of a property @returns {any[]} */
+function valuesIn(value) {
+  if (Array.isArray(value)) return value;
+  return typeof value === "object" && value !== null ? Object.values(value) : [value ?? null];
 }
 
 /** @param {Map<any, Set<any>>} index @param {any} value @param {any} key */

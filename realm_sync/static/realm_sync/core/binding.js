@@ -1,16 +1,20 @@
 /**
  * Queries bound to a class: names resolved, operands type-checked, and every constant a value of the type it meets.
  *
- * Decides what a parsed query means for one class, and refuses what means nothing, or has nodes but no back end yet, in
- * Realm's words. A name is that of JavaScript (`mapTo`) or the stored one; bound paths have the stored ones. An extension
- * of ours: a link may be compared with a plain value of the target's key type. Knows no text and no images.
+ * Decides what a parsed query means for one class, and refuses what means nothing, in Realm's words; where paths lead is
+ * for paths.js. An extension of ours: a link may be compared with a plain value of the target's key type. Knows no text
+ * and no images.
  */
 
 import { Decimal, MAX_EXPONENT } from "./decimal.js"
 import { QueryError } from "./errors.js"
 import { excerpt, fromBytes, narrow, readNumber, toBytes } from "./literals.js"
-import { STRING_OPERATORS, constant, joined, not, paths, typeOf } from "./nodes.js"
-import { indexText, toText } from "./text.js"
+import { searchProblem } from "./fullText.js"
+import { geometryProblem } from "./geometry.js"
+import { STRING_OPERATORS, constant, isMany, joined, not, paths, typeOf } from "./nodes.js"
+import { TYPE_NAMES } from "./operators.js"
+import { NUMERIC, elementClass, isCollection, keyType, propertyOf, resolve } from "./paths.js"
+import { toText } from "./text.js"
 
 /** @typedef {import('./nodes.js').Node} Node */
 /** @typedef {import('./nodes.js').Operand} Operand */
@@ -18,13 +22,9 @@ import { indexText, toText } from "./text.js"
 /** @typedef {import('./nodes.js').Comparison} Comparison */
 /** @typedef {import('./nodes.js').Path} Path */
 /** @typedef {import('./nodes.js').Query} Query */
-/** @typedef {{type: string, objectType?: string, optional?: boolean}} Property */
-/** @typedef {{name: string, properties: Record<string, Property>, wire?: Record<string, Property>, keyName?: string,
- *   aliases?: Record<string, string>}} Class `wire`, where given, has the properties by stored name, else `properties`. */
-/** @typedef {{get: (name: string) => Class | undefined, has: (name: string) => boolean,
- *   wireType: (prop: any) => string}} Schema */
+/** @typedef {import('./paths.js').Class} Class */
+/** @typedef {import('./paths.js').Schema} Schema */
 
-const NUMERIC = ["int", "float", "double", "decimal128"];
 const ORDERINGS = ["<", "<=", ">", ">=", "BETWEEN"];
 
 /**
@@ -45,10 +45,11 @@ export function bind(query, cls, schema) {
 
 /** Resolves names in one class; what needs no class is in the functions below. */
 class Binder {
-  /** @param {Class} cls @param {Schema} schema */
-  constructor(cls, schema) {
+  /** @param {Class} cls @param {Schema} schema @param {string[]} variables of the subqueries that this is inside of */
+  constructor(cls, schema, variables = []) {
     this.cls = cls;
     this.schema = schema;
+    this.variables = variables;
   }
 
   /** @param {Node} node @returns {Node} */
@@ -67,8 +68,9 @@ class Binder {
 
   /** @param {Comparison} node @returns {Comparison} */
   comparison(node) {
-    checkSupported(node);
     const [left, right] = [this.operand(node.left), this.operand(node.right)];
+    if (node.operator === "TEXT") return fullText(node, left, right);
+    if (node.operator === "GEOWITHIN") return this.geoWithin(node, left, right);
     checkForm(node, left, right);
     const bound = { ...node, left: this.fitted(node, left, right), right: this.fitted(node, right, left) };
     if (!isValue(left) && !isValue(right)) checkPair(node, left, right);
@@ -79,7 +81,7 @@ class Binder {
   operand(operand) {
     if (operand.kind === "Path") return this.path(operand);
     if (operand.kind === "Arithmetic") return this.arithmetic(operand);
-    if (operand.kind === "Subquery") throw new QueryError("Subqueries are not supported yet.", "", operand.path.position);
+    if (operand.kind === "Subquery") return this.subquery(operand);
     if (operand.kind === "Constant" && operand.type === "internal") {
       const problem = `Internal object keys (${operand.value}) mean nothing here: write obj("Class", key).`;
       throw new QueryError(problem, "", operand.position);
@@ -87,72 +89,74 @@ class Binder {
     return operand;
   }
 
-  /** @param {Path} path @returns {Path} */
+  /** In a subquery `$d.age` is `age`. @param {Path} path @returns {Path} */
   path(path) {
-    const { position = null } = path;
-    const [name, ...rest] = path.steps;
-    const { stored, prop } = this.find(path);
-    if (String(name).startsWith("@")) throw new QueryError("Backlinks (@links) are not supported yet.", "", position);
-    if (!prop) throw new QueryError(`'${this.cls.name}' has no property '${name}'`, "", position);
-    if (path.quantifier) {
-      throw new QueryError(`The keypath following '${path.quantifier}' must contain a list`, "", position);
-    }
-    const type = this.schema.wireType(prop);
-    const target = prop.type === "object" ? prop.objectType ?? "" : "";
-    const optional = prop.optional ?? false;
-    const bound = { ...path, steps: [stored, ...rest], type, target, counted: "", optional, position };
-    if (rest.length === 0) return bound;
-    const [step] = rest;
-    if (rest.length === 1 && typeof step === "string") {
-      const cls = target ? this.schema.get(target) : undefined;
-      const key = cls?.keyName ?? "_id";
-      // The key of the target is what a link holds.
-      if (target && (cls?.aliases?.[step] ?? step) === key) return { ...bound, steps: [stored, key], target: "" };
-      if ((step === "@count" || step === "@size") && (target || type === "string" || type === "data")) {
-        const counted = target ? "link" : type;
-        return { ...bound, type: "int", target: "", counted, optional: optional && !target };
-      }
-    }
-    throw new QueryError(this.pathProblem(String(name), prop, step), "", position);
+    const [variable] = this.variables;
+    if (!variable) return resolve(path, this.cls, this.schema);
+    if (path.steps[0] !== variable) return resolve(path, this.cls, this.schema);
+    const bound = resolve({ ...path, steps: path.steps.slice(1) }, this.cls, this.schema);
+    return { ...bound, steps: [variable, ...bound.steps] };
   }
 
-  /** The property that a path starts with, and the name it is stored under. @param {Path} path */
-  find({ steps: [name] }) {
-    const { aliases = {}, wire, properties } = this.cls;
-    const stored = Object.hasOwn(aliases, String(name)) ? aliases[String(name)] : String(name);
-    return { stored, prop: propertyOf({ wire, properties }, stored) };
+  /** @param {import('./nodes.js').Subquery} node @returns {Operand} */
+  subquery(node) {
+    const { variable, path: { position } } = node;
+    if (this.variables.includes(variable)) {
+      const problem = `Unable to create a subquery expression with variable '${variable}' since an identical variable already exists in this context`;
+      throw new QueryError(problem, "", position);
+    }
+    const path = this.path({ ...node.path, quantifier: "" });
+    const cls = path.many ? this.schema.get(elementClass(path)) : undefined;
+    if (!cls) {
+      const shown = toText(path);
+      const problem = path.many
+        ? `A subquery can not operate on a list of primitive values (property '${shown}')`
+        : `A subquery must operate on a list property, but '${shown}' is type '${typeText(path)}'`;
+      throw new QueryError(problem, "", position);
+    }
+    const predicate = new Binder(cls, this.schema, [variable, ...this.variables]).node(node.predicate);
+    return { ...node, path, predicate, type: "int" };
   }
 
-  /** @param {string} name @param {Property} prop @param {Path["steps"][0]} step */
-  pathProblem(name, prop, step) {
-    const where = `${this.cls.name}.${name}`;
-    if (typeof step !== "string") return `Property '${where}' does not support index '${indexText(step)}'`;
-    if (["@min", "@max", "@sum", "@avg"].includes(step)) {
-      return `Operation '${step}' cannot apply to property '${name}' because it is not a list`;
+  /** @param {Comparison} node @param {Operand} left @param {Operand} right @returns {Comparison} */
+  geoWithin(node, left, right) {
+    const { position } = node;
+    const cls = left.kind === "Path" && left.type === "embedded" ? this.schema.get(elementClass(left)) : undefined;
+    const [type, coordinates] = ["type", "coordinates"].map((name) => cls && propertyOf(cls, name)[1]);
+    if (type?.type !== "string" || coordinates?.type !== "list" || coordinates.objectType !== "double") {
+      throw new QueryError("The left hand side of 'geoWithin' must be a link to geoJSON formatted data.", "", position);
     }
-    if (step.startsWith("@")) return `Operation '${step}' is not supported on property '${where}' of type '${prop.type}'`;
-    const target = prop.type === "object" && this.schema.get(prop.objectType ?? "");
-    if (!target || !(propertyOf(target, step) || Object.hasOwn(target.aliases ?? {}, step))) {
-      return `Property '${where}' has no property '${step}'`;
+    if (right.kind !== "Geometry") {
+      const problem = `The right hand side of 'geoWithin' must be a geospatial constant value. But the provided type is '${typeText(right)}'`;
+      throw new QueryError(problem, "", position);
     }
-    return `Key paths through links ('${name}.${step}') are not supported yet; only '${name}' and '${name}._id' are.`;
+    const problem = geometryProblem(right);
+    if (problem) throw new QueryError(`The Geospatial query argument region is invalid: '${problem}'`, "", position);
+    return { ...node, left, right };
   }
 
   /** @param {import('./nodes.js').Arithmetic} node @returns {Operand} */
   arithmetic(node) {
     const sides = [this.operand(node.left), this.operand(node.right)];
-    for (const side of sides) {
-      if (side.kind === "ListValue") throw new QueryError("Arithmetic on lists is not supported yet.", "", side.position);
-    }
-    const types = sides.map(typeOf);
-    if (sides.some((side) => ![...NUMERIC, "number"].includes(typeOf(side)) || targetOf(side))) {
+    const types = sides.map(numberType);
+    if (types.includes("")) {
       const [a, b] = sides.map(typeText);
       const problem = `Cannot perform '${node.operator}' operation on '${a}' and '${b}'`;
       throw new QueryError(problem, "", findPosition(sides));
     }
-    const type = types.includes("decimal128") ? "decimal128" : types.every((each) => each === "int") ? "int" : "double";
-    const [left, right] = sides.map((side) => (side.kind === "Constant" ? convert(side, type) : side));
+    if (sides.every(isMany)) throw new QueryError("Operations involving two lists are not supported", "", findPosition(sides));
+    const widest = ["mixed", "decimal128"].find((type) => types.includes(type));
+    const type = widest ?? (types.every((each) => each === "int") ? "int" : "double");
+    const [left, right] = sides.map((side) => this.number(side, type));
     return { ...node, left, right, type };
+  }
+
+  /** A side of arithmetic: constants become numbers of the result's type. @template {Operand} T @param {T} side
+   * @param {string} type @returns {T} */
+  number(side, type) {
+    if (side.kind === "ListValue") return { ...side, items: side.items.map((item) => this.number(item, type)) };
+    if (side.kind !== "Constant") return side;
+    return /** @type {any} */ (type === "mixed" ? this.loose(side) : convert(side, type));
   }
 
   /** One side of a comparison: constants become values of the other side's type, what has a type must suit the operator.
@@ -166,14 +170,34 @@ class Binder {
 
   /** @param {Comparison} node @param {Constant} constant @param {Operand} other @returns {Constant} */
   fit(node, constant, other) {
-    if (constant.type === "null") return constant;
+    const type = typeOf(other);
+    if (constant.type === "null") {
+      if (other.kind === "Path" && other.target && isCollection(other)) throw new QueryError(`Cannot compare linklist ('${toText(other)}') with NULL`, "", constant.position);
+      return constant;
+    }
     const target = targetOf(other);
-    if (target) return this.link(constant, target, typeOf(other));
+    if (target) return this.link(constant, target, type);
     if (STRING_OPERATORS.includes(node.operator)) {
-      if (["string", "text", "data"].includes(constant.type)) return stringOperand(constant, typeOf(other));
+      if (["string", "text", "data"].includes(constant.type)) return stringOperand(constant, type === "mixed" ? "string" : type);
       checkOperator(node, constant);
     }
-    return convert(constant, typeOf(other));
+    if (type === "mixed") return this.loose(constant);
+    if (type === "embedded") throw mismatch(constant, "link");
+    return type === "@type" ? checkedType(constant) : convert(constant, type);
+  }
+
+  /** A constant that meets a mixed value keeps the type it was written with. @param {Constant} given @returns {Constant} */
+  loose(given) {
+    const { type, value } = given;
+    if (type === "object") {
+      const cls = this.schema.get(value[0]);
+      if (!cls) throw new QueryError(`Unknown object type '${value[0]}'`, "", given.position);
+      return this.link(given, value[0], keyType(cls));
+    }
+    if (type === "text") return stringOperand(given, "string");
+    if (type !== "number") return convert(given, type);
+    const [, number] = /** @type {[string, any]} */ (convertNumber("", value, "double"));
+    return Decimal.from(number).compare(value) === 0 || value.isNaN ? { ...given, type: "double", value: number } : convert(given, "decimal128");
   }
 
   /** A link's constant: `obj()`, an object, or a key of the target's key type.
@@ -212,58 +236,62 @@ class Binder {
     return clause;
   }
 
-  /** @param {Path} path @param {string} clause */
+  /** What is sorted by, or told apart by: a value of the object, or of one that it links to.
+   * @param {Path} path @param {string} clause */
   column(path, clause) {
-    const [name] = path.steps;
-    const { position = null } = path;
-    if (!this.find(path).prop) {
-      const problem = `No property '${name}' found on object type '${this.cls.name}' specified in '${clause}' clause`;
+    const { position = null, steps: [name] } = path;
+    /** @type {(problem: string) => never} */
+    const fail = (problem) => {
       throw new QueryError(problem, "", position);
+    };
+    if (!propertyOf(this.cls, name)[1]) {
+      fail(`No property '${name}' found on object type '${this.cls.name}' specified in '${clause}' clause`);
     }
     const bound = this.path(path);
-    if (bound.counted) throw new QueryError(`'${clause}' takes properties, not '${bound.steps.at(-1)}'`, "", position);
+    const { via } = bound.hops[bound.hops.length - 1];
     const where = `Cannot sort on key path '${toText(path)}': property '${this.cls.name}.${name}'`;
-    if (clause === "sort" && bound.target) {
-      const problem = `${where} of type 'object' cannot be the final property in the key path`;
-      throw new QueryError(problem, "", position);
-    }
-    if (clause === "sort" && bound.type === "data") {
-      throw new QueryError(`${where} is of unsupported type 'data'`, "", position);
-    }
+    if (bound.many) fail(`${where} is of unsupported type '${typeText(bound)}'`);
+    if (!["property", "entry", "element", "link"].includes(via)) fail(`'${clause}' takes properties, not '${bound.steps.at(-1)}'`);
+    if (clause !== "sort") return bound;
+    if (bound.target || bound.type === "embedded") fail(`${where} of type 'object' cannot be the final property in the key path`);
+    if (bound.type === "data") fail(`${where} is of unsupported type 'data'`);
     return bound;
   }
 }
 
-/** @param {Pick<Class, "wire" | "properties">} cls @param {string} stored */
-function propertyOf({ wire, properties }, stored) {
-  const known = wire ?? properties;
-  return Object.hasOwn(known, stored) ? known[stored] : undefined;
-}
-
 // --- Checks of comparisons ---
 
-/** @param {Comparison} node */
-function checkSupported({ operator, position }) {
-  if (operator === "TEXT") {
-    const problem = "Column has no fulltext index: full-text search (TEXT) is not supported yet.";
-    throw new QueryError(problem, "", position);
+/** @param {Comparison} node @param {Operand} left @param {Operand} right @returns {Comparison} */
+function fullText(node, left, right) {
+  const { position } = node;
+  const isIndexed = left.kind === "Path" && left.hops[left.hops.length - 1].isFullText;
+  if (!isIndexed) throw new QueryError("Column has no fulltext index", "", position);
+  if (right.kind !== "Constant" || !["string", "text"].includes(right.type)) {
+    throw new QueryError(`Unsupported comparison between type 'string' and type '${typeText(right)}'`, "", position);
   }
-  if (operator === "GEOWITHIN") {
-    const problem = "The left hand side of 'geoWithin' must be a link to geoJSON formatted data.";
-    throw new QueryError(`${problem} Geospatial queries are not supported yet.`, "", position);
-  }
+  const words = convert(right, "string");
+  const problem = searchProblem(words.value);
+  if (problem) throw new QueryError(problem, "", right.position);
+  return { ...node, left, right: words };
 }
 
 /** IN and BETWEEN want lists, and something must be there to compare with.
  * @param {Comparison} node @param {Operand} left @param {Operand} right */
 function checkForm({ operator, position }, left, right) {
-  if (operator === "IN" && right.kind !== "ListValue") {
+  if (operator === "IN" && !isMany(right)) {
     const problem = `The keypath following 'IN' must contain a list. Found '${toText(right)}'`;
     throw new QueryError(problem, "", "position" in right ? right.position : position);
   }
   if (operator === "BETWEEN" && right.kind === "ListValue") {
     if (right.items.length !== 2) throw new QueryError("Operator 'BETWEEN' requires list with 2 elements.", "", right.position);
     if (right.quantifier) throw new QueryError("ANY/ALL/NONE have no meaning for 'BETWEEN'.", "", right.position);
+    if (isMany(left) && !("quantifier" in left && left.quantifier === "ALL")) {
+      throw new QueryError("Only 'ALL' supported for operator 'BETWEEN' when applied to lists.", "", position);
+    }
+  }
+  if (isList(left) && isList(right)) {
+    const [a, b] = [left, right].map(toText);
+    throw new QueryError(`Ordered comparison between two primitive lists is not implemented yet ('${a}' and '${b}')`, "", position);
   }
   for (const side of [left, right]) for (const _ of paths(side)) return;
   throw new QueryError("Cannot compare two constants", "", position);
@@ -273,12 +301,14 @@ function checkForm({ operator, position }, left, right) {
  * @param {Comparison} node @param {Operand} side */
 function checkOperator({ operator, fold }, side) {
   const position = "position" in side ? side.position : null;
-  if (ORDERINGS.includes(operator) && targetOf(side)) {
+  const type = typeOf(side);
+  const onlyEqual = targetOf(side) || type === "@type" || type === "embedded";
+  if (ORDERINGS.includes(operator) && onlyEqual) {
     const shown = operator === "BETWEEN" ? ">=" : operator;
     const supported = "Only equal (==) and not equal (!=) are supported for this type.";
     throw new QueryError(`Unsupported operator ${shown} in query. ${supported}`, "", position);
   }
-  const isText = ["string", "data"].includes(typeOf(side)) && !targetOf(side);
+  const isText = ["string", "data", "mixed"].includes(type) && !targetOf(side);
   if ((STRING_OPERATORS.includes(operator) || fold) && !isText) {
     const shown = `${operator.toLowerCase()}${fold ? "[c]" : ""}`;
     const found = `Unsupported comparison operator '${shown}' against type '${typeText(side)}'`;
@@ -290,8 +320,9 @@ function checkOperator({ operator, fold }, side) {
  * @param {Comparison} node @param {Operand} left @param {Operand} right */
 function checkPair({ operator, position }, left, right) {
   const [a, b] = [typeOf(left), typeOf(right)];
+  const isLoose = (a === "mixed" && b !== "@type") || (b === "mixed" && a !== "@type");
   const comparable = STRING_OPERATORS.includes(operator) || a === b || (NUMERIC.includes(a) && NUMERIC.includes(b));
-  if (targetOf(left) === targetOf(right) && comparable) return;
+  if (a !== "embedded" && (isLoose || (targetOf(left) === targetOf(right) && comparable))) return;
   const problem = `Unsupported comparison between type '${typeText(left)}' and type '${typeText(right)}'`;
   throw new QueryError(problem, "", position);
 }
@@ -299,6 +330,21 @@ function checkPair({ operator, position }, left, right) {
 /** @param {Operand} operand */
 function isValue({ kind }) {
   return kind === "Constant" || kind === "ListValue";
+}
+
+/** Whether it is a collection of scalars itself, without a quantifier. @param {Operand} operand */
+function isList(operand) {
+  return operand.kind === "Path" && !operand.quantifier && !operand.target && isCollection(operand);
+}
+
+/** The type that arithmetic computes with; "" if it cannot. @param {Operand} side @returns {string} */
+function numberType(side) {
+  if (side.kind === "ListValue") {
+    const types = side.items.length ? side.items.map(numberType) : ["int"];
+    return ["", "mixed", "decimal128", "number", "int"].find((type) => types.includes(type)) ?? "double";
+  }
+  const type = side.kind === "Subquery" ? "int" : typeOf(side);
+  return [...NUMERIC, "number", "mixed"].includes(type) && !targetOf(side) ? type : "";
 }
 
 /** @param {Operand} operand */
@@ -309,7 +355,7 @@ function targetOf(operand) {
 /** A type as errors name it: Realm calls `link` what holds an object. @param {Operand} operand */
 function typeText(operand) {
   const type = typeOf(operand);
-  if (targetOf(operand) || type === "object") return "link";
+  if (targetOf(operand) || type === "object" || type === "embedded") return "link";
   if (operand.kind === "ListValue") return "list";
   return type === "number" ? "double" : type === "text" ? "string" : type;
 }
@@ -387,6 +433,16 @@ function parsedKey(key, keyType) {
   if (!(isUuid ? /^[0-9a-f]{32}$/ : /^[0-9a-f]{24}$/).test(hex)) throw mismatch(key, keyType);
   const value = isUuid ? hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-") : hex;
   return { ...key, type: keyType, value };
+}
+
+/** A name that `@type` is compared with. @param {Constant} given */
+function checkedType(given) {
+  const name = given.type === "string" ? given.value : toText(given);
+  if (given.type === "string" && TYPE_NAMES.has(name.toLowerCase())) return given;
+  const listed = [...TYPE_NAMES.keys()].map((each) => `'${each}'`).join(", ");
+  const supported = "supported case insensitive values are:";
+  const problem = `Unable to parse the type attribute string '${name}', ${supported} [${listed}]`;
+  throw new QueryError(problem, "", given.position);
 }
 
 /** Only values that a property could hold. @param {Constant} given */

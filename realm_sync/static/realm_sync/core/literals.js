@@ -9,6 +9,7 @@
 import { fromBase64, isBytes, toBase64 } from "./bson.js"
 import { Decimal } from "./decimal.js"
 import { QueryError } from "./errors.js"
+import { fromShape } from "./geometry.js"
 import { constant } from "./nodes.js"
 import { SAFE_INTEGER, encode } from "./values.js"
 
@@ -43,6 +44,31 @@ export function fromJs(value, number, position) {
     if (!(error instanceof QueryError)) throw error;
     throw new QueryError(error.problem, "", position);
   }
+}
+
+/** The region that an argument object describes. @param {any} value @param {number} argument @param {number} position */
+export function readGeometry(value, argument, position) {
+  const shape = fromShape(value, coordinate);
+  if (typeof shape !== "string") return shape;
+  throw new QueryError(`The Geospatial query argument region is invalid: '${shape}' (argument $${argument})`, "", position);
+}
+
+/** The number that an argument in the place of a radius is. @param {Constant} given @returns {Decimal} */
+export function numberOf({ type, value, argument, position }) {
+  if (type === "int" || type === "number") return value instanceof Decimal ? value : Decimal.from(value);
+  throw new QueryError(`Expected a number of radians as argument $${argument}.`, "", position);
+}
+
+/** @param {any} value @returns {Decimal | null} */
+function coordinate(value) {
+  if (typeof value !== "number" && typeof value !== "bigint" && value?._bsontype !== "Decimal128") return null;
+  const number = typeof value === "object" ? Decimal.parse(String(value)) : Decimal.from(value);
+  return number.isFinite ? number : null;
+}
+
+/** @param {any} value */
+export function isPlainObject(value) {
+  return typeof value === "object" && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value));
 }
 
 /** The number that a string holds, for strings that are compared with numbers; null if it holds none.
@@ -205,5 +231,6 @@ function typed(value, argument) {
     return ["object", [className, constant(key[0], key[1])]];
   }
   const name = value.constructor?.name || typeof value;
+  if (name === "Counter") throw new QueryError("Using a Counter as a query argument is not supported. Use 'Counter.value'.");
   throw new QueryError(`Using a ${name} as a query argument is not supported (argument $${argument}).`);
 }

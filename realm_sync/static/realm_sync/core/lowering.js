@@ -6,12 +6,15 @@
  */
 
 import { toBase64 } from "./bson.js"
-import { STRING_OPERATORS, joined, not, typeOf } from "./nodes.js"
+import { STRING_OPERATORS, isMany, joined, not, ownName, typeOf } from "./nodes.js"
 
 /** @typedef {import('./nodes.js').Node} Node */
 /** @typedef {import('./nodes.js').Operand} Operand */
 /** @typedef {import('./nodes.js').Constant} Constant */
 /** @typedef {import('./nodes.js').ListValue} ListValue */
+
+/** Types whose values are equal exactly when their wire values are. */
+export const COMPARED_AS_WIRE = /^(?!mixed|embedded)/;
 
 /** @type {Record<string, string>} */
 const MIRRORED = { "<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!=" };
@@ -38,11 +41,15 @@ function lowerComparison({ operator, left, right, fold }) {
     const [low, high] = /** @type {ListValue} */ (right).items;
     return joined("And", [plain(">=", left, low), plain("<=", left, high)]);
   }
+  if (isMany(left) && isMany(right)) {
+    const sides = [left, right].map((side) => (side.kind === "ListValue" ? { ...side, items: side.items.map((item) => keyed(item, typeOf(left === side ? right : left))) } : side));
+    return { kind: "Comparison", operator, left: sides[0], right: sides[1], fold, position: null };
+  }
   if (left.kind === "ListValue") return spelledOut(left, (item) => plain(operator, item, right, fold));
   if (right.kind !== "ListValue") return plain(operator, left, right, fold);
   const each = operator === "IN" ? "==" : operator;
   if (each === "==" && right.quantifier !== "ALL" && right.quantifier !== "NONE" && right.items.length) {
-    const items = /** @type {Constant[]} */ (right.items.map(keyOfLink));
+    const items = /** @type {Constant[]} */ (right.items.map((item) => keyed(item, typeOf(left))));
     return { kind: "Comparison", operator: "IN", left, right: { ...right, items, quantifier: "" }, fold, position: null };
   }
   return spelledOut(right, (item) => plain(each, left, item, fold));
@@ -57,7 +64,7 @@ function spelledOut({ items, quantifier }, compare) {
 
 /** @param {string} operator @param {Operand} a @param {Operand} b @returns {Node} */
 function plain(operator, a, b, fold = false) {
-  const [left, right] = [keyOfLink(a), keyOfLink(b)];
+  const [left, right] = [keyed(a, typeOf(b)), keyed(b, typeOf(a))];
   const position = null;
   if (STRING_OPERATORS.includes(operator) && typeOf(left) === "null") {
     return { kind: "Comparison", operator: "==", left: right, right: left, fold: false, position }; // only null is in null
@@ -68,9 +75,10 @@ function plain(operator, a, b, fold = false) {
   return { kind: "Comparison", operator, left, right, fold, position };
 }
 
-/** @param {Operand} operand @returns {Operand} */
-function keyOfLink(operand) {
-  return operand.kind === "Constant" && operand.type === "object" ? operand.value[1] : operand;
+/** A link's constant is its key, unless it meets a mixed value. @template {Operand} T @param {T} operand @param {string} type
+ * @returns {T} */
+function keyed(operand, type) {
+  return operand.kind === "Constant" && operand.type === "object" && type !== "mixed" ? operand.value[1] : operand;
 }
 
 /** The wire value of a constant of a lowered node; of null, null. @param {Constant} constant @returns {any} */
@@ -90,11 +98,12 @@ export function equalityKeys(node) {
 function keysOf(node) {
   /** @type {Map<string, Set<any>>} */
   const found = new Map();
-  if (node.kind === "Comparison" && node.left.kind === "Path" && !node.left.counted && !node.fold) {
-    const { operator, left, right } = node;
+  const name = node.kind === "Comparison" && !node.fold && ownName(node.left);
+  if (name && COMPARED_AS_WIRE.test(typeOf(node.left))) {
+    const { operator, right } = node;
     const items = operator === "IN" && right.kind === "ListValue" ? right.items : operator === "==" ? [right] : [];
     const constants = items.flatMap((item) => (item.kind === "Constant" ? [wire(item)] : []));
-    if (constants.length) found.set(String(left.steps[0]), new Set(constants));
+    if (constants.length) found.set(name, new Set(constants));
   } else if (node.kind === "And") {
     for (const inner of node.nodes) {
       for (const [name, values] of keysOf(inner)) {

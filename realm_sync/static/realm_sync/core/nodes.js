@@ -3,8 +3,7 @@
  *
  * Decides which sentences there can be, and keeps them flat: build conditions with `and`, `or` and `not`. A tree is made
  * and used in this order: query.parse, binding.bind, lowering.lower, predicate.compilePredicate; text.toText writes it at
- * any stage. What has nodes but no back end yet (key paths, collections, subqueries, full text, geometry) is refused by
- * `bind`. Knows neither text nor classes.
+ * any stage. Knows neither text nor classes.
  */
 
 /**
@@ -15,13 +14,20 @@
  * @typedef {{kind: "Constant", type: string, value: any, argument: number | null, position: number | null}} Constant
  * @typedef {{kind: "Index", value: Constant | string}} Index
  *
- * `bind` fills in what follows the quantifier: a link has the type of its key, and names its class in `target`;
- * `counted` says of what `@count` is the size: of a `string`, of `data`, or of a `link` (0 or 1).
- * @typedef {{kind: "Path", steps: (string | Index)[], quantifier: string, type: string, target: string, counted: string,
- *   optional: boolean, position: number | null}} Path
+ * `bind` fills in what follows the quantifier: the type of the value (a link has that of its key, and names its class in
+ * `target`; an embedded object is `embedded`); `hops`, the way to it; and `many`, whether that leads to any number of
+ * values: through a collection, a backlink or a link of many. An own property is one hop.
+ * @typedef {{kind: "Path", steps: (string | Index)[], quantifier: string, type: string, target: string, hops: Hop[],
+ *   many: boolean, optional: boolean, position: number | null}} Path
+ *
+ * One step of a bound path, from an object or a value to the next; paths.js lists what `via` can be. `type` is what it
+ * reads, `cls` the class it leads to, `name` a stored property or a key.
+ * @typedef {{via: string, type?: string, name?: string, cls?: string, index?: number, key?: string, isFullText?: boolean, hides?: boolean,
+ *   inner?: Hop[], origins?: [string, string][]}} Hop
  * @typedef {{kind: "ListValue", items: Constant[], quantifier: string, position: number | null}} ListValue
  * @typedef {{kind: "Arithmetic", operator: string, left: Operand, right: Operand, type: string}} Arithmetic
- * @typedef {{kind: "Subquery", path: Path, variable: string, predicate: Node, word: string}} Subquery
+ * @typedef {{kind: "Subquery", path: Path, variable: string, predicate: Node, word: string, type: string,
+ *   many?: boolean}} Subquery
  * @typedef {{kind: "Geometry", shape: string, rings: import('./decimal.js').Decimal[][][], radius: any}} Geometry
  * @typedef {Constant | Path | ListValue | Arithmetic | Subquery | Geometry} Operand
  *
@@ -88,6 +94,27 @@ export function constant(type, value, argument = null, position = null) {
 /** The type of a constant, and of what `bind` has typed; "" for the rest. @param {Operand} operand */
 export function typeOf(operand) {
   return "type" in operand ? operand.type : "";
+}
+
+/** Whether it stands for any number of values. @param {Operand} operand @returns {boolean} */
+export function isMany(operand) {
+  if (operand.kind === "Arithmetic") return isMany(operand.left) || isMany(operand.right);
+  return operand.kind === "ListValue" || (operand.kind === "Path" && operand.many);
+}
+
+/** Whether a bound comparison, or one side of it, needs more than the object's own scalars. @param {Comparison | Operand} item
+ * @returns {boolean} */
+export function isDeep(item) {
+  if (item.kind === "Path") return !ownName(item) || item.type === "mixed" || item.type === "embedded";
+  if (item.kind === "Comparison" && (item.operator === "TEXT" || item.operator === "GEOWITHIN")) return true;
+  return "left" in item ? isDeep(item.left) || isDeep(item.right) : item.kind === "Subquery";
+}
+
+/** The stored name, where all that a bound path reads is a property of the object itself; "" for other paths.
+ * @param {Operand} operand */
+export function ownName(operand) {
+  if (operand.kind !== "Path" || operand.many || operand.hops.length > 1) return "";
+  return operand.hops[0].name ?? "";
 }
 
 /** Every path, from left to right, but for those inside subqueries: they start at other objects.

@@ -6,7 +6,10 @@
  * strings: wire text where that sorts right, data as a string of one character per byte. Knows no nodes and no images.
  */
 
+import { toBase64 } from "./bson.js"
 import { Decimal } from "./decimal.js"
+import { toBytes } from "./literals.js"
+import { STRING_OPERATORS } from "./nodes.js"
 
 /** Where the order of UTF-16 may not be that of code points. */
 export const HIGH = /[\ud800-\uffff]/;
@@ -110,6 +113,118 @@ export function likePattern(pattern) {
   };
 }
 
+// --- Mixed values ---
+
+/** A mixed value that its JavaScript form does not tell from others: its type and a text: of data one character per byte, of
+ * links, lists and dictionaries JSON. The other mixed values are null, booleans, strings, and numbers: an int is a bigint. */
+export class Typed {
+  /** @param {string} type @param {string} value */
+  constructor(type, value) {
+    this.type = type;
+    this.value = value;
+  }
+}
+
+const NUMBERS = 2;
+/** The place of a type among the others. @type {Record<string, number>} */
+const RANKS = { data: 4, date: 5, objectId: 6, uuid: 7, object: 8, list: 9, dictionary: 10 };
+/** From this rank on values are equal or not, and of one place in an order. */
+const UNORDERED = 8;
+
+/** The place of a mixed value's type: null < bool < numbers < string < data < date < objectId < uuid < links < lists <
+ * dictionaries. @param {any} value */
+export function mixedRank(value) {
+  if (value === null) return 0;
+  if (value instanceof Typed) return RANKS[value.type];
+  return typeof value === "boolean" ? 1 : typeof value === "string" ? 3 : NUMBERS;
+}
+
+/** -1, 0 or 1 for mixed values of any types; NaN is below every number. @param {any} a @param {any} b @returns {number} */
+export function compareMixed(a, b) {
+  const rank = mixedRank(a);
+  const other = mixedRank(b);
+  if (rank !== other) return rank < other ? -1 : 1;
+  if (rank === 0 || rank >= UNORDERED) return 0;
+  if (a instanceof Typed) return compareText(a.value, b.value);
+  return compare(a, b) || Number(isNaNValue(b)) - Number(isNaNValue(a));
+}
+
+/** @param {any} left @param {any} right */
+function equalMixed(left, right) {
+  if (left === null || right === null || mixedRank(left) !== mixedRank(right)) return left === right;
+  return left instanceof Typed ? left.value === right.value : equal(left, right);
+}
+
+/** @param {any} left @param {any} right */
+function belowMixed(left, right) {
+  return left !== null && mixedRank(left) === mixedRank(right) && compareMixed(left, right) < 0;
+}
+
+/** Text, equal for equal mixed values. @param {any} value */
+export function mixedIdentity(value) {
+  if (value instanceof Typed) return `${value.type} ${value.value}`;
+  if (mixedRank(value) !== NUMBERS) return JSON.stringify(value);
+  return `number ${value instanceof Decimal ? value : Decimal.from(value)}`;
+}
+
+/** Data, and text as data is; null for anything else. @param {any} value */
+function bytesOf(value) {
+  return typeof value === "string" ? binary(value) : value instanceof Typed && value.type === "data" ? value.value : null;
+}
+
+/** OPERATORS for mixed values, which compare only where their types do: numbers of all kinds as one; what is neither string
+ * nor data begins, ends and contains nothing. @type {Record<string, (left: any, right: any) => boolean>} */
+export const MIXED_OPERATORS = {
+  "==": equalMixed,
+  "!=": (left, right) => !equalMixed(left, right),
+  "<": belowMixed,
+  ">": (left, right) => belowMixed(right, left),
+  "<=": (left, right) => belowMixed(left, right) || equalMixed(left, right),
+  ">=": (left, right) => belowMixed(right, left) || equalMixed(left, right),
+};
+for (const name of STRING_OPERATORS) {
+  const test = OPERATORS[name];
+  MIXED_OPERATORS[name] = (left, right) => {
+    if (right === null || (typeof left === "string" && typeof right === "string")) return test(left, right);
+    const [ours, theirs] = [bytesOf(left), bytesOf(right)];
+    return ours !== null && theirs !== null && test(ours, theirs);
+  };
+}
+
+/** A string as data is: one character per byte of its UTF-8. @param {string | null} value */
+export function binary(value) {
+  return value && atob(toBase64(toBytes(value)));
+}
+
+/** What `[c]` compares of mixed values. @param {any} value */
+export function mixedFold(value) {
+  return value instanceof Typed && value.type === "data" ? new Typed("data", foldBytes(value.value)) : fold(value);
+}
+
+/** What `@type` is compared with, in lower case → the types of mixed values it stands for. @type {Map<string, string[]>} */
+export const TYPE_NAMES = new Map();
+for (const [words, types] of [
+  ["null", "null"],
+  ["int integer int16 int32 int64 short long byte char", "int"],
+  ["bool boolean", "bool"],
+  ["string", "string"],
+  ["binary data bytearray byte[]", "data"],
+  ["date datetimeoffset timestamp", "date"],
+  ["float", "float"],
+  ["double", "double"],
+  ["decimal128 decimal", "decimal128"],
+  ["objectlink link", "object"],
+  ["objectid", "objectId"],
+  ["uuid guid", "uuid"],
+  ["numeric", "int float double decimal128"],
+  ["bindata", "data"],
+  ["object dictionary", "dictionary"],
+  ["array list", "list"],
+  ["collection", "list dictionary"],
+]) {
+  for (const word of words.split(" ")) TYPE_NAMES.set(word, types.split(" "));
+}
+
 // --- Arithmetic ---
 
 /** `left operator right` in `type`: int wraps at 64 bits and divides towards zero (by zero: the largest or smallest int),
@@ -117,6 +232,7 @@ export function likePattern(pattern) {
  * @param {string} operator @param {string} type @param {any} left @param {any} right @returns {any} */
 export function arithmetic(operator, type, left, right) {
   if (left === null || right === null) return null;
+  if (type === "mixed") return mixedArithmetic(operator, left, right);
   if (type === "int") return intArithmetic(operator, left, right);
   if (type === "decimal128") {
     const [a, b] = [left, right].map((side) => (side instanceof Decimal ? side : Decimal.from(side)));
@@ -124,6 +240,13 @@ export function arithmetic(operator, type, left, right) {
   }
   const [a, b] = [Number(left), Number(right)];
   return operator === "+" ? a + b : operator === "-" ? a - b : operator === "*" ? a * b : a / b;
+}
+
+/** Of the numbers that mixed values hold: a bigint is an int. @param {string} operator @param {any} left @param {any} right */
+function mixedArithmetic(operator, left, right) {
+  if (mixedRank(left) !== NUMBERS || mixedRank(right) !== NUMBERS) return null;
+  if (left instanceof Decimal || right instanceof Decimal) return arithmetic(operator, "decimal128", left, right);
+  return arithmetic(operator, typeof left === "bigint" && typeof right === "bigint" ? "int" : "double", left, right);
 }
 
 /** @param {string} operator @param {number | bigint} left @param {number | bigint} right */

@@ -7,54 +7,59 @@
  * be wrong (order of large integers, decimals, data, NaN) is a value decoded. Takes bound nodes only.
  */
 
-import { toBase64 } from "./bson.js"
 import { Decimal } from "./decimal.js"
-import { toBytes } from "./literals.js"
-import { lower, wire } from "./lowering.js"
-import { typeOf } from "./nodes.js"
-import { HIGH, OPERATORS, arithmetic, compare, equal, fold, foldBytes, isNaNValue, likePattern } from "./operators.js"
+import { compileSearch } from "./fullText.js"
+import { compileGeometry } from "./geometry.js"
+import { COMPARED_AS_WIRE, lower, wire } from "./lowering.js"
+import { isMany, ownName, typeOf } from "./nodes.js"
+import { HIGH, MIXED_OPERATORS, OPERATORS, TYPE_NAMES, Typed, arithmetic, binary, compare, compareMixed, fold, foldBytes, isNaNValue, likePattern, mixedFold, mixedIdentity, mixedRank } from "./operators.js"
+import { READERS, asMixed, reader } from "./reading.js"
 
 /** @typedef {import('./nodes.js').Node} Node */
 /** @typedef {import('./nodes.js').Operand} Operand */
 /** @typedef {import('./nodes.js').Path} Path */
-/** @typedef {Record<string, any>} Image */
+/** @typedef {import('./reading.js').Image} Image */
+/** @typedef {import('./reading.js').Objects} Objects */
+/** @typedef {import('./reading.js').Getter} Getter */
 /** @typedef {(image: Image) => boolean} Predicate */
-/** @typedef {(image: Image) => any} Getter */
+
+/** Where there are no other objects. @type {Objects} */
+const ALONE = { get: () => undefined, linksTo: () => [] };
 
 /** A function from images to whether the bound `node` selects them. Never throws for images that fit the class.
- * @param {Node} node */
-export function compilePredicate(node) {
-  return compile(lower(node));
+ * @param {Node} node @param {Objects} objects which links and backlinks lead to; needed by no other query */
+export function compilePredicate(node, objects = ALONE) {
+  return compile(lower(node), objects);
 }
 
-/** @param {Node} node @returns {Predicate} */
-function compile(node) {
+/** @param {Node} node @param {Objects} objects @returns {Predicate} */
+function compile(node, objects) {
   switch (node.kind) {
     case "Truth":
       return () => node.value;
     case "Not": {
-      const negated = compile(node.node);
+      const negated = compile(node.node, objects);
       return (image) => !negated(image);
     }
     case "And": {
-      const [first, second, ...others] = node.nodes.map(compile);
+      const [first, second, ...others] = node.nodes.map((each) => compile(each, objects));
       if (!others.length) return (image) => first(image) && second(image);
       return (image) => first(image) && second(image) && others.every((part) => part(image));
     }
     case "Or": {
-      const [first, second, ...others] = node.nodes.map(compile);
+      const [first, second, ...others] = node.nodes.map((each) => compile(each, objects));
       if (!others.length) return (image) => first(image) || second(image);
       return (image) => first(image) || second(image) || others.some((part) => part(image));
     }
   }
-  return compileComparison(node);
+  return compileComparison(node, objects);
 }
 
-/** @param {import('./nodes.js').Comparison} node @returns {Predicate} */
-function compileComparison(node) {
+/** @param {import('./nodes.js').Comparison} node @param {Objects} objects @returns {Predicate} */
+function compileComparison(node, objects) {
   const { operator, left, right } = node;
-  if (left.kind === "Path" && !left.counted && !node.fold) {
-    const name = String(left.steps[0]);
+  const name = !node.fold && COMPARED_AS_WIRE.test(typeOf(left)) && ownName(left);
+  if (name) {
     if (operator === "IN" && right.kind === "ListValue") {
       const values = new Set(right.items.map(wire));
       return (image) => values.has(image[name] ?? null);
@@ -64,11 +69,20 @@ function compileComparison(node) {
       if (operator === "==") return value === null ? (image) => image[name] == null : (image) => image[name] === value;
       if (operator === "!=") return value === null ? (image) => image[name] != null : (image) => image[name] !== value;
       const isOrder = operator.startsWith("<") || operator.startsWith(">");
-      const ordered = isOrder && value !== null && compileOrder(operator, left.type, name, value, right.value);
+      const ordered = isOrder && value !== null && compileOrder(operator, typeOf(left), name, value, right.value);
       if (ordered) return ordered;
     }
   }
-  return compileGeneral(node);
+  if (operator === "TEXT") {
+    const matches = compileSearch(/** @type {any} */ (right).value);
+    const read = getter(left, objects);
+    return quantified(left, (image) => read(image), matches);
+  }
+  if (operator === "GEOWITHIN") {
+    const contains = compileGeometry(/** @type {import('./nodes.js').Geometry} */ (right));
+    return quantified(left, getter(left, objects), contains);
+  }
+  return compileGeneral(node, objects);
 }
 
 /** Order against a constant without decoding what needs none; null if the constant itself does.
@@ -121,99 +135,201 @@ const TEXTS = {
   ">=": (name, bound) => (image) => typeof image[name] === "string" && image[name] >= bound,
 };
 
-/** @param {import('./nodes.js').Comparison} node @returns {Predicate} */
-function compileGeneral({ operator, left, right, fold: folding }) {
-  const hasData = typeOf(left) === "data" || typeOf(right) === "data";
-  /** @type {(side: Operand) => Getter} */
-  const reader = (side) => {
-    const get = getter(side);
-    const bytes = hasData && typeOf(side) === "string" ? (/** @type {Image} */ image) => binary(get(image)) : get;
-    const lowered = hasData ? foldBytes : fold;
-    return folding ? (image) => lowered(bytes(image)) : bytes;
+/** @param {import('./nodes.js').Comparison} node @param {Objects} objects @returns {Predicate} */
+function compileGeneral(node, objects) {
+  const { operator, left, right, fold: folding } = node;
+  const types = [typeOf(left), typeOf(right)];
+  for (const side of [left, right]) if (side.kind === "ListValue") types.push(...side.items.map(typeOf));
+  const hasTypes = types.includes("@type");
+  const hasMixed = types.includes("mixed");
+  const hasData = !hasMixed && types.includes("data");
+  /** @type {(side: Operand) => (value: any) => any} */
+  const adapter = (side) => {
+    /** @type {((value: any) => any)[]} */
+    const steps = [];
+    if (hasTypes && side.kind === "Constant") steps.push((word) => TYPE_NAMES.get(word?.toLowerCase()) ?? []);
+    if (hasMixed && typeOf(side) !== "mixed") steps.push(asMixed(typeOf(side), "target" in side ? side.target : ""));
+    if (hasData && typeOf(side) === "string") steps.push(binary);
+    if (folding) steps.push(hasMixed ? mixedFold : hasData ? foldBytes : fold);
+    return steps.length === 1 ? steps[0] : (value) => steps.reduce((each, step) => step(each), value);
   };
-  const read = reader(left);
-  if (operator === "IN" && right.kind === "ListValue") {
-    const values = right.items.map((item) => reader(item)({}));
+  const isPlain = !hasTypes && !hasMixed && !hasData && !folding;
+  const each = operator === "IN" ? "==" : operator;
+  const test = hasTypes ? TYPE_OPERATORS[each] : (hasMixed ? MIXED_OPERATORS : OPERATORS)[each];
+  /** @type {(side: Operand) => Getter} */
+  const side = (operand) => {
+    if (operand.kind === "ListValue") {
+      const values = operand.items.map((item) => adapter(item)(getter(item, objects)({})));
+      return () => values;
+    }
+    const get = getter(operand, objects);
+    if (isPlain) return get;
+    const adapt = adapter(operand);
+    if (isMany(operand)) return (image) => get(image).map(adapt);
     return (image) => {
-      const value = read(image);
-      return values.some((each) => equal(value, each));
+      const value = get(image);
+      return value === undefined ? value : adapt(value);
+    };
+  };
+  const [readLeft, readRight] = [side(left), side(right)];
+  if (isMany(left) || isMany(right)) return compileMany(left, right, readLeft, readRight, test, each === "!=");
+  if (right.kind !== "Constant") {
+    return (image) => {
+      const [a, b] = [readLeft(image), readRight(image)];
+      return a !== undefined && b !== undefined && test(a, b);
     };
   }
-  const test = OPERATORS[operator];
-  const readRight = reader(right);
-  if (right.kind !== "Constant") return (image) => test(read(image), readRight(image));
   const constant = readRight({});
-  if (operator !== "LIKE" || constant === null) return (image) => test(read(image), constant);
-  const matches = likePattern(constant);
+  if (operator === "LIKE" && constant !== null && !hasMixed) {
+    const matches = likePattern(constant);
+    return (image) => {
+      const value = readLeft(image);
+      return typeof value === "string" && matches(value);
+    };
+  }
   return (image) => {
-    const value = read(image);
-    return value !== null && matches(value);
+    const value = readLeft(image);
+    return value !== undefined && test(value, constant);
   };
+}
+
+/** Collections: pair by pair if both sides are and neither has a quantifier, otherwise by the quantifiers, left one outside.
+ * @param {Operand} left @param {Operand} right @param {Getter} readLeft @param {Getter} readRight
+ * @param {(left: any, right: any) => boolean} test @param {boolean} isUnequal @returns {Predicate} */
+function compileMany(left, right, readLeft, readRight, test, isUnequal) {
+  if (isMany(left) && isMany(right) && !quantifierOf(left) && !quantifierOf(right)) {
+    return (image) => {
+      const [ours, theirs] = [readLeft(image), readRight(image)];
+      if (ours.length !== theirs.length) return isUnequal;
+      return ours.every((/** @type {any} */ value, /** @type {number} */ at) => test(value, theirs[at]));
+    };
+  }
+  return (image) => {
+    const theirs = readRight(image);
+    return quantified(left, readLeft, (value) => quantified(right, () => theirs, (other) => test(value, other))(image))(image);
+  };
+}
+
+/** @param {Operand} operand @returns {string} */
+function quantifierOf(operand) {
+  if (operand.kind === "Arithmetic") return quantifierOf(isMany(operand.left) ? operand.left : operand.right);
+  return "quantifier" in operand ? operand.quantifier : "";
+}
+
+/** Whether any, all or none of an operand's values hold. @param {Operand} operand @param {Getter} read
+ * @param {(value: any) => boolean} holds @returns {Predicate} */
+function quantified(operand, read, holds) {
+  if (!isMany(operand)) {
+    return (image) => {
+      const value = read(image);
+      return value !== undefined && holds(value);
+    };
+  }
+  const quantifier = quantifierOf(operand);
+  if (quantifier === "ALL") return (image) => read(image).every(holds);
+  return quantifier === "NONE" ? (image) => !read(image).some(holds) : (image) => read(image).some(holds);
+}
+
+/** What `@type` says: a side is the name of a type, or those that a word means. @type {Record<string, (left: any, right: any) => boolean>} */
+const TYPE_OPERATORS = { "==": sameType, "!=": (left, right) => !sameType(left, right) };
+
+/** @param {any} left @param {any} right */
+function sameType(left, right) {
+  return left === right || (Array.isArray(left) && left.includes(right)) || (Array.isArray(right) && right.includes(left));
 }
 
 // --- Values: comparable ones out of images ---
 
-/** From wire value to comparable value, for the types whose wire values do not compare as they should.
- * @type {Record<string, (value: any) => any>} */
-const READERS = {
-  int: (value) => (typeof value === "string" ? BigInt(value) : value ?? null),
-  float: (value) => (typeof value === "string" ? Number(value) : value ?? null),
-  double: (value) => (typeof value === "string" ? Number(value) : value ?? null),
-  decimal128: (value) => (typeof value === "string" ? Decimal.exact(value) : null),
-  data: (value) => (typeof value === "string" ? atob(value) : null),
-};
-
-/** @param {Operand} operand @returns {Getter} */
-function getter(operand) {
-  if (operand.kind === "Constant") {
-    const { type, value } = operand;
-    const constant = type === "data" ? atob(wire(operand)) : value;
-    return () => constant;
+/** @param {Operand} operand @param {Objects} objects @returns {Getter} */
+function getter(operand, objects) {
+  switch (operand.kind) {
+    case "Constant": {
+      const { type, value } = operand;
+      const constant = type === "data" ? atob(wire(operand)) : type === "object" ? new Typed("object", JSON.stringify([value[0], wire(value[1])])) : value;
+      return () => constant;
+    }
+    case "ListValue": {
+      const values = operand.items.map((item) => getter(item, objects)({}));
+      return () => values;
+    }
+    case "Path":
+      return reader(operand, objects);
+    case "Arithmetic":
+      return compute(operand, objects);
+    case "Subquery": {
+      const { path } = operand;
+      const images = reader({ ...path, type: "" }, objects);
+      const matches = compilePredicate(operand.predicate, objects);
+      const count = (/** @type {Image[]} */ found) => found.filter((image) => matches(image)).length;
+      if (!path.target) return (image) => count(images(image).filter(Boolean));
+      const find = (/** @type {any} */ key) => objects.get(path.target, key) ?? [];
+      return (image) => count(images(image).flatMap(find));
+    }
   }
-  if (operand.kind === "Arithmetic") {
-    const { operator, type } = operand;
-    const [left, right] = [getter(operand.left), getter(operand.right)];
-    return (image) => arithmetic(operator, type, left(image), right(image));
-  }
-  if (operand.kind !== "Path") throw new TypeError("bind the query first");
-  const name = String(operand.steps[0]);
-  if (operand.counted === "link") return (image) => Number((image[name] ?? null) !== null);
-  const read = READERS[operand.counted || operand.type] ?? ((/** @type {any} */ value) => value ?? null);
-  if (!operand.counted) return (image) => read(image[name]);
-  return (image) => {
-    const value = read(image[name]);
-    return value && operand.counted === "string" ? toBytes(value).length : value?.length ?? null;
-  };
+  throw new TypeError("bind the query first");
 }
 
-/** A string as data is: one character per byte of its UTF-8. @param {string | null} value */
-function binary(value) {
-  return value && atob(toBase64(toBytes(value)));
+/** @param {import('./nodes.js').Arithmetic} node @param {Objects} objects @returns {Getter} */
+function compute(node, objects) {
+  const { operator, type } = node;
+  const [left, right] = [node.left, node.right].map((side) => {
+    const get = getter(side, objects);
+    if (type !== "mixed" || typeOf(side) === "mixed") return get;
+    const adapt = asMixed(typeOf(side) || "int", "");
+    return isMany(side) ? (/** @type {Image} */ image) => get(image).map(adapt) : (/** @type {Image} */ image) => adapt(get(image));
+  });
+  const once = (/** @type {any} */ a, /** @type {any} */ b) => (a === undefined || b === undefined ? undefined : arithmetic(operator, type, a, b));
+  if (isMany(node.left)) return (image) => left(image).map((/** @type {any} */ value) => once(value, right(image)));
+  if (isMany(node.right)) return (image) => right(image).map((/** @type {any} */ value) => once(left(image), value));
+  return (image) => once(left(image), right(image));
 }
 
 // --- SORT, DISTINCT, LIMIT over images ---
 
 /** The images sorted, thinned and cut as the bound clauses say, in written order; stable, so that of two adjacent SORTs
- * the later is the primary one. Ascending: null, then NaN, then values; strings by code point.
- * @param {Iterable<Image>} images @param {import('./nodes.js').Clause[]} clauses @returns {Image[]} A new array. */
-export function applyClauses(images, clauses) {
+ * the later is the primary one. Ascending: null, then NaN, then values, and at the end objects with a null link on the way to
+ * the value; strings by code point. DISTINCT leaves those out. @param {Iterable<Image>} images @param {import('./nodes.js').Clause[]} clauses @param {Objects} objects
+ * @returns {Image[]} A new array. */
+export function applyClauses(images, clauses, objects = ALONE) {
   let rows = Array.from(images);
   for (const clause of clauses) {
-    if (clause.kind === "Sort") rows = sorted(rows, clause.keys);
-    else if (clause.kind === "Distinct") rows = distinct(rows, clause.paths.map((path) => String(path.steps[0])));
+    if (clause.kind === "Sort") rows = sorted(rows, clause.keys, objects);
+    else if (clause.kind === "Distinct") rows = distinct(rows, clause.paths, objects);
     else rows = rows.slice(0, Number(clause.count));
   }
   return rows;
 }
 
-/** @param {Image[]} rows @param {string[]} names */
-function distinct(rows, names) {
-  const seen = new Set();
-  return rows.filter((image) => {
-    const values = names.map((name) => image[name] ?? null);
-    const key = values.length === 1 ? values[0] : JSON.stringify(values);
-    return !seen.has(key) && seen.add(key);
+/** What objects are sorted by or told apart by: a wire value, or a mixed value; undefined behind a null link or embedded
+ * object. @param {Path} path @param {Objects} objects */
+function columnReader(path, objects) {
+  return reader(path, objects, path.type === "mixed" ? READERS.mixed : (value) => value, true);
+}
+
+/** @param {Image[]} rows @param {Path[]} paths @param {Objects} objects */
+function distinct(rows, paths, objects) {
+  const getters = paths.map((path) => {
+    const get = columnReader(path, objects);
+    return path.type === "mixed" ? (/** @type {Image} */ image) => identified(get(image)) : get;
   });
+  const seen = new Set();
+  const isNew = (/** @type {any} */ key) => !seen.has(key) && Boolean(seen.add(key));
+  const [first] = getters;
+  if (getters.length === 1) {
+    return rows.filter((image) => {
+      const value = first(image);
+      return value !== undefined && isNew(value);
+    });
+  }
+  return rows.filter((image) => {
+    const values = getters.map((get) => get(image));
+    return !values.includes(undefined) && isNew(JSON.stringify(values));
+  });
+}
+
+/** @param {any} value */
+function identified(value) {
+  return value === undefined ? value : mixedIdentity(value);
 }
 
 /**
@@ -223,9 +339,9 @@ function distinct(rows, names) {
  */
 
 /** A stable merge sort of row numbers: an order of numbers is far cheaper than a call for each comparison.
- * @param {Image[]} rows @param {[Path, boolean][]} keys */
-function sorted(rows, keys) {
-  const [{ sketch, exact }, ...others] = keys.map(([path, ascending]) => column(rows, path, ascending));
+ * @param {Image[]} rows @param {[Path, boolean][]} keys @param {Objects} objects */
+function sorted(rows, keys, objects) {
+  const [{ sketch, exact }, ...others] = keys.map(([path, ascending]) => column(rows, path, ascending, objects));
   /** @type {(a: number, b: number) => boolean} */
   const isAfter = (a, b) => {
     let order = exact(a, b);
@@ -266,24 +382,27 @@ function sorted(rows, keys) {
   return result;
 }
 
-/** @param {Image[]} rows @param {Path} path @param {boolean} ascending @returns {Column} */
-function column(rows, path, ascending) {
-  const name = String(path.steps[0]);
+/** @param {Image[]} rows @param {Path} path @param {boolean} ascending @param {Objects} objects @returns {Column} */
+function column(rows, path, ascending, objects) {
   const sign = ascending ? 1 : -1;
-  const values = rows.map((image) => image[name] ?? null);
-  const measure = path.type === "date" ? measureDate : READERS[path.type] || path.type === "bool" ? Number : textMeasure(values);
+  const { type } = path;
+  const isMixed = type === "mixed";
+  const values = rows.map(columnReader(path, objects));
+  const measure = isMixed ? mixedRank : type === "date" ? measureDate : READERS[type] || type === "bool" ? Number : textMeasure(values);
   const sketch = new Float64Array(rows.length);
   for (let at = 0; at < rows.length; at++) {
-    const number = values[at] === null ? NaN : measure(values[at]);
-    sketch[at] = number === number ? sign * number : sign * -Infinity;
+    const value = values[at];
+    const number = value === undefined || value === null ? NaN : measure(value);
+    sketch[at] = value === undefined ? sign * Infinity : number === number ? sign * number : sign * -Infinity;
   }
-  const read = READERS[path.type] ?? ((/** @type {any} */ value) => value);
+  const read = (!isMixed && READERS[type]) || ((/** @type {any} */ value) => value);
   /** @param {any} value */
-  const rank = (value) => (value === null ? 0 : isNaNValue(value) ? 1 : 2);
+  const place = (value) => (value === undefined ? 3 : value === null ? 0 : isNaNValue(value) ? 1 : 2);
   const exact = (/** @type {number} */ a, /** @type {number} */ b) => {
     if (values[a] === values[b]) return 0;
-    const [left, right] = [read(values[a]), read(values[b])];
-    return sign * (rank(left) - rank(right) || (rank(left) === 2 ? compare(left, right) : 0));
+    if (isMixed && values[a] !== undefined && values[b] !== undefined) return sign * compareMixed(values[a], values[b]);
+    const [left, right] = [values[a], values[b]].map((value) => value && read(value));
+    return sign * (place(left) - place(right) || (place(left) === 2 ? compare(left, right) : 0));
   };
   return { sketch, exact };
 }
@@ -304,7 +423,7 @@ function textMeasure(values) {
   let first = null;
   let shared = 0;
   for (const value of values) {
-    if (value === null) continue;
+    if (value === null || value === undefined) continue;
     if (first === null) {
       first = value;
       shared = value.length;

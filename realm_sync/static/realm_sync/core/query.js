@@ -8,7 +8,7 @@
  */
 
 import { QueryError } from "./errors.js"
-import { LITERALS, LONE_SURROGATE, excerpt, fromJs, narrow, readLiteral, toBytes } from "./literals.js"
+import { LITERALS, LONE_SURROGATE, excerpt, fromJs, isPlainObject, narrow, numberOf, readGeometry, readLiteral, toBytes } from "./literals.js"
 import { FALSE, STRING_OPERATORS, TRUE, constant, joined, not } from "./nodes.js"
 
 /** @typedef {import('./nodes.js').Node} Node */
@@ -338,7 +338,7 @@ class Parser {
       else break;
     }
     const { position } = start;
-    return { kind: "Path", steps, quantifier, type: "", target: "", counted: "", optional: true, position };
+    return { kind: "Path", steps, quantifier, type: "", target: "", hops: [], many: false, optional: true, position };
   }
 
   /** @param {Token} token */
@@ -380,7 +380,7 @@ class Parser {
     if (word.text !== "@count" && word.text !== "@size") {
       throw new QueryError("Only @count and @size may follow a subquery.", "", word.position);
     }
-    return { kind: "Subquery", path, variable: variable.text, predicate, word: word.text };
+    return { kind: "Subquery", path, variable: variable.text, predicate, word: word.text, type: "" };
   }
 
   /** @param {string} quantifier @returns {ListValue} */
@@ -424,7 +424,7 @@ class Parser {
   /** @returns {Operand} */
   geo() {
     const token = this.accept("GEOBOX", "GEOCIRCLE", "GEOPOLYGON");
-    if (!token) return this.argument(this.quantifier());
+    if (!token) return this.geoArgument();
     this.expect("(");
     let rings;
     let radius = null;
@@ -439,10 +439,26 @@ class Parser {
       rings = [[this.point()]];
       this.expect(",");
       if (token.type === "GEOBOX") rings[0].push(this.point());
-      else radius = /QUANTIFIER|ARGUMENT/.test(this.type) ? this.scalarArgument() : this.number();
+      else radius = /QUANTIFIER|ARGUMENT/.test(this.type) ? this.radius() : this.number();
     }
     this.expect(")");
     return { kind: "Geometry", shape: { GEOBOX: "geoBox", GEOCIRCLE: "geoCircle" }[token.type] ?? "geoPolygon", rings, radius };
+  }
+
+  /** @returns {any} */
+  geoArgument() {
+    const quantifier = this.quantifier();
+    const { text, position } = this.lexer.peek();
+    const value = this.type === "ARGUMENT" && this.args[Number(text.slice(1, 10))];
+    if (!isPlainObject(value)) return this.argument(quantifier);
+    this.lexer.next();
+    return this.refusing(() => readGeometry(value, Number(text.slice(1, 10)), position));
+  }
+
+  /** @returns {any} */
+  radius() {
+    const given = this.scalarArgument();
+    return given.type === "refused" ? given : this.refusing(() => numberOf(given));
   }
 
   point() {

@@ -2,13 +2,14 @@
  * Subscribable queries: which of them the server can keep live.
  *
  * Decides what a subscription may not use although a client can read with it: sorting and limits, whatever does not
- * follow from an object's own properties, and what the server's databases would compute in their own way (R4). The server
- * decides again. Knows no class and no user.
+ * follow from an object's own properties (collections, mixed values and embedded objects are its own; what it links to is
+ * not), and what the server's databases would compute in their own way (R4). The server decides again. Knows no class and
+ * no user.
  */
 
 import { QueryError } from "./errors.js"
 import { lower } from "./lowering.js"
-import { comparisons, paths, typeOf } from "./nodes.js"
+import { comparisons, isDeep, paths, typeOf } from "./nodes.js"
 import { toText } from "./text.js"
 
 /** Throws a QueryError, with the reason, for a bound query that a subscription cannot keep live.
@@ -22,8 +23,11 @@ export function checkSubscribable(query) {
     refuse(`${kind.toUpperCase()} cannot be used in a subscription: sort and limit the objects when you read them.`);
   }
   for (const { operator, left, right, position } of comparisons(query.predicate)) {
-    const word = left.kind === "Subquery" || right.kind === "Subquery" ? "SUBQUERY" : operator;
-    if (["TEXT", "GEOWITHIN", "SUBQUERY"].includes(word)) refuse(`${word} cannot be used in a subscription.`, position);
+    if (left.kind === "Subquery" || right.kind === "Subquery") {
+      const problem = "SUBQUERY cannot be used in a subscription: it looks at other objects, or at parts of this one";
+      refuse(`${problem} that the server does not count.`, position);
+    }
+    if (operator === "TEXT") refuse("TEXT cannot be used in a subscription: full-text search is for reads; use CONTAINS.", position);
   }
   for (const comparison of comparisons(lower(query.predicate))) {
     const problem = comparisonProblem(comparison);
@@ -36,13 +40,14 @@ export function checkSubscribable(query) {
 }
 
 /** @param {import('./nodes.js').Comparison} comparison */
-function comparisonProblem({ operator, left, right, fold }) {
+function comparisonProblem(comparison) {
+  const { operator, left, right, fold } = comparison;
   for (const side of [left, right]) {
     if (side.kind === "Arithmetic" && side.type && side.type !== "int") {
       return `Arithmetic on '${side.type}' values cannot be used in a subscription: only on 'int' ones.`;
     }
   }
-  if (typeOf(left) === "data" || typeOf(right) === "data") {
+  if ((typeOf(left) === "data" || typeOf(right) === "data") && !isDeep(comparison)) {
     if (fold) return "[c] on binary data cannot be used in a subscription.";
     if (operator === "LIKE" && right.kind !== "Constant") {
       return "LIKE with the pattern in a property cannot be used in a subscription on binary data.";
@@ -53,13 +58,16 @@ function comparisonProblem({ operator, left, right, fold }) {
 
 /** @param {import('./nodes.js').Path} path */
 function pathProblem(path) {
-  const { steps, quantifier } = path;
-  if (quantifier || steps.some((step) => typeof step !== "string")) return "Collections cannot be used in a subscription.";
-  if (steps.some((step) => String(step).startsWith("@"))) {
-    return `'${toText(path)}' cannot be used in a subscription: aggregates and relations are for reads.`;
-  }
-  if (steps.length > 1 && !(steps.length === 2 && steps[1] === "_id")) {
-    return `The key path '${toText(path)}' cannot be used in a subscription: only properties of the object itself.`;
+  for (const { via, inner } of path.hops) {
+    if (via === "backlinks" || via === "incoming") {
+      const problem = `'${toText(path)}' cannot be used in a subscription: it asks which objects link to this one,`;
+      return `${problem} and only the object's own properties decide what is synchronized.`;
+    }
+    if (via === "link") {
+      const problem = `The key path '${toText(path)}' cannot be used in a subscription: it follows a link,`;
+      return `${problem} and only properties of the object itself decide what is synchronized.`;
+    }
+    if (inner) return `'${toText(path)}' cannot be used in a subscription: of the aggregates only @count and @size can.`;
   }
   return "";
 }

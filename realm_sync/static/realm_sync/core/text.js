@@ -87,7 +87,7 @@ function geometryText({ shape, rings, radius }) {
   const texts = rings.map((ring) => ring.map((point) => `[${point.map(numberText).join(", ")}]`).join(", "));
   if (shape === "geoPolygon") return `geoPolygon(${texts.map((ring) => `{${ring}}`).join(", ")})`;
   if (shape === "geoBox") return `geoBox(${texts[0]})`;
-  return `geoCircle(${texts[0]}, ${radius instanceof Decimal ? numberText(radius) : constantText(radius)})`;
+  return `geoCircle(${texts[0]}, ${numberText(radius)})`;
 }
 
 /** @param {Constant} constant @returns {string} */
