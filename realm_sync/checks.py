@@ -30,8 +30,9 @@ from django.db import connections, models
 from . import auth, capture
 from .conf import CLIENT_CLASSES, PER_CLIENT, Settings, settings
 from .core.schema import KEY_TYPES
+from .fields import LONGEST_KEY, realm_type
 from .models import Change
-from .registry import LONGEST_KEY, ModelSync, SyncedModel, realm_type, refusal, registry
+from .registry import ModelSync, SyncedModel, refusal, registry
 
 TAG = "realm_sync"
 VENDORS = ("sqlite", "postgresql")

@@ -7,73 +7,61 @@ the engine read `registry`. A declaration that cannot sync is left out of the sc
 
 from __future__ import annotations
 
-import keyword
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, cast
 from uuid import uuid4
 
+import msgspec
 from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.models.base import ModelBase
 from django.db.models.signals import class_prepared
 
-from .core.declarations import parse_class
-from .core.errors import SchemaError
-from .core.schema import INDEXABLE, KEY_TYPES, PRIMARY_KEY, ObjectSchema, Property, Schema, type_text
-from .fields import Decimal128Field, Float32Field, ObjectIdField, new_object_id
-
-LONGEST_KEY = 255
-"""Longest string key in characters: what the history's `object_id` column holds."""
-
-_TYPES: tuple[tuple[type[models.Field], str], ...] = (
-    (models.BooleanField, "bool"),
-    (models.IntegerField, "int"),
-    (models.FloatField, "double"),
-    (models.DecimalField, "decimal128"),
-    (models.CharField, "string"),
-    (models.TextField, "string"),
-    (models.GenericIPAddressField, "string"),
-    (models.BinaryField, "data"),
-    (models.DateField, "date"),
-    (models.UUIDField, "uuid"),
-)
-"""Django's fields and what they are in Realm; subclasses included (a DateTimeField is a DateField)."""
-_OWN_TYPES: tuple[tuple[type[models.Field], str], ...] = (
-    (ObjectIdField, "objectId"),
-    (Decimal128Field, "decimal128"),
-    (Float32Field, "float"),
-)
-
-
-def realm_type(field: Any) -> str | None:
-    """The scalar Realm type of a concrete field's column, or None if it cannot sync; a ForeignKey's is its target's."""
-    if isinstance(field, models.ForeignKey):
-        return realm_type(field.target_field)
-    if isinstance(field, models.GeneratedField):
-        return realm_type(field.output_field)
-    for kind, name in _OWN_TYPES:
-        if isinstance(field, kind):
-            return name
-    if hasattr(field, "from_db_value"):
-        # Its Python value is not what the column holds (an encrypted text, say), and the database builds images (R12).
-        return None
-    return next((name for kind, name in _TYPES if isinstance(field, kind)), None)
+from .core.schema import INDEXABLE, KEY_TYPES, PRIMARY_KEY, ObjectSchema, Property, Schema
+from .fields import CollectionField, CounterField, EmbeddedField, EmbeddedObject, Link, is_array, realm_type
+from .schema_models import embedded_of_schema, fields_of_schema
 
 
 def refusal(field: Any) -> str | None:
     """Why a field of a model cannot be a property, as the end of a sentence that begins with the field; else None."""
     if isinstance(field, models.ManyToManyField):
-        return "is a ManyToManyField, which does not sync yet"
+        return _refused_set(field)
     if field.name == PRIMARY_KEY and not field.primary_key:
         return f"is called {PRIMARY_KEY}, which is the name of the primary key on the wire"
     if isinstance(field, models.ForeignKey) and not field.target_field.primary_key:
         return f"refers to '{field.target_field.name}' of {field.related_model.__name__}, not to its primary key"
+    if isinstance(field, models.JSONField) and realm_type(field) is None:
+        return f"is a {type(field).__name__}, a JSONField of its own: only its code understands its values"
+    if is_array(field) and realm_type(field) is None:
+        return "is an ArrayField of something else than plain values"
+    if realm_type(field) is None and hasattr(field, "from_db_value"):
+        return f"is a {type(field).__name__}: only its code understands its values, and the database builds images"
     if realm_type(field) is None:
-        return f"is a {type(field).__name__}, which does not sync yet"
+        return f"is a {type(field).__name__}, which has no type in Realm"
     return None
+
+
+def _refused_set(field: models.ManyToManyField[Any, Any]) -> str | None:
+    """Why a ManyToManyField is no set of links."""
+    through = cast(Any, field.remote_field).through
+    if not through._meta.auto_created:
+        return (
+            f"is a ManyToManyField through {through.__name__}, whose rows hold more than the link; "
+            f"let {through.__name__} sync as a class of its own"
+        )
+    if cast(Any, field.remote_field).symmetrical:
+        return "is a symmetrical ManyToManyField: one link is two rows, which change two objects at once"
+    target = cast(type[models.Model], field.related_model)
+    if realm_type(target._meta.pk) is None:
+        return f"links to {target.__name__}, whose key cannot sync"
+    return None
+
+
+ClassOf = Callable[[type[models.Model]], "ModelSync | None"]
+"""Which class of the schema a model is, if it syncs."""
 
 
 class ModelSync:
@@ -83,7 +71,7 @@ class ModelSync:
     """
 
     OPTIONS: ClassVar = (
-        "class_name", "fields", "exclude", "read_only_fields", "read_only", "readable_by", "writable_by",
+        "class_name", "fields", "exclude", "read_only_fields", "read_only", "asymmetric", "readable_by", "writable_by",
     )  # fmt: skip
     """What a subclass or an inner `class Sync` may set."""
 
@@ -97,6 +85,8 @@ class ModelSync:
     """Names of fields that clients see and never write. Automatic and generated fields are so anyway."""
     read_only: bool = False
     """Clients never create, change or delete objects of this class."""
+    asymmetric: bool = False
+    """Clients only create objects of this class, and never see one (measurements, logs): upload only."""
 
     def __init__(self, model: type[models.Model], registry: Registry) -> None:
         self.model = model
@@ -132,10 +122,18 @@ class ModelSync:
 
     @cached_property
     def fields_by_name(self) -> dict[str, models.Field]:
-        """Wire property name → concrete field, in the schema's order. A ForeignKey goes by its field's name."""
+        """Wire property name → concrete field, in the schema's order. A ForeignKey goes by its field's name.
+
+        ManyToManyFields have no column, and are in `sets_by_name`.
+        """
         wanted = {field.name for field in self.chosen_fields if refusal(field) is None}
         concrete = [field for field in self.model._meta.concrete_fields if field.name in wanted]
         return {PRIMARY_KEY: self.primary_key} | {field.name: field for field in concrete if not field.primary_key}
+
+    @cached_property
+    def sets_by_name(self) -> dict[str, models.ManyToManyField[Any, Any]]:
+        """Wire property name → ManyToManyField that is a set of links; they come last in the schema."""
+        return {f.name: f for f in self.chosen_fields if f.many_to_many and refusal(f) is None}
 
     @property
     def chosen_fields(self) -> list[Any]:
@@ -150,22 +148,33 @@ class ModelSync:
 
     def is_read_only(self, field: Any) -> bool:
         """Whether clients never write this field: the options say so, or the server computes it."""
-        automatic = field.generated or getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
-        return bool(automatic) or field.name in self.read_only_fields
+        automatic = (
+            getattr(field, "generated", False)
+            or getattr(field, "auto_now", False)
+            or getattr(field, "auto_now_add", False)
+        )
+        # A file is put there by the server: clients have its name, not its content.
+        return bool(automatic) or isinstance(field, models.FileField) or field.name in self.read_only_fields
 
     def can_sync(self) -> bool:
         """Whether the class can be in the schema: its key can be one on the wire, and its rows are in one table."""
         return realm_type(self.primary_key) in KEY_TYPES and not self.model._meta.parents
 
-    def build_schema(self, class_of: Callable[[type[models.Model]], ModelSync | None]) -> ObjectSchema:
+    def build_schema(self, class_of: ClassOf) -> ObjectSchema:
         """The class; `class_of` tells which models sync, and so which foreign keys are links."""
+        fields: dict[str, Any] = self.fields_by_name | self.sets_by_name
         return ObjectSchema(
             name=self.class_name,
-            properties={name: self._property(field, class_of) for name, field in self.fields_by_name.items()},
+            properties={name: self._property(field, class_of) for name, field in fields.items()},
             read_only=self.read_only,
+            asymmetric=self.asymmetric,
         )
 
-    def _property(self, field: Any, class_of: Callable[[type[models.Model]], ModelSync | None]) -> Property:
+    def _property(self, field: Any, class_of: ClassOf) -> Property:
+        shape = _shape(field, class_of)
+        if shape is not None:
+            read_only = self.is_read_only(field)
+            return msgspec.structs.replace(shape, read_only=read_only, has_default=_has_default(field))
         kind = cast(str, realm_type(field))
         if field.primary_key:
             length = field.max_length if kind == "string" else None
@@ -192,8 +201,67 @@ class ModelSync:
         )
 
 
+def _shape(field: Any, class_of: ClassOf) -> Property | None:
+    """The property of a field that is more than a scalar or a link of its own; None for those."""
+    kind = realm_type(field)
+    if isinstance(field, models.GeneratedField):
+        return _shape(field.output_field, class_of)
+    if isinstance(field, models.ManyToManyField):
+        element = _link(cast(type[models.Model], field.related_model), class_of)
+        return Property(type="set", object_type=element.object_type or element.type)
+    if kind == "mixed":
+        return Property(type="mixed", optional=True)
+    if isinstance(field, EmbeddedField):
+        return Property(type="object", object_type=field.embedded.wire_name(), optional=True)
+    if isinstance(field, CounterField):
+        return Property(type="int", optional=field.null, presentation="counter")
+    if kind in ("list", "set", "dictionary"):
+        base = field.base_field if is_array(field) else field.base
+        element = part_property(base, class_of)
+        # Elements that are links or embedded are null in dictionaries only, where they always may be; mixed ones always.
+        optional = kind == "dictionary" if element.type == "object" else element.optional
+        return Property(type=kind, object_type=element.object_type or element.type, optional=optional)
+    return None
+
+
+def part_property(field: Any, class_of: ClassOf) -> Property:
+    """The property of a field of an embedded class, or of the elements of a collection."""
+    shape = _shape(field, class_of)
+    if shape is not None:
+        return msgspec.structs.replace(shape, has_default=_has_default(field))
+    if isinstance(field, Link):
+        link = _link(field.target, class_of)
+        return link if link.type == "object" else msgspec.structs.replace(link, optional=field.null)
+    return Property(
+        type=cast(str, realm_type(field)),
+        optional=field.null,
+        has_default=_has_default(field),
+        max_length=field.max_length if isinstance(field, models.CharField) else None,
+    )
+
+
+def _link(model: type[models.Model], class_of: ClassOf) -> Property:
+    """A link to a model, or its key's type if it does not sync."""
+    target = class_of(model)
+    if target is None:
+        return Property(type=cast(str, realm_type(model._meta.pk)))
+    return Property(type="object", object_type=target.class_name, optional=True)
+
+
+def embedded_classes(fields: Iterable[Any]) -> Iterator[type[EmbeddedObject]]:
+    """The embedded classes that these fields hold, inner ones first, a class as often as it is held."""
+    for field in fields:
+        if isinstance(field, EmbeddedField):
+            yield from embedded_classes(field.embedded.fields.values())
+            yield field.embedded
+        elif isinstance(field, CollectionField):
+            yield from embedded_classes([field.base])
+
+
 def _has_default(field: Any) -> bool:
     """Whether a new object gets a value for the field without anyone giving one."""
+    if field.many_to_many:
+        return True
     computed = field.generated or getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
     blank_text = isinstance(field, (models.CharField, models.TextField)) and field.blank and not field.null
     return bool(computed or blank_text or field.has_default() or field.has_db_default())
@@ -272,17 +340,32 @@ class Registry:
             by_model = {binding.model: binding for binding in usable.values()}
 
             def class_of(model: type[models.Model]) -> ModelSync | None:
-                return by_model.get(cast(type[models.Model], model._meta.concrete_model))
+                found = by_model.get(cast(type[models.Model], model._meta.concrete_model))
+                # Nothing links to what nobody can read: there the key is a value like any other.
+                return None if found is None or found.asymmetric else found
 
             ordered = _in_dependency_order(list(usable.values()), class_of)
-            schema = Schema(binding.build_schema(class_of) for binding in ordered)
+            embedded: dict[str, type[EmbeddedObject]] = {}
+            for binding in ordered:
+                for cls in embedded_classes(binding.fields_by_name.values()):
+                    if cls.wire_name() not in usable:  # else checks.py says so
+                        embedded.setdefault(cls.wire_name(), cls)
+            schema = Schema(
+                [
+                    *(_embedded_schema(name, cls, class_of) for name, cls in embedded.items()),
+                    *(binding.build_schema(class_of) for binding in ordered),
+                ]
+            )
             self._derived = {binding.class_name: binding for binding in ordered}, schema
         return self._derived
 
 
-def _in_dependency_order(
-    bindings: list[ModelSync], class_of: Callable[[type[models.Model]], ModelSync | None]
-) -> list[ModelSync]:
+def _embedded_schema(name: str, cls: type[EmbeddedObject], class_of: ClassOf) -> ObjectSchema:
+    properties = {name: part_property(field, class_of) for name, field in cls.fields.items()}
+    return ObjectSchema(name=name, properties=properties, embedded=True)
+
+
+def _in_dependency_order(bindings: list[ModelSync], class_of: ClassOf) -> list[ModelSync]:
     ordered: dict[str, ModelSync] = {}
     entered: set[str] = set()
 
@@ -327,19 +410,35 @@ class SyncedModel(models.Model, metaclass=SyncedModelBase):
 
     @classmethod
     def from_schema(
-        cls, declaration: Mapping[str, Any], *, app_label: str, sync: Mapping[str, Any] | type | None = None
-    ) -> type[SyncedModel]:
+        cls,
+        declaration: Mapping[str, Any],
+        *,
+        app_label: str,
+        sync: Mapping[str, Any] | type | None = None,
+        embedded: Iterable[type[EmbeddedObject]] = (),
+    ) -> Any:
         """The model of a Realm object schema; call it in the app's models.py, so that makemigrations sees the result.
+        Of an embedded class it is an EmbeddedObject.
 
-        Links refer to models of the same app by name, also to ones that are declared later. `sync` has the options
-        of `class Sync`, as a class or a dict. Raises SchemaError for what cannot be a model.
+        Links refer to models of the same app by name, also to ones that are declared later; `embedded` has the embedded
+        classes that properties name. `sync` has the options of `class Sync`, as a class or a dict. Raises SchemaError
+        for what cannot be a model.
         """
-        namespace: dict[str, Any] = fields_of_schema(declaration, app_label)
+        module = sys._getframe(1).f_globals["__name__"]
+        known = {each.wire_name(): each for each in embedded}
+        if declaration.get("embedded"):
+            made = embedded_of_schema(declaration, app_label, known)
+            made.__module__ = module
+            return made
+        namespace: dict[str, Any] = dict(fields_of_schema(declaration, app_label, known))
+        if declaration.get("asymmetric"):
+            base = type("Sync", (), dict(sync)) if isinstance(sync, Mapping) else sync
+            sync = type("Sync", (base,) if base else (), {"asymmetric": True})
         if sync is not None:
             namespace["Sync"] = type("Sync", (), dict(sync)) if isinstance(sync, Mapping) else sync
         namespace["Meta"] = type("Meta", (), {"app_label": app_label})
-        namespace["__module__"] = sys._getframe(1).f_globals["__name__"]
-        return cast(type[SyncedModel], SyncedModelBase(declaration["name"], (cls,), namespace))
+        namespace["__module__"] = module
+        return SyncedModelBase(declaration["name"], (cls,), namespace)
 
 
 def _register_synced_model(sender: type[models.Model], **kwargs: Any) -> None:
@@ -352,91 +451,3 @@ def _register_synced_model(sender: type[models.Model], **kwargs: Any) -> None:
 
 
 class_prepared.connect(_register_synced_model)
-
-
-_FIELDS: dict[str, Callable[..., models.Field]] = {
-    "bool": models.BooleanField,
-    "int": models.BigIntegerField,
-    "float": Float32Field,
-    "double": models.FloatField,
-    "decimal128": Decimal128Field,
-    "string": models.TextField,
-    "data": models.BinaryField,
-    "date": models.DateTimeField,
-    "objectId": ObjectIdField,
-    "uuid": models.UUIDField,
-}
-"""The Django field of each Realm type, for models that are made from a schema."""
-
-
-def fields_of_schema(declaration: Mapping[str, Any], app_label: str | None = None) -> dict[str, models.Field]:
-    """The model fields of a Realm object schema by name, for a SyncedModel: its primary key is called `id`.
-
-    With `app_label` links name their target `app_label.Class`, as a model that is made anywhere needs it; else `Class`.
-    Raises SchemaError for what cannot be a model.
-    """
-    stored = _with_stored_names(declaration)
-    cls = parse_class(stored)
-    if not _is_name(cls.name):
-        raise SchemaError(cls.name, "is not a name that a model can have.", "Use letters, digits and underscores.")
-    fields: dict[str, models.Field] = {}
-    for name, prop in cls.properties.items():
-        where = f"{cls.name}.{name}"
-        if name == PRIMARY_KEY:
-            if prop.type != "uuid":  # which a SyncedModel has anyway
-                fields["id"] = _key_field(prop)
-        elif not _is_name(name) or name.endswith("_") or "__" in name or hasattr(models.Model, name) or name == "id":
-            raise SchemaError(where, "is not a name that a model field can have.", "Choose another one with 'mapTo'.")
-        else:
-            given = stored["properties"][name]
-            default = given.get("default", models.NOT_PROVIDED) if isinstance(given, Mapping) else models.NOT_PROVIDED
-            fields[name] = _field(where, prop, default, app_label)
-    return fields
-
-
-def _with_stored_names(declaration: Mapping[str, Any]) -> dict[str, Any]:
-    """The declaration under the names that sync: `mapTo` where a property has one."""
-    properties = declaration.get("properties")
-    if not isinstance(properties, Mapping):
-        return dict(declaration)
-    names = {
-        name: given.get("mapTo", name) if isinstance(given, Mapping) else name for name, given in properties.items()
-    }
-    renamed = {names[name]: given for name, given in properties.items()}
-    if len(renamed) < len(names):
-        raise SchemaError(str(declaration.get("name")), "two of its properties have the same name once mapped.")
-    key = declaration.get("primaryKey", PRIMARY_KEY)
-    return {**declaration, "properties": renamed, "primaryKey": names.get(key, key)}
-
-
-def _is_name(text: str) -> bool:
-    return text.isidentifier() and not keyword.iskeyword(text)
-
-
-def _key_field(prop: Property) -> models.Field:
-    if prop.type == "string":
-        return models.CharField(primary_key=True, max_length=LONGEST_KEY)
-    if prop.type == "objectId":
-        return ObjectIdField(primary_key=True, default=new_object_id, editable=False)
-    return models.BigIntegerField(primary_key=True)
-
-
-def _field(where: str, prop: Property, default: Any, app_label: str | None) -> models.Field:
-    if prop.type == "object":
-        target = f"{app_label}.{prop.object_type}" if app_label else str(prop.object_type)
-        return models.ForeignKey(target, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    if prop.type not in _FIELDS:
-        raise SchemaError(where, f"the type '{type_text(prop)}' does not sync yet.")
-    options: dict[str, Any] = {"db_index": True} if prop.indexed else {}
-    if prop.optional:
-        options |= {"null": True, "blank": True}
-    elif prop.type in ("string", "data"):
-        options["blank"] = True  # in Realm an empty string is a value like any other
-    field = _FIELDS[prop.type](**options)
-    if default is not models.NOT_PROVIDED and default is not None:
-        try:
-            options["default"] = default if callable(default) else field.to_python(default)
-        except ValidationError as error:
-            raise SchemaError(where, f"has a default that does not fit: {' '.join(error.messages)}") from error
-        field = _FIELDS[prop.type](**options)
-    return field

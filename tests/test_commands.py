@@ -18,7 +18,7 @@ from realm_sync import capture
 from realm_sync.client.objects import declared_schema
 from realm_sync.core.declarations import parse_class
 from realm_sync.core.schema import compare
-from realm_sync.management.commands.realm_sync import models_text
+from realm_sync.management.models_text import models_text
 from realm_sync.models import Change
 from realm_sync.registry import registry
 from tests.testapp.models import Team
@@ -130,9 +130,9 @@ def test_written_models_have_the_schema_they_were_written_from(monkeypatch):
     text = models_text(json.loads(run("schema"))).replace("SyncedModel):", "SyncedModel, Twin):")
     # Beside the models they come from, so under other names.
     for name in registry.schema.names():
-        text = text.replace(f"class {name}(", f"class {name}Twin(").replace(
-            f'ForeignKey("{name}"', f'ForeignKey("{name}Twin"'
-        )
+        text = text.replace(f"class {name}(", f"class {name}Twin(")
+        for use in ('ForeignKey("{}"', 'Link("{}"', "EmbeddedField({},", "ListField({})", "DictionaryField({})"):
+            text = text.replace(use.format(name), use.format(f"{name}Twin"))
     module = ModuleType("tests.testapp.twins")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     try:
@@ -141,8 +141,8 @@ def test_written_models_have_the_schema_they_were_written_from(monkeypatch):
             if name.endswith("Twin"):
                 ours = registry.schema[name.removesuffix("Twin")]
                 assert list(cls.properties) == list(ours.properties)
-                assert [(p.type, p.optional) for p in cls.properties.values()] == [
-                    (p.type, p.optional) for p in ours.properties.values()
+                assert [(p.type, p.optional, p.presentation) for p in cls.properties.values()] == [
+                    (p.type, p.optional, p.presentation) for p in ours.properties.values()
                 ]
         assert len(registry) == 2 * len(synced)
     finally:

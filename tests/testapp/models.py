@@ -10,7 +10,20 @@ from django.conf import settings
 from django.db import models
 
 from realm_sync import sync
-from realm_sync.fields import Decimal128Field, Float32Field, ObjectIdField, new_object_id
+from realm_sync.fields import (
+    CounterField,
+    Decimal128Field,
+    DictionaryField,
+    EmbeddedField,
+    EmbeddedObject,
+    Float32Field,
+    Link,
+    ListField,
+    MixedField,
+    ObjectIdField,
+    SetField,
+    new_object_id,
+)
 
 
 class Airfield(models.Model):
@@ -95,3 +108,85 @@ class Sample(models.Model):
     maybe_object_id = ObjectIdField(null=True)
     maybe_uuid = models.UUIDField(null=True)
     team = models.ForeignKey(Team, null=True, on_delete=models.SET_NULL, related_name="samples")
+
+
+class Address(EmbeddedObject):
+    street = models.CharField(max_length=60, blank=True)
+    city = models.CharField(max_length=40)
+    lines = ListField(models.CharField(max_length=20, blank=True))
+
+
+class Part(EmbeddedObject):
+    """An embedded object of every kind of property."""
+
+    name = models.CharField(max_length=20, blank=True)
+    amount = models.BigIntegerField(default=1)
+    weight = models.FloatField(null=True)
+    made = models.DateTimeField(null=True)
+    maker = EmbeddedField(Address, null=True)
+    notes = MixedField()
+    prices = DictionaryField(Decimal128Field(null=True))
+    labels = SetField(models.CharField(max_length=20, blank=True))
+    airfield = Link("testapp.Airfield", null=True)
+    used = CounterField()
+
+
+class Kit(models.Model):
+    """What inspectors carry: every type that is more than a scalar."""
+
+    class Colour(models.TextChoices):
+        RED = "red"
+        BLUE = "blue"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    name = models.CharField(max_length=60, blank=True)
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="kits")
+    visits = CounterField()
+    maybe_visits = CounterField(null=True, blank=True)
+    anything = MixedField()
+    json = models.JSONField(null=True, blank=True)
+    tags = ListField(models.CharField(max_length=20, blank=True))
+    colours = ListField(models.CharField(max_length=10, choices=Colour))
+    maybe_tags = ListField(models.CharField(max_length=20, null=True, blank=True))
+    numbers = ListField(models.BigIntegerField())
+    doubles = ListField(models.FloatField())
+    decimals = ListField(Decimal128Field())
+    dates = ListField(models.DateTimeField())
+    days = ListField(models.DateField())
+    blobs = ListField(models.BinaryField())
+    flags = ListField(models.BooleanField())
+    uuids = ListField(models.UUIDField())
+    object_ids = ListField(ObjectIdField())
+    mixes = ListField(MixedField())
+    route = ListField(Link(Airfield))
+    tag_set = SetField(models.CharField(max_length=20, blank=True))
+    number_set = SetField(models.BigIntegerField())
+    maybe_number_set = SetField(models.BigIntegerField(null=True))
+    decimal_set = SetField(Decimal128Field())
+    date_set = SetField(models.DateTimeField())
+    uuid_set = SetField(models.UUIDField())
+    mixed_set = SetField(MixedField())
+    airfield_set = SetField(Link(Airfield))
+    teams = models.ManyToManyField(Team, blank=True, related_name="shared_kits")
+    tag_map = DictionaryField(models.CharField(max_length=20, blank=True))
+    number_map = DictionaryField(models.BigIntegerField(null=True))
+    date_map = DictionaryField(models.DateTimeField())
+    mixed_map = DictionaryField(MixedField())
+    airfield_map = DictionaryField(Link(Airfield))
+    address = EmbeddedField(Address, null=True, blank=True)
+    part = EmbeddedField(Part, null=True, blank=True)
+    parts = ListField(Part)
+    part_map = DictionaryField(Part)
+
+    def __str__(self) -> str:
+        return self.name or str(self.pk)
+
+
+class Reading(models.Model):
+    """A measurement on its way up: nobody reads it back."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="readings")
+    value = models.FloatField()
+    at = models.DateTimeField()
+    place = EmbeddedField(Address, null=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from django.db.models import Q
 
 from realm_sync import sync
 
-from .models import Airfield, Sample, Team
+from .models import Airfield, Kit, Reading, Sample, Team
 
 
 @sync.register(Airfield)
@@ -33,3 +35,23 @@ class SampleSync(sync.ModelSync):
 
     def writable_by(self, user):
         return True
+
+
+class KitSync(sync.ModelSync):
+    def readable_by(self, user):
+        return True
+
+    def writable_by(self, user):
+        return True
+
+
+class ReadingSync(sync.ModelSync):
+    asymmetric = True
+
+    def writable_by(self, user):
+        return Q(team__in=user.teams.all())
+
+
+if os.environ.get("REALM_SYNC_TEST_KIT"):  # until both clients know every type
+    sync.register(Kit)(KitSync)
+    sync.register(Reading)(ReadingSync)

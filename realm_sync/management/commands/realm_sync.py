@@ -1,29 +1,28 @@
 """`manage.py realm_sync …`: one command with the verbs of an operator. Each calls the module that owns it.
 
-Owns only text: how the schema is printed for people and clients, and how models are written from a schema file.
+Owns only arguments and what is said: schema_text.py and models_text.py, beside, write what the first two verbs print.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections, models
-from django.db.migrations.writer import MigrationWriter
+from django.db import connections
 from django.utils import timezone
 
 from realm_sync.conf import settings
 from realm_sync.core.errors import SchemaError
-from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property
+from realm_sync.management.models_text import models_text
+from realm_sync.management.schema_text import FORMATS
 from realm_sync.models import Change
-from realm_sync.registry import fields_of_schema, registry
+from realm_sync.registry import registry
 
 
 class Subcommand(NamedTuple):
@@ -56,100 +55,7 @@ def run_schema(command: BaseCommand, options: dict[str, Any]) -> None:
     command.stdout.write(FORMATS[options["format"]](registry.schema))
 
 
-def schema_as_json(classes: Iterable[ObjectSchema]) -> str:
-    """A list of Realm object schemas, as every Realm SDK, and the verb `models`, accepts them."""
-    return json.dumps([declaration(cls) for cls in classes], indent=2, ensure_ascii=False)
-
-
-def schema_as_python(classes: Iterable[ObjectSchema]) -> str:
-    """Classes for the Python client."""
-    bodies, words = [], set()
-    for cls in classes:
-        lines = [f"class {cls.name}(Object):"]
-        for name, prop in cls.properties.items():
-            hint = str(prop.object_type) if prop.type == "object" else PYTHON_TYPES[prop.type]
-            words |= set(re.findall(r"\w+", hint))
-            options = []
-            if name == PRIMARY_KEY:
-                options.append("primary_key=True")
-                if prop.type in PYTHON_KEYS:
-                    options.append(f"default={PYTHON_KEYS[prop.type]}")
-                    words.add(PYTHON_KEYS[prop.type])
-            elif prop.indexed and prop.type != "object":
-                options.append("indexed=True")
-            hint += " | None" if prop.optional else ""
-            lines.append(f"    {name}: {hint}" + (f" = field({', '.join(options)})" if options else ""))
-        bodies.append("\n".join(lines))
-    imports = [
-        f"from {module} import {', '.join(name for name in names if name in words)}"
-        for module, names in PYTHON_IMPORTS.items()
-        if words & set(names)
-    ]
-    header = ["from __future__ import annotations", "", *imports, *([""] if imports else [])]
-    ours = [name for name in ("Object", "ObjectId", "field", "new_object_id") if name in words | {"Object", "field"}]
-    header.append(f"from realm_sync.client import {', '.join(ours)}")
-    return "\n".join(header) + "\n\n\n" + "\n\n\n".join(bodies)
-
-
-PYTHON_TYPES = {
-    "bool": "bool", "int": "int", "float": 'Annotated[float, "float"]', "double": "float", "decimal128": "Decimal",
-    "string": "str", "data": "bytes", "date": "datetime", "objectId": "ObjectId", "uuid": "UUID",
-}  # fmt: skip
-"""The annotation that means each Realm type to the Python client."""
-PYTHON_KEYS = {"uuid": "uuid4", "objectId": "new_object_id"}
-"""What makes a new key of each type that clients can make."""
-PYTHON_IMPORTS = {
-    "datetime": ("datetime",), "decimal": ("Decimal",), "typing": ("Annotated",), "uuid": ("UUID", "uuid4"),
-}  # fmt: skip
-
-
-def schema_as_javascript(classes: Iterable[ObjectSchema]) -> str:
-    """A module of classes for the browser SDK (`{% realm_sync_config %}` maps "realm") and Realm's own JavaScript SDK."""
-    parts = ['import Realm from "realm";']
-    for cls in classes:
-        lines = [f"export class {cls.name} extends Realm.Object {{", "    static schema = {"]
-        lines += [f'        name: "{cls.name}",', f'        primaryKey: "{PRIMARY_KEY}",', "        properties: {"]
-        for name, given in declaration(cls)["properties"].items():
-            lines.append(f"            {name}: {_javascript_property(name, given)},")
-        lines += ["        },", "    };", "}"]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts)
-
-
-FORMATS: dict[str, Callable[[Iterable[ObjectSchema]], str]] = {
-    "json": schema_as_json,
-    "python": schema_as_python,
-    "javascript": schema_as_javascript,
-}
-
-
-def declaration(cls: ObjectSchema) -> dict[str, Any]:
-    """A class as a Realm object schema, with shorthands where they say everything."""
-    properties = {name: _declared(name, prop) for name, prop in cls.properties.items()}
-    return {"name": cls.name, "primaryKey": cls.primary_key, "properties": properties}
-
-
-def _declared(name: str, prop: Property) -> str | dict[str, Any]:
-    if prop.type == "object":
-        return str(prop.object_type)
-    if prop.indexed and name != PRIMARY_KEY:
-        return {"type": prop.type} | ({"optional": True} if prop.optional else {}) | {"indexed": True}
-    return prop.type + ("?" if prop.optional else "")
-
-
-def _javascript_property(name: str, given: str | dict[str, Any]) -> str:
-    makes = {"uuid": "new Realm.BSON.UUID()", "objectId": "new Realm.BSON.ObjectId()"}
-    if name == PRIMARY_KEY and isinstance(given, str) and given in makes:
-        return f'{{ type: "{given}", default: () => {makes[given]} }}'
-    if isinstance(given, str):
-        return f'"{given}"'
-    return "{ " + ", ".join(f"{key}: {json.dumps(value)}" for key, value in given.items()) + " }"
-
-
 # models
-
-
-FIELDS_IMPORT = "from realm_sync import fields, sync"
 
 
 def add_models_arguments(parser: CommandParser) -> None:
@@ -171,58 +77,6 @@ def run_models(command: BaseCommand, options: dict[str, Any]) -> None:
         command.stdout.write(models_text(declarations))
     except SchemaError as error:
         raise CommandError(str(error)) from error
-
-
-def models_text(declarations: Iterable[dict[str, Any]]) -> str:
-    """A models.py with a SyncedModel for each Realm object schema. SchemaError for what cannot be a model."""
-    imports: set[str] = set()
-    bodies = []
-    for each in declarations:
-        fields = fields_of_schema(each)
-        lines = [f"class {each['name']}(sync.SyncedModel):"]
-        for name, field in fields.items():
-            text, needed = _field_text(field)
-            imports |= needed
-            lines.append(f"    {name} = {text}")
-        bodies.append("\n".join(lines if fields else [*lines, "    pass"]))
-    header = [
-        "# Made from a Realm schema by `manage.py realm_sync models`. What is left to do:",
-        "# * say in an inner `class Sync` of each model who may see and write its objects (readable_by, writable_by);",
-        "# * replace text fields by CharField(max_length=…) where you know the longest value;",
-        "# * decide what deleting the target of a link does (on_delete);",
-        "# * run makemigrations and migrate.",
-        *sorted(imports - {FIELDS_IMPORT}, key=lambda line: (line.startswith("from"), line)),
-        *([""] if imports - {FIELDS_IMPORT} else []),
-        "from django.db import models",
-        "",
-        FIELDS_IMPORT if FIELDS_IMPORT in imports else "from realm_sync import sync",
-    ]
-    return "\n".join(header) + "\n\n\n" + "\n\n\n".join(bodies) + "\n"
-
-
-def _field_text(field: models.Field) -> tuple[str, set[str]]:
-    """A field as source text, and the import lines it needs."""
-    _, path, _, options = field.deconstruct()
-    imports: set[str] = set()
-    arguments = []
-    if isinstance(field, models.ForeignKey):
-        arguments.append(f'"{field.remote_field.model}"')  # deconstruct() writes it in lower case
-        del options["to"]
-    for name, value in options.items():
-        text, needed = MigrationWriter.serialize(value)
-        arguments.append(f"{name}={_short(text)}")
-        imports |= {line for line in needed if "django" not in line and line != "import realm_sync.fields"}
-    if path.startswith("realm_sync.fields."):
-        imports.add(FIELDS_IMPORT)
-    return f"{_short(path)}({', '.join(arguments)})", imports
-
-
-def _short(text: str) -> str:
-    for long, short in (
-        ("django.db.models.deletion.", "models."), ("django.db.models.", "models."), ("realm_sync.fields.", "fields."),
-    ):  # fmt: skip
-        text = text.replace(long, short)
-    return text
 
 
 def migrated_database() -> Any:

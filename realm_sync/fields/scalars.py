@@ -1,7 +1,7 @@
 """Model fields for the Realm types that Django has no field for: objectId, decimal128 and float.
 
 Decides how such a value is stored on each database and what Python value it is. Knows nothing of classes, queries or
-triggers: registry.py maps fields to Realm types, capture/ turns columns into wire images, values.py owns the values.
+triggers: types.py maps fields to Realm types, capture/ turns columns into wire images, values.py owns the values.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from django.db.migrations.serializer import BaseSerializer
 from django.db.models import lookups
 from django.utils.translation import gettext_lazy as _
 
-from .core.errors import ValueTypeError
-from .core.values import DECIMAL128, ObjectId, decimal_text, single
+from ..core.errors import ValueTypeError
+from ..core.values import DECIMAL128, ObjectId, decimal_text, single
 
 
 def new_object_id() -> ObjectId:
@@ -33,6 +33,7 @@ class ObjectIdField(models.Field):
     Assigning or querying with 24 hex digits or 12 bytes works too; anything else is a ValidationError.
     """
 
+    realm_type = "objectId"
     description = _("ObjectId")
     empty_strings_allowed = False
     default_error_messages = {"invalid": _("“%(value)s” is not an ObjectId (24 hex digits).")}
@@ -80,6 +81,7 @@ class Decimal128Field(models.Field):
     `__gte` and `__range` compare by value. `order_by()`, arithmetic and aggregates on SQLite work on the text.
     """
 
+    realm_type = "decimal128"
     description = _("Decimal number of 34 digits")
     empty_strings_allowed = False
     default_error_messages = {"invalid": _("“%(value)s” is not a number within the range of decimal128.")}
@@ -146,6 +148,7 @@ for _lookup in (
 class Float32Field(models.FloatField):
     """A Realm `float`: a double column whose values are rounded to 32 bits when they are written."""
 
+    realm_type = "float"
     description = _("Floating point number of 32 bits")
 
     def to_python(self, value: Any) -> float | None:

@@ -1,0 +1,219 @@
+"""The column that holds wire JSON: what lists, sets, dictionaries, embedded objects and mixed values have in common.
+
+Decides how such a column is stored (`jsonb`, or text on SQLite), what happens to values on the way in and out, and how
+the validation of parts names them (`tags[2]: …`). What the parts are, each field decides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+from django.core import checks
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.fields.json import KeyTransform
+
+Step = str | int
+"""An embedded property, the index of an element, or a Key."""
+
+
+class Key(str):
+    """A step of a path: the key of a dictionary."""
+
+    __slots__ = ()
+
+
+class JSONColumn(models.JSONField):
+    """A column whose JSON is exactly the wire value of the property (R12). Subclasses say what it is.
+
+    `parse` makes Python values of what is given, `examine` validates them, `to_wire` and `from_wire` convert: all four
+    for a part as well as for a column. They raise ValidationErrors whose leaves have a `path` below this field.
+    """
+
+    realm_type: ClassVar[str]
+    non_db_attrs = (*models.JSONField.non_db_attrs, "base", "embedded")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.encoder = self.decoder = None
+
+    def parse(self, value: Any) -> Any:
+        """The Python value of a value as people give it: a tuple for a list, text for numbers, wire values."""
+        raise NotImplementedError
+
+    def examine(self, value: Any, instance: Any) -> None:
+        """Validates a parsed value: null, blank and choices, validators, and every part."""
+        if isinstance(value, set) and not value and not self.blank:
+            raise ValidationError(self.error_messages["blank"], code="blank")
+        if value is None and self.null:
+            return
+        models.Field.validate(self, value, instance)
+        found = Problems()
+        for step, part, each in self.parts(value):
+            with found.at(step):
+                examine(part, each, instance)
+        found.done()
+        self.run_validators(value)
+
+    def parts(self, value: Any) -> Iterator[tuple[Step, models.Field, Any]]:
+        """(step, field, value) of every part of a parsed value."""
+        return iter(())
+
+    def part_fields(self) -> Iterator[tuple[Step, models.Field]]:
+        """The fields of its parts, with the step that names each in a check."""
+        return iter(())
+
+    def to_wire(self, value: Any) -> Any:
+        raise NotImplementedError
+
+    def from_wire(self, wire: Any) -> Any:
+        raise NotImplementedError
+
+    def bind(self, model: type[models.Model]) -> None:
+        """Tells parts whose column they are in."""
+        for _, part in self.part_fields():
+            if hasattr(part, "bind"):
+                part.bind(model)
+
+    # --- as a field of Django ----------------------------------------------------------------------------------------
+
+    def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
+        super().contribute_to_class(cls, name, private_only)
+        self.bind(cls)
+
+    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
+        return [*super().check(**kwargs), *self.check_parts(str(self.name), self)]
+
+    def check_parts(self, where: str, column: models.Field) -> list[checks.CheckMessage]:
+        """What makes a part one that cannot be stored or synced; `where` names this field, a part of `column`."""
+        found: list[checks.CheckMessage] = []
+        for step, part in self.part_fields():
+            place = where + shown([step])
+            found += [
+                checks.Error(f"{place} {problem}.", hint=hint, obj=column, id="realm_sync.E014")
+                for problem, hint in self.refused_part(part)
+            ]
+            if isinstance(part, JSONColumn):
+                found += part.check_parts(place, column)
+        return found
+
+    def refused_part(self, part: models.Field) -> Iterator[tuple[str, str]]:
+        """(problem, hint) of a part that this column cannot hold."""
+        return iter(())
+
+    def to_python(self, value: Any) -> Any:
+        with named(self.name):
+            return self.parse(value)
+
+    def validate(self, value: Any, model_instance: Any) -> None:
+        with named(self.name):
+            self.examine(value, model_instance)
+
+    def clean(self, value: Any, model_instance: Any) -> Any:
+        value = self.to_python(value)
+        self.validate(value, model_instance)  # which runs the validators, too
+        return value
+
+    def get_prep_value(self, value: Any) -> Any:
+        if value is None or hasattr(value, "resolve_expression"):
+            return value
+        with named(self.name):
+            return self.to_wire(self.parse(value))
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        if isinstance(expression, KeyTransform) or value is None:
+            return super().from_db_value(value, expression, connection)
+        try:
+            wire = json.loads(value)
+        except (TypeError, ValueError):
+            return value
+        return self.from_wire(wire)
+
+    def value_to_string(self, obj: models.Model) -> Any:
+        value = self.value_from_object(obj)
+        return None if value is None else self.get_prep_value(value)
+
+
+def examine(field: Any, value: Any, instance: Any) -> None:
+    """Validates the parsed value of a part."""
+    if isinstance(field, JSONColumn):
+        field.examine(value, instance)
+    elif value is not None or not field.null:  # in Realm what can be null may be null, whatever `blank` tells forms
+        field.validate(value, instance)
+        field.run_validators(value)
+
+
+class Problems:
+    """Gathers what is wrong with the parts of a value, each with its path; `done()` raises it all."""
+
+    def __init__(self) -> None:
+        self.leaves: list[Any] = []
+        self._step: Step = ""
+
+    def at(self, step: Step) -> Problems:
+        self._step = step
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> bool:
+        if not isinstance(error, ValidationError):
+            return False
+        self.leaves += leaves(error, self._step)
+        return True
+
+    def done(self) -> None:
+        if self.leaves:
+            raise ValidationError(self.leaves)
+
+
+def leaves(error: ValidationError, *steps: Step) -> list[Any]:
+    """The single errors in an error, each with `path`: the steps given and those it had."""
+    found = []
+    if hasattr(error, "error_dict"):
+        for name, errors in error.error_dict.items():
+            for each in errors:
+                # Of no part in particular: Django's NON_FIELD_ERRORS.
+                found += leaves(each, *steps) if name == "__all__" else leaves(each, *steps, name)
+        return found
+    singles: list[Any] = error.error_list
+    for leaf in singles:
+        leaf.path = [*steps, *getattr(leaf, "path", [])]
+        found.append(leaf)
+    return found
+
+
+class named:
+    """Ends a path: errors of parts get the message `tags[2]: …` and keep their code and `path`."""
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if not isinstance(error, ValidationError):
+            return
+        told: list[Any] = []
+        for leaf in leaves(error):
+            path, message = leaf.path, leaf.message
+            if not path or getattr(leaf, "told", False):
+                told.append(leaf)
+                continue
+            said: Any = ValidationError(
+                f"{self.name or ''}{shown(path)}: {message % leaf.params if leaf.params else message}", code=leaf.code
+            )
+            said.path, said.told = path, True
+            told.append(said)
+        raise ValidationError(told) from error
+
+
+def shown(path: Sequence[Step]) -> str:
+    """A path as people read it: `[2].street`, `["home"]`."""
+    return "".join(
+        f"[{json.dumps(step, ensure_ascii=False)}]" if isinstance(step, int | Key) else f".{step}" for step in path
+    )
