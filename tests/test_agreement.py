@@ -250,7 +250,7 @@ def client_store(rows: list[dict[str, Any]]) -> sqlite3.Connection:
 
 
 def selected_by_client(connection: sqlite3.Connection, node: Node) -> set[str]:
-    where, params = to_where(node, SAMPLE, SCHEMA)
+    where, params = to_where(node)
     return {key for (key,) in connection.execute(f'SELECT "_id" FROM Sample WHERE {where}', params)}
 
 

@@ -781,12 +781,13 @@ class Realm:
 
     def _add_collection_listener(self, results: Results[Any], callback: Callable[..., object]) -> None:
         self._refuse_in_transaction()
+        classes = results._classes_read()
 
         def freeze(keys: list[Any]) -> Results[Any]:
             return FrozenResults(self, results._table, keys)
 
         def touched() -> int:
-            return self._open_store.class_revision(results.type)
+            return sum(self._open_store.class_revision(name) for name in classes)
 
         loop = running_loop() or self._loop
         observer = CollectionObserver(touched, results._versions, freeze, callback, loop)

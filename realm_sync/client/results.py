@@ -1,7 +1,7 @@
 """Results: live collections of objects, as RQL selects and sorts them.
 
 A Results is a query, not a list: every access sees the present state. Decides how predicate, sort, distinct and limit
-become one SQL statement; the meaning of each is core/sql.py's.
+become one SQL statement; the meaning of each is core/sql.py's, and client/queries.py's where SQL cannot say it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from realm_sync.core.binding import bind
-from realm_sync.core.nodes import TRUE, Clause, Distinct, Limit, Node, Path, Query, Sort, and_
+from realm_sync.core.nodes import TRUE, Clause, Constant, Distinct, Index, Limit, Node, Path, Query, Sort, and_
+from realm_sync.core.paths import classes_read
 from realm_sync.core.query import parse
 from realm_sync.core.schema import ObjectSchema
-from realm_sync.core.sql import SqlWriter, quoted, to_order, to_where
+from realm_sync.core.sql import quoted, to_groups, to_order, to_where
 from realm_sync.core.text import to_text
 
 from .errors import RealmError
@@ -60,12 +61,13 @@ class Results(Generic[T], Sequence[T]):
 
     def sorted(self, by: SortDescriptor | Sequence[SortDescriptor], reverse: bool = False) -> Results[T]:
         """Ordered by a property, or by several: `sorted("due")`, `sorted([("priority", True), "title"])`; True is
-        descending. Sorting sorted results: the newest order is the primary one."""
+        descending. Key paths over to-one links (`team.name`) and dictionary entries (`prices[eur]`) are properties too.
+        Sorting sorted results: the newest order is the primary one."""
         descriptors = [(by, reverse)] if isinstance(by, str) else [by] if isinstance(by, tuple) else list(by)
         keys = []
         for descriptor in descriptors:
             path, descending = (descriptor, reverse) if isinstance(descriptor, str) else descriptor
-            keys.append((Path(tuple(path.split("."))), not descending))
+            keys.append((_key_path(path), not descending))
         bound = self._bind(Query(clauses=(Sort(tuple(keys)),)))
         return Results(self._realm, self._table, self._predicate, self._clauses + bound.clauses)
 
@@ -76,6 +78,10 @@ class Results(Generic[T], Sequence[T]):
     def description(self) -> str:
         """The query as canonical RQL."""
         return to_text(Query(self._predicate, self._clauses))
+
+    def _classes_read(self) -> set[str]:
+        """The classes whose changes may change the members or their order."""
+        return {self.type, *classes_read(Query(self._predicate, self._clauses))}
 
     def _bind(self, query: Query) -> Query:
         return bind(query, self.object_schema, self._realm._schema_for_queries)
@@ -228,18 +234,22 @@ class Results(Generic[T], Sequence[T]):
     def _sql(self, columns: str, ordered: bool = True) -> tuple[str, list[Any]]:
         """SELECT `columns` of the members. Clauses apply in written order, each around what was before; ties keep the
         order of the table."""
-        cls, schema = self._table.cls, self._realm._schema_for_queries
-        where, parameters = to_where(self._predicate, cls, schema)
+        numbering = self._realm._store.queries.numbering(self.object_schema, self._realm._schema_for_queries)
+        where, parameters = to_where(self._predicate, numbering)
         source, order = f"{self._table.sql_name} WHERE {where}", "rowid"
         kept = ", ".join(map(quoted, [*self._table.properties, REVISION]))
         nested = False
         for clause in self._clauses:
             match clause:
                 case Sort():
-                    order = f"{to_order([clause], cls, schema)}, {order}"
+                    order = f"{to_order([clause], numbering)}, {order}"
                 case Distinct(paths):
-                    group = ", ".join(SqlWriter().order(path, True)[-1].removesuffix(" ASC") for path in paths)
-                    numbered = f"row_number() OVER (PARTITION BY {group} ORDER BY {order}) AS __place"
+                    groups, condition = to_groups(paths, numbering)
+                    if condition:
+                        source = f"(SELECT {kept}, {'__row' if nested else 'rowid AS __row'} FROM {source})"
+                        source += f" WHERE {condition}"
+                        order, nested = order.replace("rowid", "__row"), True
+                    numbered = f"row_number() OVER (PARTITION BY {', '.join(groups)} ORDER BY {order}) AS __place"
                     row = "rowid AS __row" if not nested else "__row"
                     source = f"(SELECT {kept}, {row}, {numbered} FROM {source}) WHERE __place = 1"
                     order, nested = order.replace("rowid", "__row"), True
@@ -248,6 +258,17 @@ class Results(Generic[T], Sequence[T]):
                     source = f"(SELECT {kept}, {row} FROM {source} ORDER BY {order} LIMIT {count})"
                     order, nested = order.replace("rowid", "__row"), True
         return f"SELECT {columns} FROM {source}" + (f" ORDER BY {order}" if ordered else ""), parameters
+
+
+def _key_path(text: str) -> Path:
+    """`team.name`, `prices[eur]`."""
+    steps: list[str | Index] = []
+    for part in text.split("."):
+        name, bracket, key = part.partition("[")
+        steps.append(name)
+        if bracket:
+            steps.append(Index(Constant("string", key.removesuffix("]").strip("'\""))))
+    return Path(tuple(steps))
 
 
 class FrozenResults(Results[T]):

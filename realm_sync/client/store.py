@@ -43,6 +43,7 @@ from realm_sync.core.sql import quoted
 from .additions import additions
 from .errors import RealmError
 from .integration import Integration
+from .queries import StoredQueries
 from .store_file import StoreFile, WriteLock, close_all
 from .tables import REVISION, Table
 from .writer import Writer
@@ -110,7 +111,13 @@ class Store(StoreFile):
         self._schema_revision = -1
         self._tables: dict[str, Table] = {}
         self._schema = Schema()
+        self.queries = StoredQueries(self.table)
         super().__init__(path, synced, create, encryption_key, read_only)
+
+    def new_connection(self) -> sqlite3.Connection:
+        connection = super().new_connection()
+        self.queries.register(connection)
+        return connection
 
     # --- size and copies ---------------------------------------------------------------------------------------------
 

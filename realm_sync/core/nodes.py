@@ -257,6 +257,11 @@ def properties(node: Node) -> set[str]:
     return {path.name for path in paths(node)}
 
 
+def own_properties(item: Node | Path) -> list[str]:
+    """The properties of the object itself that a bound node or path reads, in the order in which they are handed on."""
+    return sorted(path.name for path in {path.name: path for path in paths(item)}.values())
+
+
 def paths(item: Node | Operand) -> Iterator[Path]:
     """Every path of the node, from left to right, but for those inside subqueries: they start at other objects."""
     match item:

@@ -164,7 +164,7 @@ _RANKS = {
     "bool": 1, "int": NUMBERS, "float": NUMBERS, "double": NUMBERS, "decimal128": NUMBERS, "string": 3, "data": 4,
     "date": 5, "objectId": 6, "uuid": 7, "object": 8, "list": 9, "dictionary": 10,
 }  # fmt: skip
-_UNORDERED = 8
+UNORDERED = 8
 """From this rank on values are equal or not, and of one place in an order."""
 
 TYPE_NAMES: dict[str, frozenset[str]] = {
@@ -217,7 +217,7 @@ def _mixed_compare(left: Mixed, right: Mixed) -> int:
     rank, other = mixed_rank(left), mixed_rank(right)
     if rank != other:
         return -1 if rank < other else 1
-    if left is None or right is None or rank >= _UNORDERED:
+    if left is None or right is None or rank >= UNORDERED:
         return 0
     a, b = left[1], right[1]
     if rank == NUMBERS:

@@ -2,10 +2,11 @@
 extend.
 
 Decides how each operator is written so that it selects the rows that predicate.py selects (R4): every condition is
-true or false, never NULL, so that NOT is the exact complement. Where SQLite has no such operator, a registered
-function calls operators.py itself. `SqlWriter` knows the client's columns; filters.py derives one writer per database
-of the server from it and overrides what differs. Opens no connection and runs nothing. Takes bound nodes only
-(binding.bind); called by client/results.py.
+true or false, never NULL, so that NOT is the exact complement. Where SQLite has no such operator, a registered function
+calls operators.py itself; deep comparisons and paths (nodes.py) become calls of `realm_test` and `realm_order`
+(client/queries.py), by the number that the caller gives them. `SqlWriter` knows the client's columns; filters.py derives
+one writer per database of the server from it and overrides what differs. Opens no connection and runs nothing. Takes
+bound nodes only (binding.bind); called by client/results.py.
 
 Columns of the client store, by property type: bool 0/1, int INTEGER, float and double REAL (NaN as the text 'NaN'),
 decimal128, string, date, objectId and uuid TEXT as on the wire, data BLOB, links as the key's type.
@@ -16,9 +17,9 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from .lowering import lower
 from .nodes import (
@@ -36,9 +37,11 @@ from .nodes import (
     Path,
     Sort,
     Truth,
+    is_deep,
+    own_properties,
 )
-from .operators import arithmetic, fold, like
-from .schema import PRIMARY_KEY, ObjectSchema, Schema
+from .operators import UNORDERED, arithmetic, fold, like, mixed_rank
+from .schema import PRIMARY_KEY
 from .values import decimal_sort_key, decimal_text, encode
 
 
@@ -59,21 +62,42 @@ class Term(NamedTuple):
     constant: Constant | None = None
 
 
-def to_where(node: Node, cls: ObjectSchema, schema: Schema) -> tuple[str, list[Any]]:
-    """The WHERE condition (without the keyword) of a bound node for the client's table of `cls`, and its parameters.
+Numbering: TypeAlias = Callable[["Comparison | Path"], int]
+"""Gives deep comparisons and paths the numbers by which SQL names them."""
+
+
+def _unnumbered(item: Comparison | Path) -> int:
+    raise TypeError(f"this needs a numbering: {item!r}")
+
+
+def to_where(node: Node, numbering: Numbering = _unnumbered) -> tuple[str, list[Any]]:
+    """The WHERE condition (without the keyword) of a bound node for the client's table of its class, and its parameters.
     The connection must have been through `register_functions`."""
-    text, params = SqlWriter().condition(lower(node))
+    text, params = ClientWriter(numbering).condition(lower(node))
     return text, list(params)
 
 
-def to_order(clauses: Iterable[Clause], cls: ObjectSchema, schema: Schema) -> str:
+def to_groups(paths: Iterable[Path], numbering: Numbering = _unnumbered) -> tuple[list[str], str]:
+    """What rows are told apart by, for bound DISTINCT paths: SQL terms, and the condition (or "") that leaves out rows
+    with a null link on the way to a value."""
+    terms, conditions = [], []
+    for path in paths:
+        if path.hops:
+            terms.append(f"realm_order({numbering(path)}, 1, {quoted(path.name)})")
+            conditions.append(f"{terms[-1]} < '{_NULL_LINK}'")
+        else:
+            terms.append(ClientWriter(numbering).column(path).text)
+    return terms, " AND ".join(conditions)
+
+
+def to_order(clauses: Iterable[Clause], numbering: Numbering = _unnumbered) -> str:
     """The ORDER BY terms (without the keyword) of bound SORT clauses, "" for none; of several, the later is the
     primary one.
 
-    Ascending: null, NaN, values. Other clauses are ignored: the caller applies LIMIT and DISTINCT, and must sort in
+    Ascending: null, NaN, values, null links on the way. Other clauses are ignored: the caller applies LIMIT and DISTINCT, and must sort in
     several steps where a SORT follows one of them. Ties keep the caller's order: append `rowid`.
     """
-    writer = SqlWriter()
+    writer = ClientWriter(numbering)
     keys = [key for clause in reversed(list(clauses)) if isinstance(clause, Sort) for key in clause.keys]
     return ", ".join(term for path, ascending in keys for term in writer.order(path, ascending))
 
@@ -112,6 +136,8 @@ class SqlWriter:
         return Sql(f"({word.join(part.text for part in ordered)})", tuple(p for part in ordered for p in part.params))
 
     def comparison(self, node: Comparison) -> Sql:
+        if is_deep(node):
+            return self.deep_test(node)
         if node.operator == "IN" and isinstance(node.right, ListValue):
             return self.member(self.term(node.left), node.right, node.fold)
         left, right = self.term(node.left), self.term(node.right)
@@ -127,6 +153,9 @@ class SqlWriter:
         if node.operator == "!=":
             return fill("NOT {}", self.equal(left, right))
         return self.ordered(node.operator, left, right)
+
+    def deep_test(self, node: Comparison) -> Sql:
+        raise TypeError(f"widen the node first: {node!r}")
 
     # Operands
 
@@ -334,15 +363,60 @@ class SqlWriter:
         template = f"(length({{}}) >= length({{}}) AND (length({{}}) = 0 OR {part} = {{}}))"
         return fill(template, left, right, right, left, right, right)
 
-    # Order
+
+class ClientWriter(SqlWriter):
+    """What only the client's store has: functions for deep comparisons, and order."""
+
+    def __init__(self, numbering: Numbering) -> None:
+        self.numbering = numbering
+
+    def deep_test(self, node: Comparison) -> Sql:
+        columns = [Sql(quoted(name)) for name in own_properties(node)]
+        call = fill(
+            f"realm_test({', '.join(['{}'] * (len(columns) + 1))})", Sql("?", (self.numbering(node),)), *columns
+        )
+        return fill("({} = 1)", call)
 
     def order(self, path: Path, ascending: bool) -> list[str]:
         # SQLite sorts NULL first and text (NaN) after numbers.
-        column, direction = self.column(path).text, "ASC" if ascending else "DESC"
+        direction = "ASC" if ascending else "DESC"
+        if path.hops:
+            return [f"realm_order({self.numbering(path)}, 0, {quoted(path.name)}) {direction}"]
+        column = self.column(path).text
         if path.type not in ("float", "double"):
             return [f"{column} {direction}"]
         is_number = f"({column} IS NOT NULL AND typeof({column}) <> 'text')"
         return [f"({column} IS NOT NULL) {direction}", f"{is_number} {direction}", f"{column} {direction}"]
+
+
+_NULL_LINK = "9"
+
+
+def order_text(kind: str, null_link: bool, value: Any, whole: bool) -> str:
+    """A text that sorts bytewise as predicate.py sorts what a deep path of this type reads: a value, or a null link on
+    the way to one. `whole`: it tells apart even values that have no order."""
+    if null_link:
+        return _NULL_LINK
+    if kind == "mixed":
+        if value is None:
+            return "0"
+        rank = mixed_rank(value)
+        return f"2{rank:02d}{_scalar_text(*value) if whole or rank < UNORDERED else ''}"
+    if value is None:
+        return "0"
+    return f"2{_scalar_text(kind, value)}" if value == value else "1"
+
+
+def _scalar_text(kind: str, value: Any) -> str:
+    if kind in ("int", "float", "double", "decimal128"):
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # exactly, as integers compare with it
+        return decimal_sort_key(repr(value) if isinstance(value, float) else str(value))
+    if kind == "bool":
+        return str(int(value))
+    if kind == "data":
+        return str(value.hex())
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _depth(text: str) -> int:

@@ -56,8 +56,8 @@ def test_python_selects(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["query"])
 def test_the_client_store_selects(case: dict[str, Any], store: sqlite3.Connection) -> None:
     query = bound(case["query"], *argument(case.get("args", [])))
-    where, params = to_where(query.predicate, INSPECTION, SCHEMA)
-    order = to_order(query.clauses, INSPECTION, SCHEMA) or "rowid"
+    where, params = to_where(query.predicate)
+    order = to_order(query.clauses) or "rowid"
     keys = [
         key for (key,) in store.execute(f'SELECT "_id" FROM Inspection WHERE {where} ORDER BY {order}, rowid', params)
     ]
@@ -90,7 +90,7 @@ def test_the_deepest_queries_pass_sqlite(levels: str, store: sqlite3.Connection)
             break
         text = deeper
     node = bound(text).predicate
-    where, params = to_where(node, INSPECTION, SCHEMA)
+    where, params = to_where(node)
     found = {key for (key,) in store.execute(f'SELECT "_id" FROM Inspection WHERE {where}', params)}
     matches = compile_predicate(node, INSPECTION, SCHEMA)
     assert found == {image["_id"] for image in OBJECTS if matches(image)}
@@ -98,7 +98,7 @@ def test_the_deepest_queries_pass_sqlite(levels: str, store: sqlite3.Connection)
 
 def test_the_deepest_arithmetic_passes_sqlite(store: sqlite3.Connection) -> None:
     for text in ("visits" + " + 1" * 16 + " == 19", "visits == " + "(1 + " * 12 + "visits" + ")" * 12):
-        where, params = to_where(bound(text).predicate, INSPECTION, SCHEMA)
+        where, params = to_where(bound(text).predicate)
         store.execute(f'SELECT "_id" FROM Inspection WHERE {where}', params).fetchall()
 
 
@@ -107,7 +107,7 @@ def test_long_lists_pass_sqlite(store: sqlite3.Connection) -> None:
         ("title", [str(n) for n in range(40_000)] + ["Apron"]),
         ("priority", [*range(2, 40_000), None]),
     ):
-        where, params = to_where(bound(f"{prop} IN $0", values).predicate, INSPECTION, SCHEMA)
+        where, params = to_where(bound(f"{prop} IN $0", values).predicate)
         found = [key for (key,) in store.execute(f'SELECT "_id" FROM Inspection WHERE {where}', params)]
         assert found == (["c"] if prop == "title" else ["b", "c"])
 
