@@ -136,11 +136,8 @@ class Rivals:
 
 def _row(change: Change, stamp: Stamp | None) -> _Row:
     before = msgspec.json.decode(change.before) if change.before else None
-    sets: str | None = getattr(change, "sets", None)
-    return _Row(
-        change.version, stamp, before, msgspec.json.decode(change.after or "{}"),
-        frozenset(msgspec.json.decode(sets)) if sets else frozenset(),
-    )  # fmt: skip
+    sets = frozenset(msgspec.json.decode(change.sets)) if change.sets else frozenset()
+    return _Row(change.version, stamp, before, msgspec.json.decode(change.after or "{}"), sets)
 
 
 _UNKNOWN: Any = object()

@@ -224,6 +224,7 @@ class Tree:
             member = body.members.get(key)
             if member is None:
                 member = body.members[key] = _Member(wire, False, False)
+            member.wire = wire
             if not member.here:
                 self._absorb_member(member, True)
                 changed = True
@@ -576,28 +577,44 @@ class Tree:
         shape, here = slot.shape, slot.here
         writes = [*above, *(slot.writes or ())]
         kind = shape.container(value)
-        if kind is not None and kind == _kind(shape, here):
-            body = _body(slot, seen=False)
-            slot.seen = body
-            if isinstance(body, _List):
-                return self._join_list(body, value)
-            if isinstance(body, _Set):
-                wanted = {wire_key(wire): wire for wire in value}
-                for key, wire in wanted.items():
-                    body.members.setdefault(key, _Member(wire, False, False))
-                for key, member in body.members.items():
-                    member.seen = key in wanted
-                fresh = [member for member in body.members.values() if member.seen and not member.here]
-                entered = [self._enter(member, True, True) for member in fresh]
-                return any(entered)
-            return self._join_map(cast(_Map, body), value, writes, path)
-        slot.seen = value
-        if value is None or (here is not ABSENT and self._is_beaten(writes)):
+        if value is None:
             return False
-        if shape.kind == "counter":
-            self.counters.append(path)
-        slot.here = value
-        return True
+        knows_other = kind is not None and kind == _kind(shape, slot.seen) and _body(slot, seen=True) is not here
+        seen = Tree(shape, "", _wire(slot.seen, seen=True)) if knows_other else None
+        if kind is not None and kind == _kind(shape, here):
+            body = cast(_Body, _body(slot, seen=False))
+            if slot.seen is not body:
+                _hide(body)
+                slot.seen = body
+            else:
+                seen = None
+            if isinstance(body, _List):
+                stands = self._join_list(body, value)
+            elif isinstance(body, _Set):
+                stands = self._join_set(body, value)
+            else:
+                stands = self._join_map(body, value, writes, path)
+        else:
+            slot.seen = value
+            stands = here is ABSENT or not self._is_beaten(writes)
+            if stands:
+                slot.here = value
+                if shape.kind == "counter":
+                    self.counters.append(path)
+        if seen is not None:  # another container than the one that is there
+            seen.join(value)
+            slot.seen = seen.value()
+        return stands
+
+    def _join_set(self, body: _Set, wires: list[Any]) -> bool:
+        for wire in wires:
+            body.members.setdefault(wire_key(wire), _Member(wire, False, False))
+        joining = [body.members[wire_key(wire)] for wire in wires]
+        fresh = [member for member in joining if not member.here]
+        for member in joining:
+            member.seen = True
+        entered = [self._enter(member, True, True) for member in fresh]
+        return any(entered)
 
     def _join_map(self, body: _Map, value: dict[str, Any], writes: list[Write], path: str) -> bool:
         stands = False
@@ -605,31 +622,61 @@ class Tree:
             if body.kind == "dictionary" or key in body.slots:
                 slot = body.slot(key)
                 stands |= self._join(slot, slot.shape.read(inner), writes, f"{path}.{key}")
-        for key, slot in body.slots.items():
-            if key not in value:
-                slot.seen = ABSENT if body.kind == "dictionary" else slot.shape.read(None)
         return stands
 
     def _join_list(self, body: _List, wires: list[Any]) -> bool:
-        """What is missing of the client file's elements comes behind those that are there."""
+        """What is missing of the client file's elements comes behind those that are there; in either view by itself,
+        so that it is the same whenever it is done again. One element in both views where that can be."""
         body.part()
-        free: dict[Hashable, list[_Slot]] = {}
-        olds = [_wire(slot.here) for slot in body.here]
-        for key, slot in zip(identities(body.shape, olds), body.here, strict=True):
-            slot.seen = ABSENT
-            free.setdefault(key, []).append(slot)
+        known: dict[Hashable, list[_Slot]] = {}
+        found: dict[Hashable, list[_Slot]] = {}
+        olds = [_wire(slot.seen, seen=True) for slot in body.seen]
+        for key, slot in zip(identities(body.shape, olds), body.seen, strict=True):
+            known.setdefault(key, []).append(slot)
+        for key, slot in zip(identities(body.shape, [_wire(it.here) for it in body.here]), body.here, strict=True):
+            found.setdefault(key, []).append(slot)
         before = len(body.here)
-        body.seen = []
         for key, wire in zip(identities(body.shape, wires), wires, strict=True):
-            if same := free.get(key):
-                slot = same.pop(0)
-                slot.seen = slot.here
-            else:
-                content = body.shape.read(wire)
-                slot = _Slot(body.shape, content, content)
-                body.here.append(slot)
-            body.seen.append(slot)
+            content = body.shape.read(wire)
+            mine = known[key].pop(0) if known.get(key) else None
+            is_new = mine is None
+            theirs = _take(found.get(key), mine)
+            if mine is None:
+                mine = theirs if theirs is not None and theirs.seen is ABSENT else _Slot(body.shape, content, ABSENT)
+                mine.seen = content if mine.here is ABSENT else mine.here
+                body.seen.append(mine)
+            if theirs is None:
+                if is_new or mine.here is ABSENT:
+                    mine.here = mine.seen
+                    body.here.append(mine)
+                else:  # another replaced it
+                    body.here.append(_Slot(body.shape, ABSENT, content))
         return len(body.here) > before
+
+
+def _take(slots: list[_Slot] | None, wanted: _Slot | None) -> _Slot | None:
+    """Takes one place of a list: the wanted one if it is there, else one that the client file has not seen, else any."""
+    if not slots:
+        return None
+    at = next((at for at, slot in enumerate(slots) if slot is wanted), -1)
+    if at < 0:
+        at = next((at for at, slot in enumerate(slots) if slot.seen is ABSENT), 0)
+    return slots.pop(at)
+
+
+def _hide(body: _Body) -> None:
+    """Makes a container that is there one in which the client file has seen nothing yet."""
+    if isinstance(body, _List):
+        body.part()
+        body.seen = []
+        for slot in body.here:
+            slot.seen = ABSENT
+    elif isinstance(body, _Set):
+        for member in body.members.values():
+            member.seen = False
+    else:
+        for slot in body.slots.values():
+            slot.seen = ABSENT if body.kind == "dictionary" else slot.shape.read(None)
 
 
 def _kind(shape: Shape, content: Any) -> str | None:
