@@ -15,7 +15,7 @@ from django.db import connections
 from django.test import override_settings
 
 from realm_sync import capture
-from realm_sync.client.objects import declared_schema
+from realm_sync.client.declared import declared_schema
 from realm_sync.core.declarations import parse_class
 from realm_sync.core.schema import compare
 from realm_sync.management.models_text import models_text

@@ -14,10 +14,15 @@ it, or call `.result()`.
 from __future__ import annotations
 
 from realm_sync.core.errors import QueryError, RealmSyncError, SchemaError, SchemaMismatch, ValueTypeError
+from realm_sync.core.mixed import Link
 from realm_sync.core.values import ObjectId
 
 from .app import App, Credentials, User
 from .configuration import ClientReset, Configuration, InitialSubscriptions, SyncConfiguration
+from .counters import Counter
+from .declared import Mixed, field, linking_objects
+from .dictionaries import Dictionary
+from .embedded import EmbeddedObject
 from .errors import (
     AppError,
     ClientResetError,
@@ -28,13 +33,15 @@ from .errors import (
     SyncError,
     WaitTimeout,
 )
-from .listeners import CollectionChanges, ObjectChanges
-from .objects import Object, field
+from .listeners import CollectionChanges, DictionaryChanges, ObjectChanges
+from .lists import List
+from .objects import Object
 from .open_files import initiate_client_reset
 from .opening import OpeningRealm
 from .operation import Operation
 from .realm import Realm
 from .results import Results
+from .sets import Set
 from .settings import OpenBehavior, Timeouts
 from .subscriptions import MutableSubscriptionSet, Subscription, SubscriptionSet, new_object_id
 from .sync_session import SyncSession
@@ -48,8 +55,15 @@ __all__ = [
     "CompensatedWrite",
     "CompensatingWriteError",
     "Configuration",
+    "Counter",
     "Credentials",
+    "Dictionary",
+    "DictionaryChanges",
+    "EmbeddedObject",
     "InitialSubscriptions",
+    "Link",
+    "List",
+    "Mixed",
     "MutableSubscriptionSet",
     "Object",
     "ObjectChanges",
@@ -65,6 +79,7 @@ __all__ = [
     "Results",
     "SchemaError",
     "SchemaMismatch",
+    "Set",
     "Subscription",
     "SubscriptionSet",
     "SyncConfiguration",
@@ -76,5 +91,6 @@ __all__ = [
     "WaitTimeout",
     "field",
     "initiate_client_reset",
+    "linking_objects",
     "new_object_id",
 ]

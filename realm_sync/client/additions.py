@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from realm_sync.core.schema import ObjectSchema, Schema
-
-from .tables import type_text
+from realm_sync.core.schema import ObjectSchema, Schema, type_text
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,18 @@ class Additions:
         return bool(self.classes or self.properties or self.more or self.problems)
 
 
+def stored(cls: ObjectSchema) -> ObjectSchema:
+    """The class without its computed properties: those of the app's classes lie in no file and are sent to nobody."""
+    properties = {name: prop for name, prop in cls.properties.items() if prop.type != "linkingObjects"}
+    return cls if len(properties) == len(cls.properties) else msgspec.structs.replace(cls, properties=properties)
+
+
 def additions(known: Schema, classes: Iterable[ObjectSchema]) -> Additions:
     merged = {cls.name: cls for cls in known}
     problems, added = [], False
     new_classes: list[str] = []
     new_columns: list[tuple[str, str]] = []
-    for cls in classes:
+    for cls in map(stored, classes):
         ours = merged.get(cls.name)
         if ours is None:
             merged[cls.name] = cls

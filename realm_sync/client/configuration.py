@@ -18,6 +18,7 @@ from realm_sync.core.schema import ObjectSchema
 from realm_sync.core.values import ObjectId
 
 from .app import User
+from .embedded import EmbeddedObject
 from .errors import RealmError, SyncError
 from .objects import Object
 from .paths import UNSET, MaybePartition
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .realm import Realm
     from .sync_session import SyncSession
 
-SchemaItem = type[Object] | Mapping[str, Any] | ObjectSchema
+SchemaItem = type[Object] | type[EmbeddedObject] | Mapping[str, Any] | ObjectSchema
 ResetMode = Literal[
     "manual", "discard_unsynced_changes", "recover_unsynced_changes", "recover_or_discard_unsynced_changes"
 ]

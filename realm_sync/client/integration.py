@@ -10,13 +10,15 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from realm_sync.core.messages import Changes, Download
+from realm_sync.core.merge import rebase
+from realm_sync.core.messages import AnyInstruction, Changes, Download
 
-from .rebase import Image, Key, replay
+from .rebase import EDITS, Image, Key, instruction, replay, written
 from .tables import Table
 from .writer import image_text
 
@@ -27,14 +29,30 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode
 
 
+@dataclass
+class _Pending:
+    """An instruction that the server has not acknowledged, and where it lies."""
+
+    version: int
+    position: float
+    op: str
+    data: dict[str, Any]
+
+
 class Integration:
     """One download's way into the tables, within a transaction."""
 
-    def __init__(self, store: Store, connection: sqlite3.Connection, revision: int) -> None:
-        self.store, self.connection, self.revision = store, connection, revision
+    def __init__(self, store: Store, connection: sqlite3.Connection, revision: int, server_version: int) -> None:
+        """`server_version`: of the download."""
+        self.store, self.connection, self.revision, self.server_version = store, connection, revision, server_version
+        self._before: dict[Key, Image | None] = {}
+        """The server's image before the download, of objects with something pending that it changes."""
+        self._acknowledged: dict[Key, list[AnyInstruction]] = defaultdict(list)
+        """What the download takes out of what is pending, of objects with pending edits."""
 
     def merge(self, changes: Iterable[Changes], client_version: int) -> None:
-        """Server state forward, acknowledged changesets dropped, the rest replayed."""
+        """Server state forward, acknowledged changesets dropped, the rest replayed. Pending edits of objects that others
+        changed are counted anew: what they meant is what is shown, and what the server is told."""
         touched: set[Key] = set()
         for change in changes:
             table = self.store.table(change.class_name)
@@ -45,6 +63,14 @@ class Integration:
             "SELECT DISTINCT class, key FROM __realm_instruction WHERE client_version <= ?", (client_version,)
         ).fetchall()
         touched.update(acknowledged)
+        for name, key, op, data in execute(
+            "SELECT class, key, op, data FROM __realm_instruction AS own WHERE client_version <= ?1 AND EXISTS ("
+            " SELECT 1 FROM __realm_instruction AS later WHERE later.class = own.class AND later.key = own.key"
+            " AND later.client_version > ?1 AND later.op NOT IN ('create', 'update', 'delete'))"
+            " ORDER BY client_version, position",
+            (client_version,),
+        ):
+            self._acknowledged[name, key].append(self._instruction(name, key, op, data))
         execute("DELETE FROM __realm_instruction WHERE client_version <= ?", (client_version,))
         execute("DELETE FROM __realm_changeset WHERE client_version <= ?", (client_version,))
         # A restored file meets its own later changesets: it must not use their numbers again.
@@ -54,6 +80,8 @@ class Integration:
     def replace(self, changes: Sequence[Changes], download: Download, keep_pending: bool) -> None:
         """Client reset: the tables become what the bootstrap says, pending changesets start over on top of it."""
         execute, many = self.connection.execute, self.connection.executemany
+        for name, key, text in execute("SELECT class, key, image FROM __realm_shadow"):
+            self._before[name, key] = None if text is None else _decode(text)
         execute("DELETE FROM __realm_shadow")
         kept: dict[str, list[Any]] = defaultdict(list)
         for change in changes:
@@ -61,7 +89,8 @@ class Integration:
         self.store.touch(self.connection, self.store.schema.names(), self.revision)
         for cls in self.store.schema:
             table = self.store.table(cls.name)
-            assert table is not None
+            if table is None:
+                continue
             keys = _encode([table.key_from_wire(key) for key in kept[cls.name]]).decode()
             execute(f"DELETE FROM {table.sql_name} WHERE _id NOT IN (SELECT value FROM json_each(?))", (keys,))
         if not keep_pending:
@@ -82,6 +111,8 @@ class Integration:
         touched = set(execute("SELECT DISTINCT class, key FROM __realm_instruction").fetchall())
         for name, key in touched:
             table = self.store.table(name)
+            if table is not None and table.cls.asymmetric:
+                continue
             row = execute(table.select_one, (key,)).fetchone() if table else None
             image = table.image(row) if table and row else None
             execute("INSERT INTO __realm_shadow VALUES (?, ?, ?)", (name, key, image_text(image)))
@@ -93,6 +124,8 @@ class Integration:
         many = self.connection.executemany
         put, patch, erase = change.put, change.patch, change.erase
         if shadows:
+            for key, image in shadows.items():
+                self._before.setdefault((table.name, key), image)
             key_of = table.key_from_wire
             for image in put:
                 if (key := key_of(image["_id"])) in shadows:
@@ -154,23 +187,25 @@ class Integration:
         self.store.touch(self.connection, [table.name], self.revision)
         execute, many = self.connection.execute, self.connection.executemany
         chosen = (table.name, _encode(keys).decode())
-        steps: dict[Any, list[tuple[str, Image]]] = defaultdict(list)
-        for key, op, data in execute(
-            "SELECT key, op, data FROM __realm_instruction WHERE class = ? AND key IN (SELECT value FROM json_each(?))"
-            " ORDER BY client_version, position",
+        steps: dict[Any, list[_Pending]] = defaultdict(list)
+        for key, version, position, op, data in execute(
+            "SELECT key, client_version, position, op, data FROM __realm_instruction"
+            " WHERE class = ? AND key IN (SELECT value FROM json_each(?)) ORDER BY client_version, position",
             chosen,
         ):
-            steps[key].append((op, _decode(data) if data else {}))
+            steps[key].append(_Pending(version, position, op, _decode(data) if data else {}))
         present, absent, done = [], [], []
         for key, text in execute(
             "SELECT key, image FROM __realm_shadow WHERE class = ? AND key IN (SELECT value FROM json_each(?))", chosen
-        ):
+        ).fetchall():
             image = None if text is None else _decode(text)
             pending = steps.get(key)
             if pending is None:
                 done.append((table.name, key))
+            elif any(step.op in EDITS for step in pending) and self._has_news((table.name, key)):
+                image = self._count_anew(table, key, image, pending)
             else:
-                image = replay(image, pending, table.blank)
+                image = replay(image, [(step.op, step.data) for step in pending], table.blank, table.shape)
             if image is None:
                 absent.append((key,))
             else:
@@ -179,3 +214,48 @@ class Integration:
         many(table.upsert, table.rows(present, self.revision))
         many(table.delete, absent)
         many("DELETE FROM __realm_shadow WHERE class = ? AND key = ?", done)
+
+    def _has_news(self, key: Key) -> bool:
+        return key in self._before or key in self._acknowledged
+
+    def _count_anew(self, table: Table, key: Any, image: Image | None, pending: list[_Pending]) -> Image | None:
+        """The visible image; the pending edits are written as they read now that the server's image is `image`."""
+        name = table.name
+        before = self._before.get((name, key), image)
+        steps = [self._instruction(name, key, step.op, step.data) for step in pending]
+        visible, counted = rebase(
+            table.schema, table.cls, before, self._acknowledged[name, key], image, steps, self.server_version
+        )
+        for step, old, new in zip(pending, steps, counted, strict=True):
+            if new != [old]:
+                self._rewrite(step, new)
+        return None if visible is None else {**table.blank, **visible}
+
+    def _rewrite(self, step: _Pending, new: Sequence[AnyInstruction]) -> None:
+        """Puts other instructions, or none, in place of one. Where one becomes several their positions lie between its
+        own and the next: SQLite keeps fractions, and no other instruction need move."""
+        execute, place = self.connection.execute, (step.version, step.position)
+        ((name, key),) = execute(
+            "SELECT class, key FROM __realm_instruction WHERE client_version = ? AND position = ?", place
+        ).fetchall()
+        ((after,),) = execute(
+            "SELECT min(position) FROM __realm_instruction WHERE client_version = ? AND position > ?", place
+        ).fetchall()
+        room = 1 if after is None else after - step.position
+        execute("DELETE FROM __realm_instruction WHERE client_version = ? AND position = ?", place)
+        self.connection.executemany(
+            "INSERT INTO __realm_instruction VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (step.version, step.position + room * at / len(new), name, key, op, data)
+                for at, (op, data) in enumerate((op, _text(data)) for op, data in map(written, new))
+            ],
+        )
+
+    def _instruction(self, class_name: str, key: Any, op: str, data: Any) -> AnyInstruction:
+        table = self.store.table(class_name)
+        said = _decode(data) if isinstance(data, str) else data or {}
+        return instruction(op, class_name, table.key_to_wire(key) if table else key, said)
+
+
+def _text(data: Any) -> str | None:
+    return None if data is None else _encode(data).decode()

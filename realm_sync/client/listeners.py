@@ -47,9 +47,24 @@ class CollectionChanges:
 
 
 @dataclass(frozen=True)
+class DictionaryChanges:
+    """Keys, in their order."""
+
+    insertions: tuple[str, ...] = ()
+    deletions: tuple[str, ...] = ()
+    modifications: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.insertions or self.deletions or self.modifications)
+
+
+@dataclass(frozen=True)
 class ObjectChanges:
     deleted: bool = False
     changed_properties: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.deleted or self.changed_properties)
 
 
 def collection_changes(old: Sequence[Version], new: Sequence[Version]) -> CollectionChanges:

@@ -9,30 +9,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any, Literal, TypeVar, overload
 
 from realm_sync.core.declarations import parse_class
+from realm_sync.core.edits import derive
 from realm_sync.core.encoding import encode_property
-from realm_sync.core.errors import ValueTypeError
+from realm_sync.core.errors import SchemaError
+from realm_sync.core.messages import AnyEdit
 from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema
+from realm_sync.core.values import SCALARS
 
+from .additions import stored
 from .configuration import Configuration, InitialSubscriptions, SchemaItem, read_configuration
+from .conversion import UpdateMode, plain, to_wire, value_at
+from .declared import NO_DEFAULT, Declared, class_names, declared_schema, default_value
+from .elements import Elements
+from .embedded import EmbeddedObject
 from .errors import RealmError
 from .files import check_conversion, delete_files, merge, write_copy
 from .hooks import RealmHooks
 from .listeners import CollectionObserver, ObjectChanges, ObjectObserver, Observer, deliver, running_loop
-from .objects import NO_DEFAULT, Object, class_names, declared_schema, default_value
+from .live import INVALID, Live, Path, follow, follow_edits, replaced
+from .objects import Object
 from .open_files import FrozenFile, OpenFile, release, share
 from .opening import OpeningRealm, open_realm
 from .operation import Operation
-from .results import FrozenResults, Results
+from .place_listeners import PlaceObserver
+from .rebase import EDITS
+from .results import ElementResults, FrozenResults, LinkingResults, Results
 from .store import Store
 from .subscriptions import MutableSubscriptionSet, SubscriptionSet
 from .sync_session import SyncSession
@@ -43,9 +55,7 @@ from .writer import Writer
 T = TypeVar("T", bound=Object)
 R = TypeVar("R")
 ClassName = str | type[Object]
-UpdateMode = Literal["never", "modified", "all"]
 _closing = threading.Lock()
-INVALID = "Accessing object which has been invalidated or deleted"
 
 
 class _DefaultPath:
@@ -69,8 +79,8 @@ class Realm:
     _store: Store
     _transport: Transport | None
     _declared: Schema | None
-    _classes: dict[str, type[Object]]
-    _dynamic: dict[str, type[Object]]
+    _classes: dict[str, type[Declared]]
+    _dynamic: dict[str, type[Declared]]
     """Classes made up for objects of classes that only the schema declares."""
     _writer: Writer | None
     _writer_thread: int | None
@@ -88,7 +98,7 @@ class Realm:
     _own_revisions: set[int]
     """The revisions of this realm's commits, while it has `change` listeners to be spared of them."""
 
-    def __init__(self, config: Configuration | str | Path | None = None, **options: Any) -> None:
+    def __init__(self, config: Configuration | str | FilePath | None = None, **options: Any) -> None:
         """Opens at once, without waiting for the network; sync goes on in the background.
 
         `config`: a Configuration or a path; or its fields as keywords: `Realm(schema=[…], sync=…)`."""
@@ -101,7 +111,7 @@ class Realm:
             raise
 
     @classmethod
-    def open(cls, config: Configuration | str | Path | None = None, **options: Any) -> OpeningRealm:
+    def open(cls, config: Configuration | str | FilePath | None = None, **options: Any) -> OpeningRealm:
         """Opens by the table of R11: by default when everything subscribed to is here, at most after 30 s.
 
         `await Realm.open(config)` or `Realm.open(config).result()`. Never raises itself: what is wrong with the
@@ -116,11 +126,11 @@ class Realm:
         return open_realm(lambda: read_configuration(config, options), make)
 
     @staticmethod
-    def exists(config: Configuration | str | Path | None = None, **options: Any) -> bool:
+    def exists(config: Configuration | str | FilePath | None = None, **options: Any) -> bool:
         return read_configuration(config, options).file_path.exists()
 
     @staticmethod
-    def delete_file(config: Configuration | str | Path | None = None, **options: Any) -> None:
+    def delete_file(config: Configuration | str | FilePath | None = None, **options: Any) -> None:
         """Deletes the file and all that belongs to it; a missing one is no error. What was not uploaded is lost.
 
         A session that is still uploading after its realms were closed ends. Raises RealmError with code
@@ -153,7 +163,12 @@ class Realm:
 
     @property
     def is_empty(self) -> bool:
-        return all(self.objects(cls.name).is_empty() for cls in self.schema)
+        return all(self.objects(name).is_empty() for name in self._visible_classes)
+
+    @property
+    def _visible_classes(self) -> list[str]:
+        """Those whose objects can be queried."""
+        return [cls.name for cls in self.schema if not (cls.embedded or cls.asymmetric)]
 
     @property
     def sync_session(self) -> SyncSession | None:
@@ -270,7 +285,7 @@ class Realm:
     def objects(self, type: str) -> Results[Any]: ...
     def objects(self, type: ClassName) -> Results[Any]:
         """Live results of all objects of a class. Raises RealmError for a class that is not in the schema."""
-        return Results(self, self._table_of(type))
+        return Results(self, self._queryable(type))
 
     @overload
     def object_for_primary_key(self, type: type[T], key: Any) -> T | None: ...
@@ -278,7 +293,7 @@ class Realm:
     def object_for_primary_key(self, type: str, key: Any) -> Any: ...
     def object_for_primary_key(self, type: ClassName, key: Any) -> Any:
         """The object with this key, or None. Raises ValueTypeError for a key of the wrong type."""
-        table = self._table_of(type)
+        table = self._queryable(type)
         wire = encode_property(self._store.schema, f"{table.name}._id", table.cls.properties[PRIMARY_KEY], key)
         instance = self._wrap(table, table.key_from_wire(wire), None)
         return instance if instance.is_valid() else None
@@ -289,7 +304,8 @@ class Realm:
     def create(self, type: str, values: Mapping[str, Any] = ..., mode: UpdateMode = ...) -> Any: ...
     def create(self, type: ClassName, values: Mapping[str, Any] | None = None, mode: UpdateMode = "never") -> Any:
         """A new object, or with mode `modified` or `all` the existing one with this key, changed. Links take an object,
-        a mapping, which is created likewise, or the target's key; unknown keys in `values` are ignored.
+        a mapping, which is created likewise, or the target's key; embedded objects and collections take plain values;
+        unknown keys in `values` are ignored. Of an asymmetric class it returns None: such objects are only uploaded.
 
         A key may be that of an object which is not in this file: the link then reads as None until it is. The server
         undoes a link to what does not exist."""
@@ -301,12 +317,12 @@ class Realm:
         table = self._table_of(type)
         self._check_writable(table)
         values = {} if values is None else values
+        if not isinstance(values, Mapping):
+            raise RealmError("Values of an object are given as a mapping, by property.", code="InvalidArgument")
         declared = self._class_schema(table.name)
         python_class = self._classes.get(table.name)
-        wire: dict[str, Any] = {}
-        for name, prop in declared.properties.items():
-            if name in values:
-                wire[name] = self._to_wire(table, name, prop, values[name], mode)
+        given = [name for name, prop in declared.properties.items() if name in values and prop.type != "linkingObjects"]
+        wire = {name: self._to_wire(name, declared.properties[name], values[name], mode) for name in given}
         if wire.get(PRIMARY_KEY) is None:
             wire[PRIMARY_KEY] = self._default_key(table, declared.properties[PRIMARY_KEY], python_class)
         key = table.key_from_wire(wire[PRIMARY_KEY])
@@ -318,42 +334,63 @@ class Realm:
                     f"'{wire[PRIMARY_KEY]}'.",
                     code="ObjectAlreadyExists",
                 )
-            old = table.image(row)
-            changed = {n: v for n, v in wire.items() if n != PRIMARY_KEY and (mode == "all" or old[n] != v)}
-            if changed:
-                self._update(writer, table, key, changed)
-            return self._wrap(table, key, None)
+            existing: Object = self._wrap(table, key, None)
+            self._change(writer, existing, table.image(row), wire, mode)
+            return existing
         partition = self._partition
         for name, prop in declared.properties.items():
-            if name not in wire:
+            if name not in wire and prop.type != "linkingObjects":
                 default = partition[name] if name in partition else default_value(python_class, name)
                 if default is not NO_DEFAULT:
-                    wire[name] = self._to_wire(table, name, prop, default, mode)
-                elif not (prop.optional or prop.has_default or prop.read_only):
+                    wire[name] = self._to_wire(name, prop, default, mode)
+                elif not (prop.optional or prop.is_collection or prop.has_default or prop.read_only):
                     raise RealmError(f"Missing value for property '{table.name}.{name}'", code="MissingPropertyValue")
         writer.create(table, wire)
         self._file.notifier.version += 1
-        return self._wrap(table, key, None)
+        return None if table.cls.asymmetric else self._wrap(table, key, None)
 
-    def delete(self, subject: Object | Iterable[Object]) -> None:
-        """Deletes an object, or all of an iterable or Results."""
+    def _change(
+        self, writer: Writer, existing: Object, old: dict[str, Any], wire: dict[str, Any], mode: UpdateMode
+    ) -> None:
+        """`create` of an object that exists."""
+        whole: dict[str, Any] = {}
+        for name, value in wire.items():
+            prop = existing._table.cls.properties[name]
+            if name == PRIMARY_KEY:
+                continue
+            if prop.is_collection:
+                self._assign(existing, (name,), prop, value)
+                continue
+            self._check_assignable((name,), prop, old[name], value)
+            if mode == "all" or old[name] != value:
+                whole[name] = value
+        if whole:
+            self._update(writer, existing._table, existing._key, whole)
+
+    def delete(self, subject: Object | EmbeddedObject | Iterable[Any]) -> None:
+        """Deletes an object, or all of an iterable or Results. An embedded object is taken out of what it is in; a list
+        or set of values becomes empty."""
         if self._writer is None or not self.is_in_transaction:
             self._open_store  # noqa: B018 (raises if closed)
             raise RealmError("Can only delete objects within a transaction.", code="WrongTransactionState")
         if isinstance(subject, Object):
             self._delete(self._writer, subject)
+        elif isinstance(subject, EmbeddedObject):
+            self._remove(subject)
+        elif isinstance(subject, Elements) and subject._target is None:
+            subject.clear()
         elif isinstance(subject, Iterable) and not isinstance(subject, (str, bytes, Mapping)):
             for instance in list(subject):
-                if not isinstance(instance, Object):
+                if not isinstance(instance, (Object, EmbeddedObject)):
                     raise RealmError("Can only delete objects, lists and results.", code="InvalidArgument")
-                self._delete(self._writer, instance)
+                self.delete(instance)
         else:
             raise RealmError("Can only delete objects, lists and results.", code="InvalidArgument")
 
     def delete_all(self) -> None:
         """Deletes every object of every class."""
-        for cls in self.schema:
-            results = self.objects(cls.name)
+        for name in self._visible_classes:
+            results = self.objects(name)
             if results or self._transport is None:
                 self.delete(results)
 
@@ -414,7 +451,7 @@ class Realm:
             raise RealmError("Cannot compact a Realm within a transaction.", code="WrongTransactionState")
         return store.compact()
 
-    def write_copy_to(self, config: Configuration | str | Path | None = None, **options: Any) -> None:
+    def write_copy_to(self, config: Configuration | str | FilePath | None = None, **options: Any) -> None:
         """Copies this realm to the file of `config`, with other encryption, or without sync, if that says so.
 
         A new file has everything that is visible here. It appears as a whole, or not at all. If it syncs, it can be
@@ -477,7 +514,7 @@ class Realm:
                 )
             options = SyncOptions(
                 sync.user,
-                None if self._declared is None else list(self._declared),
+                None if self._declared is None else list(map(stored, self._declared)),
                 sync.client_reset.mode,
                 sync.cancel_waits_on_non_fatal_error,
             )
@@ -514,13 +551,19 @@ class Realm:
         classes = []
         for item in items:
             if isinstance(item, type):
-                if not issubclass(item, Object):
+                if not issubclass(item, Object | EmbeddedObject):
                     raise RealmError(f"Class '{item.__name__}' must extend Object", code="InvalidArgument")
                 classes.append(declared_schema(item, self._classes))
             else:
                 classes.append(item if isinstance(item, ObjectSchema) else parse_class(item))
         schema = Schema(classes)
         schema.check()
+        sync = self._config.sync
+        if sync is None or not sync.is_flexible:
+            kind = "local Realm" if sync is None else "partition based sync"
+            for cls in schema:
+                if cls.asymmetric:
+                    raise SchemaError(cls.name, f"Asymmetric table '{cls.name}' not allowed in a {kind}.")
         return schema
 
     def _opened(self) -> None:
@@ -565,7 +608,11 @@ class Realm:
         ((field, value),) = self._partition.items()
         stored = self._store.newest_set()
         known = {item.name for item in stored.subscriptions}
-        names = [cls.name for cls in self.schema if field in cls.properties and f"partition:{cls.name}" not in known]
+        names = [
+            name
+            for name in self._visible_classes
+            if field in self._class_schema(name).properties and f"partition:{name}" not in known
+        ]
         if not names:
             return
 
@@ -608,11 +655,29 @@ class Realm:
             raise RealmError(f"Object type '{name}' not found in schema.", code="NoSuchTable")
         return table
 
+    def _queryable(self, type_or_name: ClassName) -> Table:
+        name = type_or_name if isinstance(type_or_name, str) else type_or_name.__name__
+        cls = self._schema_for_queries.get(name) if not self._closed else None
+        if cls is not None and (cls.embedded or cls.asymmetric):
+            kind = "an embedded" if cls.embedded else "an asymmetric"
+            raise RealmError(f"You cannot query {kind} object.", code="IllegalOperation")
+        return self._table_of(type_or_name)
+
+    def _table_or_none(self, name: str | None) -> Table | None:
+        """The table of a class that a link leads to; None for what is no such class."""
+        return None if name is None else self._store.table(name)
+
+    def _embedded_class(self, name: str) -> type[Declared]:
+        cls = self._classes.get(name) or self._dynamic.get(name)
+        if cls is None:
+            cls = self._dynamic[name] = type(name, (EmbeddedObject,), {})
+        return cls
+
     def _wrap(self, table: Table, key: Any, cache: tuple[int, tuple[Any, ...]] | None) -> Any:
         cls = self._classes.get(table.name) or self._dynamic.get(table.name)
         if cls is None:
             cls = self._dynamic[table.name] = type(table.name, (Object,), {})
-        return cls._wrap(self, table, key, cache)
+        return cls._wrap(self, table, key, cache)  # type: ignore[attr-defined]
 
     def _row(self, instance: Object) -> tuple[Any, ...] | None:
         """The present row; from the object's cache while nothing was committed."""
@@ -630,13 +695,93 @@ class Realm:
         if row is None:
             raise RealmError(INVALID, code="InvalidatedObject")
         table = instance._table
-        value = row[table.place[name]]
-        prop = table.cls.properties[name]
-        if value is None or prop.type != "object":
-            return table.to_python(name, value)
-        target = self._store.table(str(prop.object_type))
-        linked = self._wrap(target, value, None) if target is not None else None
+        place = table.place.get(name)
+        if place is None:
+            computed = self._class_schema(table.name).properties[name]
+            return self._linking_objects(instance, str(computed.object_type), str(computed.property))
+        prop = table.live.get(name)
+        if prop is None:
+            return table.to_python(name, row[place])
+        if name in table.links:
+            return self._linked(prop, row[place])
+        root = self._root(instance, name)
+        return value_at(self, instance, (name,), prop, root, root)
+
+    def _linked(self, prop: Property, key: Any) -> Any:
+        target = self._store.table(str(prop.object_type)) if key is not None else None
+        linked = self._wrap(target, key, None) if target is not None else None
         return linked if linked is not None and linked.is_valid() else None
+
+    def _linked_key(self, instance: Object, name: str) -> Any:
+        row, table = self._row(instance), instance._table
+        if row is None:
+            raise RealmError(INVALID, code="InvalidatedObject")
+        if name not in table.links:
+            raise RealmError(f"'{table.name}.{name}' is no link.", code="InvalidProperty")
+        return table.to_python(name, row[table.place[name]])
+
+    def _root(self, instance: Object, name: str) -> Any:
+        """The wire value of a property; the same one again as long as nothing else is in its column."""
+        row = self._row(instance)
+        if row is None:
+            raise RealmError(INVALID, code="InvalidatedObject")
+        column = row[instance._table.place[name]]
+        if self._writer is not None and self.is_in_transaction:
+            edited = self._writer.edited(instance._table, instance._key, name)
+            if edited is not None:
+                return edited.root
+        roots = instance._roots
+        if roots is None:
+            object.__setattr__(instance, "_roots", roots := {})
+        known = roots.get(name)
+        if known is None or known[0] != column:
+            known = roots[name] = column, instance._table.to_wire(name, column)
+        return known[1]
+
+    def _value(self, owner: Object, path: Path, prop: Property, wire: Any, root: Any) -> Any:
+        return value_at(self, owner, path, prop, wire, root)
+
+    def _plain(self, prop: Property, wire: Any) -> Any:
+        return plain(self, prop, wire)
+
+    def _follow(self, place: Live, root: Any) -> Path | None:
+        """Where the place is, now that `root` is the value of its property; None: it is gone."""
+        owner, path, name = place._owner, place._at, str(place._at[0])
+        edited = (
+            self._writer.edited(owner._table, owner._key, name) if self._writer and self.is_in_transaction else None
+        )
+        if edited is not None and edited.root is root:
+            known = place._trail is edited.edits
+            if known or place._root is edited.first:
+                return follow_edits(path, edited.edits[place._counted if known else 0 :])
+        return follow(owner._table.shape(name), place._root, root, path)
+
+    def _edits_of(self, place: Live) -> list[AnyEdit] | None:
+        """The edits of this transaction that led to the present value of the place's property."""
+        owner = place._owner
+        edited = None
+        if self._writer is not None and self.is_in_transaction:
+            edited = self._writer.edited(owner._table, owner._key, str(place._at[0]))
+        return None if edited is None else edited.edits
+
+    def _present_keys(self, class_name: str, keys: Iterable[Any]) -> set[Any]:
+        """Of these wire values of keys, those whose objects are in this file."""
+        table = self._table_or_none(class_name)
+        if table is None:
+            return set()
+        rows = self._connection.execute(
+            f"SELECT _id FROM {table.sql_name} WHERE _id IN (SELECT value FROM json_each(?))",
+            (self._key_list(table, keys),),
+        )
+        return {table.key_to_wire(key) for (key,) in rows}
+
+    @staticmethod
+    def _key_list(table: Table, keys: Iterable[Any]) -> str:
+        """These wire values of keys, for `json_each`."""
+        return json.dumps([table.key_from_wire(key) for key in keys])
+
+    def _element_results(self, elements: Elements[Any], class_name: str) -> Results[Any]:
+        return ElementResults(self, self._table_of(class_name), elements)
 
     def _set(self, instance: Object, name: str, value: Any) -> None:
         writer = self._writing()
@@ -646,39 +791,77 @@ class Realm:
             raise RealmError(f"Property '{name}' does not exist on '{table.name}' objects", code="InvalidProperty")
         if name == PRIMARY_KEY:
             raise RealmError("Cannot change value of primary key outside migration function", code="ModifyPrimaryKey")
-        if self._row(instance) is None:
+        row = self._row(instance)
+        if row is None:
             raise RealmError(INVALID, code="InvalidatedObject")
         self._check_writable(table)
-        self._update(writer, table, instance._key, {name: self._to_wire(table, name, prop, value, "never")})
+        if name not in table.live:
+            self._update(writer, table, instance._key, {name: self._to_wire(name, prop, value, "never")})
+            return
+        self._check_assignable((name,), prop, row[table.place[name]], value)
+        self._assign(instance, (name,), prop, self._to_wire(name, prop, value, "never"))
+
+    def _check_assignable(self, path: Path, prop: Property, present: Any, value: Any) -> None:
+        """`present`: what is there now. Raises RealmError for a counter that assigning would set back."""
+        if prop.is_counter and present is not None and not (value is None and prop.optional):
+            raise RealmError(
+                "You can only reset a Counter instance when initializing a previously null Counter or resetting a "
+                f"nullable Counter to null: use the methods of '{path[-1]}' to change it.",
+                code="IllegalOperation",
+            )
+
+    def _assign(self, owner: Object, path: Path, prop: Property, wire: Any) -> None:
+        """Writes the value of a property, or of a place inside one. Of a collection only what differs is written."""
+        writer, table, name = self._writing(), owner._table, str(path[0])
+        if len(path) == 1 and not prop.is_collection:
+            self._update(writer, table, owner._key, {name: wire})
+        elif not prop.is_collection:
+            self._edit(owner, [("set", path, {"value": wire})])
+        else:
+            before = self._root(owner, name)
+            after = replaced(before, path, wire)
+            key = table.key_to_wire(owner._key)
+            self._write_edits(owner, derive(table.schema, table.cls, key, name, before, after))
+
+    def _edit(self, owner: Object, edits: Iterable[tuple[str, Path, dict[str, Any]]]) -> None:
+        """Edits of one property in order: op, path, and what else the instruction says."""
+        name, key = owner._table.name, owner._table.key_to_wire(owner._key)
+        self._write_edits(owner, [EDITS[op](class_name=name, id=key, path=list(p), **more) for op, p, more in edits])
+
+    def _write_edits(self, owner: Object, edits: Sequence[AnyEdit]) -> None:
+        writer, table = self._writing(), owner._table
+        self._check_writable(table)
+        row = self._row(owner)
+        if row is None:
+            raise RealmError(INVALID, code="InvalidatedObject")
+        if not edits:
+            return
+        name = str(edits[0].path[0])
+        place = table.place[name]
+        edited = writer.edit(table, owner._key, edits, row[place], self._root(owner, name))
+        self._file.notifier.version += 1
+        object.__setattr__(owner, "_cache", (self._version, (*row[:place], edited.column, *row[place + 1 :])))
+        object.__setattr__(owner, "_roots", (owner._roots or {}) | {name: (edited.column, edited.root)})
+
+    def _remove(self, instance: EmbeddedObject) -> None:
+        """Takes an embedded object out of what it is in."""
+        path = instance._path
+        in_list = isinstance(path[-1], int)
+        if len(path) == 1:
+            self._update(self._writing(), instance._owner._table, instance._owner._key, {str(path[0]): None})
+        else:
+            instance._owner._realm._edit(
+                instance._owner, [("remove", path, {}) if in_list else ("set", path, {"value": None})]
+            )
 
     def _update(self, writer: Writer, table: Table, key: Any, wire: dict[str, Any]) -> None:
-        links = []
-        for name, value in wire.items():
-            prop = table.cls.properties[name]
-            if prop.type == "object" and value is not None:
-                links.append((str(prop.object_type), table.from_wire(name, value)))
-        writer.update(table, key, wire, links)
+        writer.update(table, key, wire)
         self._file.notifier.version += 1
 
-    def _to_wire(self, table: Table, name: str, prop: Property, value: Any, mode: UpdateMode) -> Any:
-        if prop.type == "object":
-            if isinstance(value, Mapping):
-                value = self.create(str(prop.object_type), value, mode)
-            if isinstance(value, Object):
-                if value._table.name != prop.object_type:
-                    raise ValueTypeError(f"an instance of {prop.object_type}", value, name)
-                if value._realm.path != self.path:
-                    raise RealmError("Cannot link to an object of another Realm", code="InvalidArgument")
-                if not value.is_valid():
-                    raise RealmError(INVALID, code="InvalidatedObject")
-                return value._table.key_to_wire(value._key)
-            try:
-                return encode_property(self._schema_for_queries, name, prop, value)
-            except ValueTypeError as error:
-                raise ValueTypeError(f"an instance of {prop.object_type}, or its key", value, name) from error
-        return encode_property(self._schema_for_queries, name, prop, value)
+    def _to_wire(self, where: str, prop: Property, value: Any, mode: UpdateMode | None) -> Any:
+        return to_wire(self, where, prop, value, mode)
 
-    def _default_key(self, table: Table, prop: Property, python_class: type[Object] | None) -> Any:
+    def _default_key(self, table: Table, prop: Property, python_class: type[Declared] | None) -> Any:
         default = default_value(python_class, PRIMARY_KEY)
         if default is NO_DEFAULT:
             raise RealmError(f"Missing value for property '{table.name}._id'", code="MissingPropertyValue")
@@ -688,17 +871,26 @@ class Realm:
         row = self._row(instance)
         if row is None:
             raise RealmError(INVALID, code="InvalidatedObject")
-        table = instance._table
-        names = self._class_schema(table.name).properties
-        return {name: table.to_python(name, row[table.place[name]]) for name in names}
+        table, values = instance._table, {}
+        for name, prop in self._class_schema(table.name).properties.items():
+            if prop.type != "linkingObjects":
+                value = row[table.place[name]]
+                is_json = name in table.live and table.kinds[name] not in SCALARS
+                values[name] = (
+                    plain(self, prop, table.to_wire(name, value)) if is_json else table.to_python(name, value)
+                )
+        return values
 
     def _linking_objects(self, instance: Object, object_type: ClassName, name: str) -> Results[Any]:
         table = self._table_of(object_type)
         prop = table.cls.properties.get(name)
-        if prop is None or prop.object_type != instance._table.name:
+        linking = prop is not None and (prop.type == "object" or prop.is_collection)
+        if prop is None or not linking or prop.object_type != instance._table.name:
             raise RealmError(
                 f"'{table.name}#{name}' is not a relationship to '{instance._table.name}'", code="InvalidProperty"
             )
+        if prop.is_collection:
+            return LinkingResults(self, table, name, instance._table.key_to_wire(instance._key))
         return Results(self, table).filtered(f"{name} == $0", instance)
 
     def _writing(self) -> Writer:
@@ -710,7 +902,7 @@ class Realm:
         return self._writer
 
     def _check_writable(self, table: Table) -> None:
-        if self._writable is not None and table.name not in self._writable:
+        if self._writable is not None and table.name not in self._writable and not table.cls.asymmetric:
             raise RealmError(
                 f"Cannot write to class {table.name} when no flexible sync subscription has been created.",
                 code="NoSubscriptionForWrite",
@@ -804,6 +996,11 @@ class Realm:
 
         observer = ObjectObserver(read, instance, callback, running_loop() or self._loop)
         self._observe(("object", table.name, key), callback, observer)
+
+    def _add_place_listener(self, place: Live, callback: Callable[..., object]) -> None:
+        self._refuse_in_transaction()
+        observer = PlaceObserver(self, place, callback, running_loop() or self._loop)
+        self._observe(("place", place._owner, place._path), callback, observer)
 
     def _refuse_in_transaction(self) -> None:
         self._open_store  # noqa: B018 (raises if closed)

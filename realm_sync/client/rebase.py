@@ -1,54 +1,130 @@
 """Rebase: what a local transaction says, and what it makes of an object.
 
 Decides how the writes of one transaction fold into instructions, and what an object looks like when pending
-instructions are replayed on the server's image of it (R8). Pure: no SQLite, no clock; `store.py` calls it.
+instructions are replayed on the server's image of it (R8). Pure: no SQLite, no clock; `writer.py` and `integration.py`
+call it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-Op = Literal["create", "update", "delete"]
+import msgspec
+
+from realm_sync.core.edits import EditError, Shape, edit_value, increase
+from realm_sync.core.messages import (
+    Add,
+    AnyEdit,
+    AnyInstruction,
+    Clear,
+    Create,
+    Delete,
+    Insert,
+    Move,
+    Remove,
+    Set,
+    SetInsert,
+    SetRemove,
+    Update,
+)
+
+EDITS: dict[str, type[AnyEdit]] = {
+    "set": Set, "add": Add, "insert": Insert, "move": Move, "remove": Remove, "clear": Clear, "setInsert": SetInsert,
+    "setRemove": SetRemove,
+}  # fmt: skip
+"""Instruction by `op`: those that edit inside a property."""
+OPS = {kind: op for op, kind in EDITS.items()}
 Key = tuple[str, Any]
-"""Class and the wire value of `_id`."""
+"""Class and the key of an object as it lies in its column."""
 Image = dict[str, Any]
 """An object's wire values by property, `_id` included."""
+Shapes = Callable[[str], Shape]
+"""The shapes of a class's properties by name."""
 
 
 @dataclass
 class Step:
     """One instruction of the transaction that is being written."""
 
-    op: Op
+    op: str
     key: Key
     values: Image = field(default_factory=dict)
+    """Of a create or update."""
+    edit: AnyEdit | None = None
+
+    def data(self) -> dict[str, Any] | None:
+        """What the instruction says besides its object."""
+        return self.values if self.op in ("create", "update") else None if self.edit is None else edit_data(self.edit)
+
+
+def edit_data(edit: AnyEdit) -> dict[str, Any]:
+    """What an edit says besides its object."""
+    said = {name: getattr(edit, name) for name in edit.__struct_fields__ if name not in ("class_name", "id")}
+    return {name: value for name, value in said.items() if not (name == "base" and value is None)}
 
 
 class Fold:
     """The instructions of one transaction, in order, folded per object where the meaning stays.
 
     Updates fold into the create or update before them, and an object that was created and deleted in one transaction
-    leaves nothing. An update stays apart where folding would let an object link to one that is created only later:
-    the server applies the steps in order.
+    leaves nothing. Edits fold into a whole value that this transaction wrote, increments of one counter into one. A
+    write stays apart where folding would let an object link to one that is created only later, or a whole value come
+    before the edits that it follows: the server applies the steps in order.
     """
 
     def __init__(self) -> None:
         self._steps: list[Step | None] = []
         self._places: dict[Key, list[int]] = {}
+        self._newest = -1
+        """The last step that creates an object."""
 
     def create(self, key: Key, values: Mapping[str, Any]) -> None:
+        self._newest = len(self._steps)
         self._add(Step("create", key, dict(values)))
 
-    def update(self, key: Key, values: Mapping[str, Any], links: Iterable[Key] = ()) -> None:
-        """`links`: the objects that `values` link to."""
-        places = self._places.get(key)
-        last = self._steps[places[-1]] if places else None
-        if not places or last is None or any(self._created_at(link) > places[-1] for link in links):
+    def update(self, key: Key, values: Mapping[str, Any], links: Iterable[Key] = (), may_link: bool = False) -> None:
+        """`links`: the objects that `values` link to; `may_link`: they may link to others as well."""
+        whole, edited = self._last_whole(key, links, may_link)
+        if whole is None or edited.intersection(values):
             self._add(Step("update", key, dict(values)))
         else:
-            last.values |= values
+            whole.values |= values
+
+    def edit(self, key: Key, edit: AnyEdit, shape: Shape, may_link: bool) -> None:
+        """`shape`: of the property that it edits; `may_link`: its value may link to any object."""
+        name = str(edit.path[0])
+        whole, edited = self._last_whole(key, (), may_link)
+        if whole is not None and name not in edited and (whole.op == "create" or name in whole.values):
+            whole.values[name] = edit_value(shape, whole.values.get(name), edit)
+            return
+        places = self._places.get(key)
+        last = self._steps[places[-1]] if places else None
+        before = last.edit if last is not None else None
+        if before is not None and last is not None and type(before) is type(edit) and before.path == edit.path:
+            if isinstance(before, Add) and isinstance(edit, Add):
+                last.edit = msgspec.structs.replace(before, by=increase(before.by, edit.by))
+                return
+            if isinstance(edit, Set) and places is not None and (not may_link or places[-1] > self._newest):
+                last.edit = edit
+                return
+        self._add(Step(OPS[type(edit)], key, edit=edit))
+
+    def _last_whole(self, key: Key, links: Iterable[Key], may_link: bool) -> tuple[Step | None, set[str]]:
+        """The last create or update of the object that a later write of it may fold into, and the properties that were
+        edited since."""
+        edited: set[str] = set()
+        for at in reversed(self._places.get(key, ())):
+            step = self._steps[at]
+            if step is None or step.op == "delete":
+                return None, edited
+            if (may_link and self._newest > at) or any(self._created_at(link) > at for link in links):
+                return None, edited
+            if step.edit is None:
+                return step, edited
+            edited.add(str(step.edit.path[0]))
+        return None, edited
 
     def delete(self, key: Key) -> None:
         places = self._places.pop(key, [])
@@ -80,14 +156,44 @@ class Fold:
         return [step for step in self._steps if step is not None]
 
 
-def replay(image: Image | None, steps: Iterable[tuple[str, Image]], blank: Image) -> Image | None:
-    """The object after `steps` of (op, values). An update of an absent object does nothing (R8); the values of a
-    create win over an object that is there already; `blank` is the object with every property null."""
-    for op, values in steps:
+def replay(
+    image: Image | None, steps: Iterable[tuple[str, dict[str, Any]]], blank: Image, shapes: Shapes
+) -> Image | None:
+    """The object after `steps` of (op, data). An update or edit of an absent object does nothing (R8), nor does an edit
+    that makes no sense there any more; the values of a create win over an object that is there already; `blank` is the
+    object with every property null."""
+    for op, data in steps:
         if op == "delete":
             image = None
         elif op == "create":
-            image = {**(blank if image is None else image), **values}
+            image = {**(blank if image is None else image), **data}
         elif image is not None:
-            image = {**image, **values}
+            image = {**image, **(data if op == "update" else edited(image, op, data, shapes))}
     return image
+
+
+def edited(image: Image, op: str, data: dict[str, Any], shapes: Shapes) -> Image:
+    """The property that an edit changes, with its value afterwards; empty if it makes no sense."""
+    name = str(data["path"][0])
+    try:
+        return {name: edit_value(shapes(name), image.get(name), EDITS[op](class_name="", id=None, **data))}
+    except (EditError, KeyError):
+        return {}
+
+
+def instruction(op: str, class_name: str, key: Any, data: dict[str, Any]) -> AnyInstruction:
+    """The instruction that `data` says. `key`: the wire value of the object's."""
+    if op in EDITS:
+        return EDITS[op](class_name=class_name, id=key, **data)
+    if op == "delete":
+        return Delete(class_name=class_name, id=key)
+    return (Create if op == "create" else Update)(class_name=class_name, id=key, values=data)
+
+
+def written(step: AnyInstruction) -> tuple[str, dict[str, Any] | None]:
+    """Op and data of an instruction: the other way round."""
+    if isinstance(step, Delete):
+        return "delete", None
+    if isinstance(step, (Create, Update)):
+        return ("create" if isinstance(step, Create) else "update"), step.values
+    return OPS[type(step)], edit_data(step)

@@ -25,6 +25,7 @@ from .operation import Operation
 from .tables import REVISION, Table
 
 if TYPE_CHECKING:
+    from .elements import Elements
     from .realm import Realm
 
 T = TypeVar("T", bound=Object)
@@ -57,7 +58,7 @@ class Results(Generic[T], Sequence[T]):
         if any(isinstance(clause, Limit) for clause in self._clauses):
             raise RealmError("Filtering a Results with a limit is not yet implemented")
         bound = self._bind(parse(query, arguments))
-        return Results(self._realm, self._table, and_(self._predicate, bound.predicate), self._clauses + bound.clauses)
+        return self._with(and_(self._predicate, bound.predicate), self._clauses + bound.clauses)
 
     def sorted(self, by: SortDescriptor | Sequence[SortDescriptor], reverse: bool = False) -> Results[T]:
         """Ordered by a property, or by several: `sorted("due")`, `sorted([("priority", True), "title"])`; True is
@@ -69,7 +70,10 @@ class Results(Generic[T], Sequence[T]):
             path, descending = (descriptor, reverse) if isinstance(descriptor, str) else descriptor
             keys.append((_key_path(path), not descending))
         bound = self._bind(Query(clauses=(Sort(tuple(keys)),)))
-        return Results(self._realm, self._table, self._predicate, self._clauses + bound.clauses)
+        return self._with(self._predicate, self._clauses + bound.clauses)
+
+    def _with(self, predicate: Node, clauses: tuple[Clause, ...]) -> Results[T]:
+        return Results(self._realm, self._table, predicate, clauses)
 
     def snapshot(self) -> Results[T]:
         """The same objects in the same order from now on; a deleted one reads as None."""
@@ -231,12 +235,17 @@ class Results(Generic[T], Sequence[T]):
         rows: list[tuple[Any, Any]] = self._realm._connection.execute(sql, parameters).fetchall()
         return rows
 
+    def _source(self) -> tuple[str, str, list[Any]]:
+        """What the members are chosen from, their order, and the parameters of that."""
+        return self._table.sql_name, "rowid", []
+
     def _sql(self, columns: str, ordered: bool = True) -> tuple[str, list[Any]]:
         """SELECT `columns` of the members. Clauses apply in written order, each around what was before; ties keep the
         order of the table."""
         numbering = self._realm._store.queries.numbering(self.object_schema, self._realm._schema_for_queries)
         where, parameters = to_where(self._predicate, numbering)
-        source, order = f"{self._table.sql_name} WHERE {where}", "rowid"
+        table, order, more = self._source()
+        source, parameters = f"{table} WHERE {where}", [*more, *parameters]
         kept = ", ".join(map(quoted, [*self._table.properties, REVISION]))
         nested = False
         for clause in self._clauses:
@@ -269,6 +278,64 @@ def _key_path(text: str) -> Path:
         if bracket:
             steps.append(Index(Constant("string", key.removesuffix("]").strip("'\""))))
     return Path(tuple(steps))
+
+
+class ElementResults(Results[T]):
+    """The objects in a list or set of links, in its order; one that is in a list twice is here twice."""
+
+    def __init__(
+        self,
+        realm: Realm,
+        table: Table,
+        elements: Elements[Any],
+        predicate: Node = TRUE,
+        clauses: tuple[Clause, ...] = (),
+    ) -> None:
+        super().__init__(realm, table, predicate, clauses)
+        self._elements = elements
+
+    def _source(self) -> tuple[str, str, list[Any]]:
+        names = ", ".join(f"own.{quoted(name)}" for name in [*self._table.properties, REVISION])
+        found = f"(SELECT {names}, place.key AS rowid FROM json_each(?) AS place JOIN {self._table.sql_name} AS own"
+        return (
+            f"{found} ON own._id = place.value)",
+            "rowid",
+            [self._realm._key_list(self._table, self._elements._wire())],
+        )
+
+    def _with(self, predicate: Node, clauses: tuple[Clause, ...]) -> Results[T]:
+        return ElementResults(self._realm, self._table, self._elements, predicate, clauses)
+
+    def subscribe(self, *_: Any, **__: Any) -> Operation[Results[T]]:
+        raise RealmError(f"A collection cannot be subscribed to: subscribe to objects of '{self.type}' by a query.")
+
+
+class LinkingResults(Results[T]):
+    """The objects with a collection that links to one object."""
+
+    def __init__(
+        self,
+        realm: Realm,
+        table: Table,
+        property: str,
+        key: Any,
+        predicate: Node = TRUE,
+        clauses: tuple[Clause, ...] = (),
+    ) -> None:
+        """`key`: the wire value of the key that is linked to."""
+        super().__init__(realm, table, predicate, clauses)
+        self._property, self._key = property, key
+
+    def _source(self) -> tuple[str, str, list[Any]]:
+        linking = f"SELECT 1 FROM json_each({quoted(self._property)}) WHERE value = ?"
+        found = f"(SELECT *, rowid AS rowid FROM {self._table.sql_name} WHERE EXISTS ({linking}))"
+        return found, "rowid", [self._key]
+
+    def _with(self, predicate: Node, clauses: tuple[Clause, ...]) -> Results[T]:
+        return LinkingResults(self._realm, self._table, self._property, self._key, predicate, clauses)
+
+    def subscribe(self, *_: Any, **__: Any) -> Operation[Results[T]]:
+        raise RealmError("Linking objects cannot be subscribed to: subscribe to objects by a query.")
 
 
 class FrozenResults(Results[T]):

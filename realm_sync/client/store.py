@@ -29,13 +29,10 @@ from realm_sync.core.messages import (
     Changes,
     Changeset,
     ClientFile,
-    Create,
-    Delete,
     Download,
     Progress,
     Rejected,
     SubscriptionItem,
-    Update,
 )
 from realm_sync.core.schema import ObjectSchema, Schema
 from realm_sync.core.sql import quoted
@@ -44,6 +41,7 @@ from .additions import additions
 from .errors import RealmError
 from .integration import Integration
 from .queries import StoredQueries
+from .rebase import instruction
 from .store_file import StoreFile, WriteLock, close_all
 from .tables import REVISION, Table
 from .writer import Writer
@@ -135,8 +133,7 @@ class Store(StoreFile):
                 )
             with copy.transaction() as target:
                 copy._add_schema(target, self.schema)
-                for cls in self.schema:
-                    table = Table(cls, self.schema)
+                for table in self._tables.values():
                     names = [*map(quoted, table.properties), REVISION]
                     rows = source.execute(f"SELECT {', '.join(names)} FROM {table.sql_name} ORDER BY rowid")
                     target.executemany(table.insert, rows)
@@ -172,7 +169,7 @@ class Store(StoreFile):
         revision, text = self.connection.execute("SELECT schema_revision, schema FROM __realm_file").fetchone()
         if revision != self._schema_revision:
             schema = Schema(_schema_decoder.decode(text))
-            self._schema, self._tables = schema, {cls.name: Table(cls, schema) for cls in schema}
+            self._schema, self._tables = schema, _tables_of(schema)
             self._schema_revision = revision
 
     def add_schema(self, classes: Iterable[ObjectSchema]) -> bool:
@@ -209,12 +206,12 @@ class Store(StoreFile):
         if not found:
             return False
         schema = Schema(found.merged.values())
-        tables = {cls.name: Table(cls, schema) for cls in schema}
+        tables = _tables_of(schema)
         for name in found.classes:
-            for statement in tables[name].create_sql():
+            for statement in tables[name].create_sql() if name in tables else ():
                 connection.execute(statement)
         for class_name, name in found.properties:
-            for statement in tables[class_name].add_column_sql(name):
+            for statement in tables[class_name].add_column_sql(name) if class_name in tables else ():
                 connection.execute(statement)
         connection.execute(
             "UPDATE __realm_file SET schema = ?, schema_revision = schema_revision + 1",
@@ -335,11 +332,7 @@ class Store(StoreFile):
         ):
             table = self.table(name)
             ident = table.key_to_wire(key) if table else key
-            if op == "delete":
-                instructions[version].append(Delete(class_name=name, id=ident))
-            else:
-                kind = Create if op == "create" else Update
-                instructions[version].append(kind(class_name=name, id=ident, values=_decode(data)))
+            instructions[version].append(instruction(op, name, ident, _decode(data) if data else {}))
         return [
             Changeset(client_version=version, base_version=base, timestamp=at, instructions=instructions[version])
             for version, base, at, _ in headers
@@ -393,7 +386,7 @@ class Store(StoreFile):
                 parts = connection.execute("SELECT changes FROM __realm_part ORDER BY id").fetchall()
                 changes = [change for (part,) in parts for change in _parts_decoder.decode(part)] + changes
                 connection.execute("DELETE FROM __realm_part")
-            integration = Integration(self, connection, file.revision + 1)
+            integration = Integration(self, connection, file.revision + 1, download.server_version)
             self.touch(connection, {change.class_name for change in changes}, integration.revision)
             reset = self.reset_ended_by(download)
             if reset:
@@ -515,6 +508,11 @@ class Store(StoreFile):
                     "UPDATE __realm_set SET version = ?, state = 'pending' WHERE version = ?", (fresh, left)
                 )
                 connection.execute("UPDATE __realm_subscription SET version = ? WHERE version = ?", (fresh, left))
+
+
+def _tables_of(schema: Schema) -> dict[str, Table]:
+    """Those of all classes whose objects lie in a table: embedded ones lie in others."""
+    return {cls.name: Table(cls, schema) for cls in schema if not cls.embedded}
 
 
 class FrozenStore(Store):

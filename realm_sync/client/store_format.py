@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 
-FORMAT = 2
+FORMAT = 3
+"""1: the first. 2: `opened`, `resets` and `owner`. 3: instructions that edit inside properties, and all types."""
 
 TABLES = """
 CREATE TABLE __realm_file (
@@ -48,7 +49,7 @@ CREATE TABLE __realm_rejected (
     client_version INTEGER NOT NULL, report BLOB NOT NULL, told INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (client_version, report)
 );
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 """
 
 
@@ -64,8 +65,10 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
     if found == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
         for statement in TABLES.split(";\n"):
             connection.execute(statement)
-    elif found == 1:
+        return
+    if found == 1:
         connection.execute("ALTER TABLE __realm_file ADD COLUMN opened INTEGER NOT NULL DEFAULT 1")
         connection.execute("ALTER TABLE __realm_file ADD COLUMN resets INTEGER NOT NULL DEFAULT 0")
         connection.execute("ALTER TABLE __realm_file ADD COLUMN owner TEXT")
+    if found in (1, 2):
         connection.execute(f"PRAGMA user_version = {FORMAT}")

@@ -1,7 +1,8 @@
 """Tables: how the objects of one class lie in SQLite.
 
 One table per class, named like it; one column per property, `_id` first, and `__rev`, the number of the commit that
-changed the row last (listeners find modifications by it). Decides the column of every Realm type and converts between
+changed the row last (listeners find modifications by it). Collections, embedded objects and mixed values lie in their
+column as the JSON of their wire value, computed properties have none. Decides the column of every Realm type and converts between
 wire values, columns and Python values. Knows SQL text, but runs none: `store.py` does.
 """
 
@@ -15,16 +16,24 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+import msgspec
+
+from realm_sync.core.edits import Shape
 from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema
 from realm_sync.core.sql import quoted
-from realm_sync.core.values import ObjectId, decode, encode
+from realm_sync.core.values import SCALARS, ObjectId, decode, encode
 
 REVISION = "__rev"
 Convert = Callable[[Any], Any]
 
 
+_json_text = msgspec.json.Encoder(order="deterministic").encode
+"""Keys in order: PostgreSQL's jsonb has an order of its own, and the same value again is to be no change."""
+_parsed = msgspec.json.decode
+
+
 class Column(NamedTuple):
-    """How a scalar type lies in a column. None: the value as it is. Null is not asked."""
+    """How a type lies in a column. None: the value as it is. Null is not asked."""
 
     declaration: str
     from_wire: Convert | None
@@ -44,6 +53,8 @@ def _number_to_wire(value: Any) -> Any:
     return value if value == "NaN" else encode("double", value)
 
 
+_JSON = Column("TEXT", lambda wire: _json_text(wire).decode(), _parsed, None)
+
 # Integers beyond 2^53 come as text, which a column of INTEGER affinity turns into the integer. NaN, which SQLite would
 # store as NULL, stays the text that it is on the wire.
 COLUMNS: dict[str, Column] = {
@@ -57,6 +68,11 @@ COLUMNS: dict[str, Column] = {
     "date": Column("TEXT", None, None, lambda value: decode("date", value)),
     "objectId": Column("TEXT", None, None, ObjectId),
     "uuid": Column("TEXT", None, None, uuid.UUID),
+    "mixed": _JSON,
+    "list": _JSON,
+    "set": _JSON,
+    "dictionary": _JSON,
+    "embedded": _JSON,
 }
 _BULK_SKIPS = {"int"}
 """Types whose `from_wire` SQLite's column affinity does as well, and faster, for whole rows."""
@@ -70,8 +86,16 @@ class Table:
         self.schema = schema
         self.name = cls.name
         self.sql_name = quoted(cls.name)
-        self.properties: tuple[str, ...] = tuple(cls.properties)
-        self.columns = [COLUMNS[schema.wire_type(prop)] for prop in cls.properties.values()]
+        stored = {name: prop for name, prop in cls.properties.items() if prop.type != "linkingObjects"}
+        self.properties: tuple[str, ...] = tuple(stored)
+        self.kinds = {name: schema.wire_type(prop) for name, prop in stored.items()}
+        self.columns = [COLUMNS[kind] for kind in self.kinds.values()]
+        self.live = {name: prop for name, prop in stored.items() if prop.type not in SCALARS or prop.is_counter}
+        """Properties whose values are more than the Python value of a column."""
+        self.links = {name for name, prop in self.live.items() if prop.type == "object" and self.kinds[name] in SCALARS}
+        """Properties that are one link, and lie in their column as the target's key."""
+        self._shapes: dict[str, Shape] = {}
+        self._may_link: dict[str, bool] = {}
         self.place = {name: at for at, name in enumerate(self.properties)}
         self.key_column = self.columns[0]
         self.blank: dict[str, Any] = dict.fromkeys(self.properties)
@@ -98,7 +122,7 @@ class Table:
         self._converted = [
             (at, column.from_wire)
             for at, column in enumerate(self.columns)
-            if column.from_wire and self.schema.wire_type(cls.properties[self.properties[at]]) not in _BULK_SKIPS
+            if column.from_wire and self.kinds[self.properties[at]] not in _BULK_SKIPS
         ]
 
     def create_sql(self) -> list[str]:
@@ -120,7 +144,7 @@ class Table:
 
     def index_sql(self, name: str) -> list[str]:
         prop = self.cls.properties[name]
-        if name == PRIMARY_KEY or not (prop.indexed or prop.type == "object"):
+        if name == PRIMARY_KEY or self.kinds[name] not in SCALARS or not (prop.indexed or prop.type == "object"):
             return []
         index = quoted(f"__index_{self.name}_{name}")
         return [f"CREATE INDEX IF NOT EXISTS {index} ON {self.sql_name} ({quoted(name)})"]
@@ -140,6 +164,18 @@ class Table:
         return (
             f"UPDATE {self.sql_name} SET {sets}, {REVISION} = ?{count + 1} WHERE _id = ?{count + 2} AND ({different})"
         )
+
+    def shape(self, name: str) -> Shape:
+        """What places in a property can hold."""
+        if name not in self._shapes:
+            self._shapes[name] = Shape(self.schema, self.cls.properties[name])
+        return self._shapes[name]
+
+    def may_link(self, name: str) -> bool:
+        """Whether there may be links inside the property's value."""
+        if name not in self._may_link:
+            self._may_link[name] = name not in self.links and _holds_links(self.schema, self.cls.properties[name])
+        return self._may_link[name]
 
     # --- conversions -------------------------------------------------------------------------------------------------
 
@@ -168,6 +204,11 @@ class Table:
         convert = self.columns[self.place[name]].from_wire
         return wire if wire is None or convert is None else convert(wire)
 
+    def to_wire(self, name: str, value: Any) -> Any:
+        """The wire value of a column."""
+        convert = self.columns[self.place[name]].to_wire
+        return value if value is None or convert is None else convert(value)
+
     def key_from_wire(self, wire: Any) -> Any:
         return self.key_column.from_wire(wire) if self.key_column.from_wire else wire
 
@@ -187,6 +228,11 @@ class Table:
         return value if value is None or convert is None else convert(value)
 
 
-def type_text(prop: Property) -> str:
-    """`int?`, `Airfield`: how people write the type."""
-    return prop.object_type or "object" if prop.type == "object" else prop.type + ("?" if prop.optional else "")
+def _holds_links(schema: Schema, prop: Property) -> bool:
+    kind = prop.object_type if prop.is_collection else prop.type
+    if kind == "mixed":
+        return True
+    target = schema.get(prop.object_type or "") if kind not in SCALARS else None
+    if target is None:
+        return False
+    return not target.embedded or any(_holds_links(schema, inner) for inner in target.properties.values())

@@ -30,8 +30,8 @@ from realm_sync.client import (
     field,
     new_object_id,
 )
+from realm_sync.client.declared import declared_schema
 from realm_sync.client.listeners import collection_changes
-from realm_sync.client.objects import declared_schema
 from realm_sync.client.store import Store
 
 from .conftest import Airfield, Inspection, until
@@ -88,7 +88,7 @@ def test_classes_that_cannot_sync_are_refused_by_name(tmp_path):
 
     class Listed(Object):
         _id: str
-        tags: list[str]
+        tags: frozenset
 
     for cls, message in (
         (Keyless, "primary key property named '_id'"),
