@@ -79,7 +79,7 @@ def install(connection: Any, bindings: Iterable[ModelSync] | None = None, before
             had = next(
                 (known[each.name] for each in expected.triggers if each.name in known and known[each.name]), None
             )
-            if had and (added := [name for name in expected.binding.fields_by_name if name not in had]):
+            if had and not expected.of_set and (added := [name for name in expected.binding.names if name not in had]):
                 database.log_filled(connection, expected.binding, expected.table, added)
 
 
@@ -106,9 +106,7 @@ def status(connection: Any, bindings: Iterable[ModelSync] | None = None) -> list
 
 def _expected(connection: Any, bindings: Iterable[ModelSync] | None) -> Iterator[Expected]:
     for binding in registry if bindings is None else bindings:
-        expected = dialect(connection).expected(connection, binding)
-        if expected is not None:
-            yield expected
+        yield from dialect(connection).expected(connection, binding)
 
 
 def _compare(connection: Any, bindings: Iterable[ModelSync] | None) -> Iterator[tuple[Any, str, str, Trigger | None]]:

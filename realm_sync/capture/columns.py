@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Literal, NamedTuple
 
 from django.db import models
 
-from realm_sync.fields import Decimal128Field, ObjectIdField
-from realm_sync.registry import realm_type
+from realm_sync.fields import Decimal128Field, ObjectIdField, is_array, realm_type
 
 PREFIX = "realm_sync_"
 LONGEST_NAME = 63
@@ -35,6 +34,27 @@ class Trigger(NamedTuple):
         return hashlib.sha256(self.sql.encode()).hexdigest()[:16]
 
 
+class Links(NamedTuple):
+    """A ManyToManyField, which is a set of links: the rows of its through table."""
+
+    property: str
+    table: str
+    """The through table: its name, or as the dialect qualifies and quotes it."""
+    owner: Any
+    """The foreign key to the object that has the set."""
+    target: Any
+    """The foreign key to what is in it."""
+    cascades: bool = False
+    """PostgreSQL: the database itself, not Django, removes the rows of an owner that is deleted."""
+
+
+def links(name: str, field: Any) -> Links:
+    """The rows behind a ManyToManyField."""
+    through = field.remote_field.through._meta
+    owner, target = field.m2m_field_name(), field.m2m_reverse_field_name()
+    return Links(name, through.db_table, through.get_field(owner), through.get_field(target))
+
+
 class Bound(NamedTuple):
     """What of a ModelSync its table can serve now: between two migrations it may lack columns of the model."""
 
@@ -42,16 +62,29 @@ class Bound(NamedTuple):
     class_name: str
     primary_key: Any
     fields_by_name: dict[str, Any]
+    sets: tuple[Links, ...]
+    """Those whose table exists."""
     columns: frozenset[str]
     """The columns of the table."""
 
+    @property
+    def names(self) -> list[str]:
+        """Every property in the image."""
+        return [*self.fields_by_name, *(each.property for each in self.sets)]
 
-def bind(binding: Any, columns: Collection[str]) -> Bound | None:
-    """The binding without fields whose column is missing; None if that is the primary key."""
+
+def all_links(binding: Any) -> tuple[Links, ...]:
+    """Every set of links of a ModelSync."""
+    return tuple(links(name, field) for name, field in binding.sets_by_name.items())
+
+
+def bind(binding: Any, columns: Collection[str], sets: Iterable[Links]) -> Bound | None:
+    """The binding without fields whose column is missing, and with these sets, whose tables exist. None if the column
+    of the primary key is missing."""
     fields = {name: field for name, field in binding.fields_by_name.items() if field.column in columns}
     if binding.primary_key.column not in columns:
         return None
-    return Bound(binding.model, binding.class_name, binding.primary_key, fields, frozenset(columns))
+    return Bound(binding.model, binding.class_name, binding.primary_key, fields, tuple(sets), frozenset(columns))
 
 
 def properties(sql: str) -> frozenset[str]:
@@ -59,13 +92,20 @@ def properties(sql: str) -> frozenset[str]:
     return frozenset(re.findall(r"""[{,]"([^"]+)":""", sql))
 
 
+def mentions(sql: str) -> frozenset[str]:
+    """The names that a trigger, or its function, uses: its tables and their columns among them."""
+    return frozenset(quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|(\w+)', sql))
+
+
 class Expected(NamedTuple):
-    """The triggers of one model, as its table is now."""
+    """The triggers that one table should have for a model, as they are now: its own table, or the through table of a
+    set of links."""
 
     binding: Bound
     table: str
     """The table's name; on PostgreSQL qualified and quoted."""
     triggers: list[Trigger]
+    of_set: bool = False
 
 
 class Installed(NamedTuple):
@@ -74,6 +114,7 @@ class Installed(NamedTuple):
     table: str
     hash: str
     properties: frozenset[str]
+    mentions: frozenset[str]
 
 
 class Status(NamedTuple):
@@ -85,7 +126,8 @@ class Status(NamedTuple):
 
 
 def storage(field: Any) -> str:
-    """How the values of a field are stored: its Realm type, or what is finer: `bigint`, `fixed`, `day`, `address`."""
+    """How the values of a field are stored: its Realm type, or what is finer or coarser: `bigint`, `fixed`, `day`,
+    `address`, `array` (of PostgreSQL), `json` (whatever a column of wire JSON holds)."""
     if isinstance(field, models.ForeignKey):
         return storage(field.target_field)
     if isinstance(field, models.GeneratedField):
@@ -97,6 +139,10 @@ def storage(field: Any) -> str:
         return "bigint"
     if isinstance(field, models.DateField) and not isinstance(field, models.DateTimeField):
         return "day"
+    if is_array(field):
+        return "array"
+    if isinstance(field, models.JSONField):
+        return "json"
     if kind == "decimal128" and not isinstance(field, Decimal128Field):
         return "fixed"
     if isinstance(field, models.GenericIPAddressField):
@@ -109,6 +155,12 @@ def decimal_field(field: Any) -> Any:
     if isinstance(field, models.ForeignKey):
         return decimal_field(field.target_field)
     return field.output_field if isinstance(field, models.GeneratedField) else field
+
+
+def empty(field: Any) -> str:
+    """The JSON of a column that is null."""
+    field = field.output_field if isinstance(field, models.GeneratedField) else field
+    return {"list": "[]", "set": "[]", "dictionary": "{}"}.get(str(realm_type(field)), "null")
 
 
 def trigger_name(table: str, event: str) -> str:

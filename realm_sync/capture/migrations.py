@@ -1,9 +1,10 @@
 """Capture while Django migrates: triggers step aside for a change of their table, and are back for the next write.
 
-A trigger names the columns of its table. SQLite refuses to drop a column that a trigger names; PostgreSQL would refuse
-every later write. So before a statement that alters a table its triggers are dropped, and before the next statement
-that may write they are installed again, for the columns that the table has by then. Data migrations are captured so,
-before, between and after changes of the table. Decides only when; called by apps.py before and after every migrate.
+A trigger names the columns of its table, and the through tables of its sets of links or their owners. SQLite refuses to
+drop a column that a trigger names; PostgreSQL would refuse every later write. So before a statement that alters a table
+the triggers that name it are dropped, and before the next statement that may write they are installed again, for the
+columns that the tables have by then. Data migrations are captured so, before, between and after changes of the table.
+Decides only when; called by apps.py before and after every migrate.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ class Watch:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self._tables = self._captured()
+        self._tables: dict[str, str] = {}
+        """The tables that have triggers: plain name → name as the dialect has it."""
+        self._near: dict[str, set[str]] = {}
+        """Plain name of a table → those, as the dialect has them, whose triggers mention it."""
+        self._look()
         self._dropped: Properties = {}
         self._altered = False
         """Triggers were dropped, and no statement came since that may write."""
@@ -44,7 +49,7 @@ class Watch:
         install(self._connection, before=self._dropped)
         installed = dialect(self._connection).installed(self._connection)
         self._dropped = {name: each for name, each in self._dropped.items() if name not in installed}
-        self._tables = self._captured()
+        self._look()
         self._altered = False
 
     def _before(self, sql: str) -> None:
@@ -52,7 +57,7 @@ class Watch:
             self.finish()
         elif self._tables and _ALTERS.match(sql):
             quote = self._connection.ops.quote_name
-            touched = {table for name, table in self._tables.items() if quote(name) in sql}
+            touched = set().union(*(self._near[name] for name in self._near if quote(name) in sql))
             if any(quote(name) in sql for name in _HISTORY):
                 touched = set(self._tables.values())
             if touched:
@@ -60,10 +65,14 @@ class Watch:
                 self._tables = {name: table for name, table in self._tables.items() if table not in touched}
                 self._altered = True
 
-    def _captured(self) -> dict[str, str]:
-        """The tables that have triggers: plain name → name as the dialect has it."""
-        tables = {each.table for each in dialect(self._connection).installed(self._connection).values()}
-        return {dialect(self._connection).plain_name(table): table for table in tables}
+    def _look(self) -> None:
+        database = dialect(self._connection)
+        installed = list(database.installed(self._connection).values())
+        self._tables = {database.plain_name(each.table): each.table for each in installed}
+        self._near = {name: {table} for name, table in self._tables.items()}
+        for each in installed:
+            for name in each.mentions & self._near.keys():
+                self._near[name].add(each.table)
 
 
 def begin(connection: Any) -> None:

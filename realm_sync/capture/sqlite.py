@@ -6,7 +6,9 @@ they use nothing that Python registers. Does not know when to install: `capture`
 REPLACE (`INSERT OR REPLACE`, `UPDATE OR REPLACE`) removes rows without firing their delete triggers. So triggers that
 run before note the rows whose keys collide in the table `realm_sync_replaced`, and those that run after log the ones
 that are gone. A collision that ends otherwise (IGNORE, an upsert) leaves a note which is harmless: notes of rows that
-are still there log nothing, and whatever removes a row the usual way removes its note.
+are still there log nothing, and whatever removes a row the usual way removes its note. An object with sets of links is
+noted before it is deleted, too: afterwards the database may have removed the links already. Not seen is a REPLACE into
+a through table itself that removes the link of another object.
 """
 
 from __future__ import annotations
@@ -23,10 +25,14 @@ from .columns import (
     Bound,
     Expected,
     Installed,
+    Links,
     Trigger,
+    all_links,
     bind,
     decimal_field,
+    empty,
     literal,
+    mentions,
     properties,
     storage,
     trigger_name,
@@ -69,6 +75,9 @@ def value_sql(field: Any, column: str) -> str:
         return f"CASE WHEN {column} {_SAFE} THEN {text} WHEN {column} IS NULL THEN 'null' ELSE json_quote({text}) END"
     if kind in ("bool", "int"):
         return f"coalesce({text}, 'null')"
+    if kind == "json":
+        # Only raw SQL, past Django's constraint, stores what is no JSON.
+        return f"CASE WHEN json_valid({column}) THEN json({column}) ELSE {literal(empty(field))} END"
     if kind in ("decimal128", "address"):
         return f"json_quote({text})"
     return f"coalesce('\"' || {text} || '\"', 'null')"
@@ -157,12 +166,33 @@ def key_sql(field: Any, column: str) -> str:
 
 
 def image_sql(binding: ModelSync | Bound, row: str) -> str:
-    """The wire image of a row (`NEW`, `OLD` or a quoted table) as JSON text (R12)."""
+    """The wire image of a row (`NEW`, `OLD` or a quoted table or alias) as JSON text (R12)."""
     pieces = []
     for number, (name, field) in enumerate(binding.fields_by_name.items()):
         pieces.append(literal(("{" if number == 0 else ",") + f'"{name}":'))
         pieces.append(f"({value_sql(field, f'{row}.{quote(field.column)}')})")
+    for each in binding.sets if isinstance(binding, Bound) else all_links(binding):
+        pieces += [literal(_member(each.property)), _set(each, _targets(each, f"{row}.{_key(binding)}"))]
     return " || ".join([*pieces, "'}'"])
+
+
+def _key(binding: ModelSync | Bound) -> str:
+    return quote(str(binding.primary_key.column))
+
+
+def _targets(links: Links, owner: str) -> str:
+    """The query of what is in the set of the object with this key."""
+    return f"SELECT l.{quote(links.target.column)} AS target FROM {quote(links.table)} AS l WHERE l.{quote(links.owner.column)} = {owner}"
+
+
+def _set(links: Links, targets: str) -> str:
+    """The JSON array of a query of targets, in the order of sets on the wire."""
+    value, text = value_sql(links.target, "target"), _text(links.target, "target")
+    order = f"{text} COLLATE BINARY"
+    if storage(links.target) in ("int", "bigint"):
+        # As they are on the wire: numbers first, then those that are text.
+        order = f"NOT target {_SAFE}, CASE WHEN target {_SAFE} THEN target END, {text}"
+    return f"(SELECT '[' || coalesce(group_concat(v, ','), '') || ']' FROM (SELECT {value} AS v FROM ({targets}) ORDER BY {order}))"
 
 
 def triggers(binding: Bound) -> Iterator[Trigger]:
@@ -185,9 +215,8 @@ def triggers(binding: Bound) -> Iterator[Trigger]:
             continue
         old, new = f"OLD.{quote(field.column)}", f"NEW.{quote(field.column)}"
         # Whatever the column's collation calls equal: a client shall see what is stored.
-        differ = (
-            f"{old} COLLATE BINARY IS NOT {new}" if storage(field) in ("string", "address") else f"{old} IS NOT {new}"
-        )
+        is_text = storage(field) in ("string", "address", "json")
+        differ = f"{old} COLLATE BINARY IS NOT {new}" if is_text else f"{old} IS NOT {new}"
         differs.append(differ)
         before.append(f"CASE WHEN {differ} THEN {literal(_member(prop))} || ({value_sql(field, old)}) ELSE '' END")
 
@@ -205,6 +234,7 @@ def triggers(binding: Bound) -> Iterator[Trigger]:
         f" SELECT {name}, {table}.{key}, {key_sql(binding.primary_key, f'{table}.{key}')}, {image_sql(binding, table)}"
         f" FROM {table} WHERE ({collision})"
     )
+    note_old = f"INSERT INTO realm_sync_replaced SELECT {name}, {old_key}, {old_id}, {image_sql(binding, 'OLD')}"
     forget = f"DELETE FROM realm_sync_replaced WHERE class = {name} AND key IS {old_key};"
 
     def log_replaced(or_by_key: str = "") -> str:
@@ -222,14 +252,25 @@ def triggers(binding: Bound) -> Iterator[Trigger]:
     any_collision = f"EXISTS (SELECT 1 FROM {table} WHERE {collision})"
     by_key = f"key IS {new_key} OR "
     same, other = f"{old_key} IS {new_key}", f"{old_key} IS NOT {new_key}"
+    gone = [forget, log_old]
+    if binding.sets:
+        log_gone = (
+            f"{_LOG} SELECT {next_version()}, class, object_id, 'delete', before, NULL, {stamp}"
+            f" FROM realm_sync_replaced WHERE class = {name} AND key IS {old_key};"
+        )
+        gone = [log_gone, forget]
     yield trigger("collide", f"BEFORE INSERT ON {table} WHEN {any_collision}", f"{note};")
     yield trigger("insert", f"AFTER INSERT ON {table}", log_replaced(by_key), log_new)
     yield trigger(
         "move",
         f"BEFORE UPDATE ON {table} WHEN {' OR '.join(filter(None, [other, moved]))}",
         f"{note} AND {table}.{key} IS NOT {old_key};",
+        *([f"{note_old} WHERE {other};"] if binding.sets else []),
     )
-    yield trigger("rekey", f"AFTER UPDATE ON {table} WHEN {other}", forget, log_replaced(by_key), log_old, log_new)
+    if binding.sets:
+        yield trigger("rekey", f"AFTER UPDATE ON {table} WHEN {other}", log_replaced(by_key), log_new)
+    else:
+        yield trigger("rekey", f"AFTER UPDATE ON {table} WHEN {other}", forget, log_replaced(by_key), log_old, log_new)
     if moved:
         yield trigger("moved", f"AFTER UPDATE ON {table} WHEN {same} AND ({moved})", log_replaced())
     if differs:
@@ -239,7 +280,39 @@ def triggers(binding: Bound) -> Iterator[Trigger]:
             f"AFTER UPDATE ON {table} WHEN {same} AND ({' OR '.join(differs)})",
             f"{_LOG} VALUES ({next_version()}, {name}, {new_id}, 'update', {old_values}, {image_sql(binding, 'NEW')}, {stamp});",
         )
-    yield trigger("delete", f"AFTER DELETE ON {table}", forget, log_old)
+    if binding.sets:
+        yield trigger("leave", f"BEFORE DELETE ON {table}", forget, f"{note_old};")
+    yield trigger("delete", f"AFTER DELETE ON {table}", *gone)
+
+
+def set_triggers(binding: Bound, links: Links) -> Iterator[Trigger]:
+    """The triggers of the through table of a set of links: each row is an update of its owner, if there is one."""
+    table, owner, target = quote(links.table), quote(links.owner.column), quote(links.target.column)
+    key = f"o.{_key(binding)}"
+    base = f"{binding.model._meta.db_table}_{links.property}"
+
+    def trigger(event: str, when: str, removes: bool, adds: bool) -> Trigger:
+        now = _targets(links, key)
+        before, owners = now, []
+        if adds:
+            before += f" AND NOT (l.{owner} IS NEW.{owner} AND l.{target} IS NEW.{target})"
+            owners.append(f"NEW.{owner}")
+        if removes:
+            before += f" UNION SELECT OLD.{target} WHERE OLD.{owner} = {key}"
+            owners.append(f"OLD.{owner}")
+        full = trigger_name(base, event)
+        log = (
+            f"{_LOG} SELECT {next_version()} - 1 + row_number() OVER (), {literal(binding.class_name)},"
+            f" {key_sql(binding.primary_key, key)}, 'update',"
+            f" {literal('{' + _member(links.property)[1:])} || {_set(links, before)} || '}}', {image_sql(binding, 'o')},"
+            f" {NOW}, {_ORIGIN} FROM {quote(binding.model._meta.db_table)} AS o WHERE {key} IN ({', '.join(owners)});"
+        )
+        return Trigger(full, f"CREATE TRIGGER {quote(full)} {when} BEGIN {log} END")
+
+    differs = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in (owner, target))
+    yield trigger("linked", f"AFTER INSERT ON {table}", False, True)
+    yield trigger("relinked", f"AFTER UPDATE ON {table} WHEN {differs}", True, True)
+    yield trigger("unlinked", f"AFTER DELETE ON {table}", True, False)
 
 
 def _unique_keys(binding: Bound) -> Iterator[list[str]]:
@@ -255,16 +328,21 @@ def _unique_keys(binding: Bound) -> Iterator[list[str]]:
             yield columns
 
 
-def expected(connection: Any, binding: ModelSync) -> Expected | None:
-    """The triggers a model should have; None while its table or the history does not exist."""
+def expected(connection: Any, binding: ModelSync) -> Iterator[Expected]:
+    """The triggers that a model should have; none while its table or the history does not exist."""
     table = binding.model._meta.db_table.strip('"')
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('realm_sync_change', 'realm_sync_origin')")
-        if cursor.fetchone()[0] < 2:
-            return None
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        there = {row[0] for row in cursor.fetchall()}
+        if not there.issuperset(("realm_sync_change", "realm_sync_origin", table)):
+            return
         cursor.execute("SELECT name FROM pragma_table_xinfo(%s)", [table])
-        bound = bind(binding, [row[0] for row in cursor.fetchall()])
-    return bound and Expected(bound, table, list(triggers(bound)))
+        columns = [row[0] for row in cursor.fetchall()]
+    bound = bind(binding, columns, [each for each in all_links(binding) if each.table.strip('"') in there])
+    if bound is not None:
+        yield Expected(bound, table, list(triggers(bound)))
+        for each in bound.sets:
+            yield Expected(bound, each.table.strip('"'), list(set_triggers(bound, each)), of_set=True)
 
 
 def installed(connection: Any) -> dict[str, Installed]:
@@ -275,15 +353,25 @@ def installed(connection: Any) -> dict[str, Installed]:
             [len(PREFIX), PREFIX],
         )
         return {
-            name: Installed(table, Trigger(name, sql).hash, properties(sql)) for name, table, sql in cursor.fetchall()
+            name: Installed(table, Trigger(name, sql).hash, properties(sql), mentions(sql))
+            for name, table, sql in cursor.fetchall()
         }
 
 
 def log_filled(connection: Any, binding: Bound, table: str, names: Collection[str]) -> None:
-    """Logs these properties of every row as just written, where they are not null."""
+    """Logs these properties of every row as just written, where they are neither null nor empty."""
     source = quote(table)
     before = literal("{" + ",".join(f'"{name}":null' for name in names) + "}")
-    filled = [f"{source}.{quote(binding.fields_by_name[name].column)} IS NOT NULL" for name in names]
+    filled = []
+    for name in (name for name in names if name in binding.fields_by_name):
+        field = binding.fields_by_name[name]
+        column = f"{source}.{quote(field.column)}"
+        is_json = storage(field) == "json"
+        nothing = f"{value_sql(field, column)} NOT IN ('null', {literal(empty(field))})"
+        filled.append(nothing if is_json else f"{column} IS NOT NULL")
+    filled += [
+        f"EXISTS ({_targets(each, f'{source}.{_key(binding)}')})" for each in binding.sets if each.property in names
+    ]
     key = key_sql(binding.primary_key, f"{source}.{quote(binding.primary_key.column)}")
     with connection.cursor() as cursor:
         cursor.execute(
