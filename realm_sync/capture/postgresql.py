@@ -150,9 +150,20 @@ def _set(links: Links, targets: str) -> str:
     return f"(SELECT '[' || coalesce(string_agg({value}, ',' ORDER BY {order}), '') || ']' FROM ({targets}) t)"
 
 
-def _bytewise(field: Any, column: str) -> str:
-    # Whatever the column's collation or type (citext) calls equal: a client shall see what is stored.
-    return f'{column}::text COLLATE "C"' if storage(field) in ("string", "array") else column
+def _compared(field: Any, column: str) -> str:
+    """The column as an update compares it: different exactly where its wire value is.
+
+    A client shall see what is stored, whatever the column's collation or type (citext) calls equal.
+    """
+    match storage(field):
+        case "string":
+            return f'{column}::text COLLATE "C"'
+        case "array":
+            return f"coalesce({column}::text, '{{}}') COLLATE \"C\""
+        case "json":
+            return f"coalesce({column}, {literal(empty(field))})"
+        case _:
+            return column
 
 
 def _log(binding: Bound, change: str, select: str) -> str:
@@ -204,7 +215,7 @@ def triggers(binding: Bound, table: str, change: str) -> Iterator[Trigger]:
         if field.primary_key:
             continue
         old, new = f"o.{quote(field.column)}", f"n.{quote(field.column)}"
-        differ = f"{_bytewise(field, old)} IS DISTINCT FROM {_bytewise(field, new)}"
+        differ = f"{_compared(field, old)} IS DISTINCT FROM {_compared(field, new)}"
         differs.append(differ)
         before.append(f"CASE WHEN {differ} THEN {literal(_member(prop))} || {value_sql(field, old)} ELSE '' END")
     # Old and new rows meet by primary key; where an UPDATE changed the key, one side is missing.
@@ -222,7 +233,7 @@ def triggers(binding: Bound, table: str, change: str) -> Iterator[Trigger]:
             f" CASE WHEN {gone} THEN {image_of_gone} WHEN {fresh} THEN NULL ELSE {old_values} END,"
             f" CASE WHEN {gone} THEN NULL ELSE {image_sql(binding, 'n')} END"
             f" FROM realm_old o FULL JOIN realm_new n"
-            f" ON {_bytewise(key_field, f'o.{key}')} = {_bytewise(key_field, f'n.{key}')}{noted}"
+            f" ON {_compared(key_field, f'o.{key}')} = {_compared(key_field, f'n.{key}')}{noted}"
             f" WHERE {' OR '.join([gone, fresh, *differs])}",
         ),
         *forget,

@@ -215,8 +215,10 @@ def triggers(binding: Bound) -> Iterator[Trigger]:
             continue
         old, new = f"OLD.{quote(field.column)}", f"NEW.{quote(field.column)}"
         # Whatever the column's collation calls equal: a client shall see what is stored.
-        is_text = storage(field) in ("string", "address", "json")
+        is_text = storage(field) in ("string", "address")
         differ = f"{old} COLLATE BINARY IS NOT {new}" if is_text else f"{old} IS NOT {new}"
+        if storage(field) == "json":
+            differ = f"coalesce({old}, {literal(empty(field))}) IS NOT coalesce({new}, {literal(empty(field))})"
         differs.append(differ)
         before.append(f"CASE WHEN {differ} THEN {literal(_member(prop))} || ({value_sql(field, old)}) ELSE '' END")
 
