@@ -34,7 +34,7 @@ from realm_sync.fields import (
 from realm_sync.registry import ModelSync, Registry
 from tests.test_capture import changes, replayed, sql
 from tests.test_images import DATES, DECIMALS, DOUBLES, INTEGERS, TEXTS, UUIDS, VALUES, finite, strings
-from tests.testapp.models import Airfield, Kit, Team
+from tests.testapp.models import Airfield, Kit, Reading, Team
 
 keys = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0.$"), max_size=8) | st.sampled_from(
     ["", " ", '"', "\\", "\n", "ß", "𝄞", "a'b", "%s"]
@@ -225,6 +225,14 @@ def test_what_is_no_json_is_nothing(each_database: str) -> None:
         cursor.execute("UPDATE testapp_kit SET tags = '[1', anything = '{]', tag_map = x'00'")
     image = json.loads(tables.images(Kit)[str(kit.id)])
     assert (image["tags"], image["anything"], image["tag_map"]) == ([], None, {})
+
+
+def test_an_asymmetric_class_is_not_captured(each_database: str) -> None:
+    registry = Registry()
+    registry.register(Reading, type("ReadingSync", (ModelSync,), {"asymmetric": True}))
+    assert capture.status(connections[each_database], registry) == [
+        row for row in capture.status(connections[each_database], []) if row.state == "STRAY"
+    ]
 
 
 def test_a_file_is_its_name(each_database: str) -> None:
