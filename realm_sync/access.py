@@ -38,6 +38,9 @@ def access_of(user: Any) -> Access:
     if user is None or not user.is_active:
         return Access(readable, writable)
     for model_sync in registry:
+        if model_sync.asymmetric:
+            writable[model_sync.class_name] = _node(model_sync, model_sync.writable_by(user))
+            continue
         sees = _node(model_sync, model_sync.readable_by(user))
         if sees == FALSE:
             continue

@@ -147,6 +147,11 @@ def _check(item: m.SubscriptionItem) -> None:
     schema = registry.schema
     if item.class_name not in schema:
         raise QueryError(f"There is no synced class '{item.class_name}'.")
+    cls = schema[item.class_name]
+    if cls.asymmetric:
+        raise QueryError(f"Class '{cls.name}' is asymmetric: its objects are uploaded, and nobody subscribes to them.")
+    if cls.embedded:
+        raise QueryError(f"Class '{cls.name}' is embedded: subscribe to the class whose objects contain it.")
     try:
         check_subscribable(bind(parse(item.query), schema[item.class_name], schema))
     except QueryError as error:

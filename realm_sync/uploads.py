@@ -308,6 +308,8 @@ class _Upload:
     ) -> bool:
         """Applies the instructions of one changeset on one object; whether anything of them stands."""
         cls, story = self._writable_class(key[0], instructions), self._story(key)
+        if cls.schema.asymmetric and target.image is not None:
+            return False  # it is there already, and nobody is told whose it is
         if target.image is None and not isinstance(instructions[0], Create):
             if story.rivals.deleted_since(base) or target.existed:
                 return False
@@ -317,10 +319,13 @@ class _Upload:
 
     def _writable_class(self, name: str, instructions: Sequence[AnyInstruction]) -> _Class:
         cls = self._class(name)
-        if cls is None or name not in self._access.readable:
+        granted = self._access.writable if cls is not None and cls.schema.asymmetric else self._access.readable
+        if cls is None or name not in granted:
             raise Refused("WriteNotAllowed", f"There is no class '{name}' that this user may write.")
         if cls.schema.read_only:
             raise Refused("WriteNotAllowed", f"Clients do not write objects of class '{name}'.")
+        if cls.schema.asymmetric and not all(isinstance(step, Create) for step in instructions):
+            raise Refused("WriteNotAllowed", f"Objects of the asymmetric class '{name}' are created, and nothing else.")
         if any(cls.key(step.id) is None for step in instructions):
             raise Refused("PropertyTypeMismatch", f"The key is not of type '{cls.schema.key_type}'.", "_id")
         return cls
@@ -469,6 +474,10 @@ class _Upload:
         return written
 
     def _check_access(self, cls: _Class, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
+        if cls.schema.asymmetric:
+            if after is not None and not cls.writable(after):
+                raise Refused("WriteNotAllowed", "This user may not create the object.")
+            return
         if before is not None and not cls.readable(before):
             raise Refused("OutsideView", OUTSIDE)
         images = [image for image in (before, after) if image is not None]

@@ -15,7 +15,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.utils import timezone
 from msgspec.structs import replace
 
 from .conf import settings
@@ -25,8 +24,8 @@ from .core.errors import ValueTypeError
 from .core.merge import shapes_of
 from .core.messages import Add, AnyEdit, Insert, Set, SetInsert, SetRemove
 from .core.schema import Property, Schema
-from .core.values import encode
-from .registry import ModelSync, realm_type, registry
+from .fields import plain_json, to_wire
+from .registry import ModelSync, registry
 from .writing import Key, Pending, Refused, Table, chunks
 
 
@@ -35,10 +34,12 @@ class Rules(Table):
 
     def __init__(self, model_sync: ModelSync) -> None:
         super().__init__(model_sync)
-        properties, fields = self.schema.properties, model_sync.fields_by_name
+        properties, fields = self.schema.properties, self.fields
         self.shapes = shapes_of(registry.schema, self.schema)
         """Of the properties that have an inside, and are merged from within."""
-        self.defaults = {name: _wire_default(field) for name, field in fields.items() if name != "_id"}
+        self.defaults = {
+            name: _wire_default(field) for name, field in fields.items() if name != "_id" and name not in self.sets
+        }
         self.required = frozenset(
             name
             for name, prop in properties.items()
@@ -116,19 +117,9 @@ def _wire_default(field: Any) -> Any:
         blank_text = isinstance(field, (models.CharField, models.TextField)) and field.blank and not field.null
         return "" if blank_text else None
     try:
-        return _wire(field, field.to_python(field.default))
-    except (ValueTypeError, ValidationError):
+        return to_wire(field, field.to_python(field.default))
+    except ValidationError:
         return None
-
-
-def _wire(field: Any, value: Any) -> Any:
-    """The wire value of what a field holds."""
-    if hasattr(field, "to_wire"):
-        return None if value is None else field.to_wire(value)
-    kind = realm_type(field)
-    if kind == "date" and value is not None and not isinstance(value, datetime):
-        value = datetime.combine(value, time(), tzinfo=timezone.get_fixed_timezone(0))
-    return encode(str(kind), value)
 
 
 class Validation:
@@ -143,7 +134,7 @@ class Validation:
         """Looks up which targets exist of (class, property, wire value); one query per target model, not per value."""
         keys: dict[Any, set[Any]] = defaultdict(set)
         for cls, name, wire in wanted:
-            field: Any = cls.model_sync.fields_by_name.get(name)
+            field: Any = cls.fields.get(name)
             if wire is None or not isinstance(field, models.ForeignKey | models.ManyToManyField):
                 continue
             try:
@@ -161,7 +152,7 @@ class Validation:
     def value(self, cls: Rules, name: str, wire: Any, present: Any = None) -> Any:
         """The Python value that the field takes for a wire value, or Refused. `present`: the wire value it replaces."""
         cls.check_writable(name)
-        field, value = cls.model_sync.fields_by_name[name], cls.decode(name, wire)
+        field, value = cls.fields[name], cls.decode(name, wire)
         if isinstance(field, models.ForeignKey):
             return self._link(name, field, value)
         if isinstance(field, models.ManyToManyField):
@@ -171,6 +162,8 @@ class Validation:
                 raise Refused("ValidationFailed", f"'{name}' is a date without a time: expected midnight UTC.", name)
             value = value.date()
         try:
+            # Plain JSON has fewer types than mixed.
+            value = plain_json(value) if type(field) is models.JSONField and value is not None else value
             return field.clean(value, cls.blank)
         except ValidationError as error:
             said = " ".join(error.messages)
@@ -198,7 +191,7 @@ class Validation:
     def _exists(self, model: type[models.Model], value: Any) -> bool:
         target = registry.for_model(model)
         if target is not None:
-            linked = self._objects.get((target.class_name, str(_wire(target.primary_key, value))))
+            linked = self._objects.get((target.class_name, str(to_wire(target.primary_key, value))))
             # Or created by this very upload, perhaps in this very changeset: the constraint is checked at the end.
             if linked is not None and (linked.image is not None or not linked.stored):
                 return True
@@ -211,7 +204,7 @@ class Validation:
         for name, prop in cls.schema.properties.items():
             if name in image:
                 continue
-            field = cls.model_sync.fields_by_name[name]
+            field = cls.fields[name]
             if name in cls.required and not prop.read_only:
                 raise Refused("MissingPropertyValue", f"Missing value for property '{name}'", name)
             image[name] = empty(prop)
@@ -219,5 +212,5 @@ class Validation:
                 continue
             if field.has_default() or field.null or cls.defaults.get(name) is not None:
                 values[name] = field.get_default()
-                image[name] = _wire(field, field.to_python(values[name]))
+                image[name] = to_wire(field, field.to_python(values[name]))
         return values

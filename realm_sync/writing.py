@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any
 
 from django.db import DataError, IntegrityError, connections, models, transaction
@@ -26,6 +27,8 @@ from .registry import ModelSync, registry
 
 KEYS_PER_QUERY = 500
 """Keys named in one statement: SQLite's limit on parameters is near."""
+LINKS_PER_QUERY = 100
+"""Links of ManyToManyFields that one statement removes: each is a condition of its own."""
 LONGEST_REASON = 500
 """Characters of the reason that a refused write is reported with."""
 REFUSALS = (IntegrityError, ProtectedError, RestrictedError, DataError)
@@ -81,6 +84,9 @@ class Table:
     def __init__(self, model_sync: ModelSync) -> None:
         self.model_sync, self.model, self.schema = model_sync, model_sync.model, model_sync.schema
         self.name = model_sync.class_name
+        self.sets = model_sync.sets_by_name
+        """ManyToManyFields: sets of links, which have rows in a table of their own."""
+        self.fields: dict[str, Any] = {**model_sync.fields_by_name, **self.sets}
         self.blank = self.model()
         """For validators and automatic fields that look at the instance."""
 
@@ -92,7 +98,7 @@ class Table:
     def in_bulk(self) -> bool:
         """Whether writing in bulk means the same as `save()` of each: nothing overrides or observes it."""
         plain = self.model.save is models.Model.save
-        signals = (pre_save, post_save, pre_init, post_init, m2m_changed)
+        signals = (pre_save, post_save, pre_init, post_init)
         return plain and not any(signal.has_listeners(self.model) for signal in signals)
 
     def key(self, wire: Any) -> Any:
@@ -180,7 +186,13 @@ class Writer:
         for name in order:
             self._create(self._tables[name], [it for it in by_class[name] if it.image and not it.stored])
         for name in order:
-            self._update(self._tables[name], [it for it in by_class[name] if it.image and it.stored and it.values])
+            table = self._tables[name]
+            columns = [it for it in by_class[name] if it.image and it.stored and it.values.keys() - table.sets.keys()]
+            self._update(table, columns)
+        for name in order:
+            for set_name, field in self._tables[name].sets.items():
+                owners = [it for it in by_class[name] if it.image and set_name in it.values]
+                self._link(self._tables[name], set_name, field, owners)
         for name in reversed(order):
             gone = [it for it in by_class[name] if it.stored and it.image is None]
             self._delete(self._tables[name], gone)
@@ -189,9 +201,8 @@ class Writer:
         history.restamp(self._connection, mark, self._ident, timestamps, sets)
 
     def _instance(self, table: Table, it: Pending) -> models.Model:
-        fields = table.model_sync.fields_by_name
         key = table.key((it.image or {})["_id"])
-        values = {fields[name].attname: value for name, value in it.values.items()}
+        values = {table.fields[name].attname: value for name, value in it.values.items() if name not in table.sets}
         return table.model(**{table.model_sync.primary_key.attname: key}, **values)
 
     def _create(self, table: Table, objects: Sequence[Pending]) -> None:
@@ -208,13 +219,14 @@ class Writer:
             for it in objects:
                 instance = table.rows.get(pk=table.key((it.image or {})["_id"]))
                 for name, value in it.values.items():
-                    setattr(instance, fields[name].attname, value)
+                    if name not in table.sets:
+                        setattr(instance, fields[name].attname, value)
                 instance.save(using=settings.DATABASE)
             return
         automatic: list[Any] = [f for f in table.model._meta.concrete_fields if getattr(f, "auto_now", False)]
         groups: dict[tuple[str, ...], list[tuple[Any, list[Any]]]] = defaultdict(list)
         for it in objects:
-            names = tuple(sorted(it.values))
+            names = tuple(sorted(it.values.keys() - table.sets.keys()))
             key = table.key((it.image or {})["_id"])
             now = [field.pre_save(table.blank, False) for field in automatic]
             groups[names].append((key, [*(it.values[name] for name in names), *now]))
@@ -251,6 +263,31 @@ class Writer:
         ]
         with connection.cursor() as cursor:
             cursor.execute(sql, parameters)
+
+    def _link(self, table: Table, name: str, field: Any, owners: Sequence[Pending]) -> None:
+        """Makes the links of these objects those of their values, in as few statements as there are kinds of them."""
+        through = field.remote_field.through
+        prop = table.schema.properties[name]
+        if m2m_changed.has_listeners(through):
+            for it in owners:
+                instance = table.rows.get(pk=table.key((it.image or {})["_id"]))
+                getattr(instance, field.name).set(it.values[name])
+            return
+        source = through._meta.get_field(field.m2m_field_name()).attname
+        target = through._meta.get_field(field.m2m_reverse_field_name()).attname
+        added: list[models.Model] = []
+        removed = []
+        for it in owners:
+            key = table.key((it.image or {})["_id"])
+            held = set(decode_property(registry.schema, name, prop, (it.start or {}).get(name)))
+            wanted = set(it.values[name])
+            added += [through(**{source: key, target: other}) for other in it.values[name] if other not in held]
+            removed += [models.Q(**{source: key, target: other}) for other in held - wanted]
+        rows = through._base_manager.using(settings.DATABASE)
+        for start in range(0, len(removed), LINKS_PER_QUERY):
+            rows.filter(reduce(or_, removed[start : start + LINKS_PER_QUERY])).delete()
+        # Another may have made the same link a moment ago.
+        rows.bulk_create(added, batch_size=KEYS_PER_QUERY, ignore_conflicts=True)
 
     def _delete(self, table: Table, objects: Sequence[Pending]) -> None:
         """Through Django's collector: cascades, protection and signals are those of the models."""

@@ -191,6 +191,8 @@ class ServerSession:
                 if changeset.client_version <= 0 or fresh:
                     raise ProtocolError("BadChangeset", "Client versions must rise from changeset to changeset.")
                 continue
+            if max(changeset.client_version, abs(changeset.base_version), abs(changeset.timestamp)) >= 2**63:
+                raise ProtocolError("BadChangeset", "Versions and timestamps of a changeset have at most 64 bits.")
             self._uploaded = changeset.client_version
             fresh.append(changeset)
         effects: list[Effect] = [Integrate(fresh)] if fresh else []
