@@ -268,7 +268,8 @@ class _Binder:
         if bound.many:
             kind = self.cls.properties[path.name].type
             raise QueryError(f"{where} is of unsupported type '{kind}'", "", path.position)
-        if bound.counted or (bound.hops and bound.hops[-1].via not in ("property", "entry", "element")):
+        whole = clause == "distinct" and bound.type == "embedded"
+        if whole or bound.counted or (bound.hops and bound.hops[-1].via not in ("property", "entry", "element")):
             raise QueryError(f"'{clause}' takes properties, not '{bound.steps[-1]}'", "", path.position)
         if clause == "sort" and (bound.target or bound.type == "embedded"):
             problem = f"{where} of type 'object' cannot be the final property in the key path"

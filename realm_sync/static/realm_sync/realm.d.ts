@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 9c6e8127efbb3092319e96dcff050c3dec61d4044b38f3e75bb5c4f323ff8ac2. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 4670423e135af9ec8bd8bc582fbe69e61f040b3730cf609672d540d17fe93259. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.

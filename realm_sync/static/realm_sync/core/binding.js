@@ -244,14 +244,16 @@ class Binder {
     const fail = (problem) => {
       throw new QueryError(problem, "", position);
     };
-    if (!propertyOf(this.cls, name)[1]) {
+    const [, prop] = propertyOf(this.cls, name);
+    if (!prop) {
       fail(`No property '${name}' found on object type '${this.cls.name}' specified in '${clause}' clause`);
     }
     const bound = this.path(path);
     const { via } = bound.hops[bound.hops.length - 1];
     const where = `Cannot sort on key path '${toText(path)}': property '${this.cls.name}.${name}'`;
-    if (bound.many) fail(`${where} is of unsupported type '${typeText(bound)}'`);
-    if (!["property", "entry", "element", "link"].includes(via)) fail(`'${clause}' takes properties, not '${bound.steps.at(-1)}'`);
+    if (bound.many) fail(`${where} is of unsupported type '${prop?.type}'`);
+    const isWhole = clause === "distinct" && bound.type === "embedded";
+    if (isWhole || !["property", "entry", "element"].includes(via)) fail(`'${clause}' takes properties, not '${bound.steps.at(-1)}'`);
     if (clause !== "sort") return bound;
     if (bound.target || bound.type === "embedded") fail(`${where} of type 'object' cannot be the final property in the key path`);
     if (bound.type === "data") fail(`${where} is of unsupported type 'data'`);
@@ -322,7 +324,7 @@ function checkPair({ operator, position }, left, right) {
   const [a, b] = [typeOf(left), typeOf(right)];
   const isLoose = (a === "mixed" && b !== "@type") || (b === "mixed" && a !== "@type");
   const comparable = STRING_OPERATORS.includes(operator) || a === b || (NUMERIC.includes(a) && NUMERIC.includes(b));
-  if (a !== "embedded" && (isLoose || (targetOf(left) === targetOf(right) && comparable))) return;
+  if (a !== "embedded" && b !== "embedded" && (isLoose || (targetOf(left) === targetOf(right) && comparable))) return;
   const problem = `Unsupported comparison between type '${typeText(left)}' and type '${typeText(right)}'`;
   throw new QueryError(problem, "", position);
 }

@@ -1,12 +1,12 @@
 /**
  * Bound queries in the fewest words: what the back end compiles, and what an index can look up.
  *
- * Decides what lists, quantifiers and BETWEEN mean, by spelling them out as And, Or and Not of plain comparisons (R4).
- * Knows nothing of what the operators select.
+ * Decides what lists, quantifiers and BETWEEN mean, by spelling them out as And, Or and Not of plain comparisons (R4); lists
+ * that deep paths are compared with stay lists. Knows nothing of what the operators select.
  */
 
 import { toBase64 } from "./bson.js"
-import { STRING_OPERATORS, isMany, joined, not, ownName, typeOf } from "./nodes.js"
+import { STRING_OPERATORS, isDeep, joined, not, ownName, typeOf } from "./nodes.js"
 
 /** @typedef {import('./nodes.js').Node} Node */
 /** @typedef {import('./nodes.js').Operand} Operand */
@@ -41,9 +41,9 @@ function lowerComparison({ operator, left, right, fold }) {
     const [low, high] = /** @type {ListValue} */ (right).items;
     return joined("And", [plain(">=", left, low), plain("<=", left, high)]);
   }
-  if (isMany(left) && isMany(right)) {
-    const sides = [left, right].map((side) => (side.kind === "ListValue" ? { ...side, items: side.items.map((item) => keyed(item, typeOf(left === side ? right : left))) } : side));
-    return { kind: "Comparison", operator, left: sides[0], right: sides[1], fold, position: null };
+  if ((left.kind === "ListValue" || right.kind === "ListValue") && (isDeep(left) || isDeep(right))) {
+    const [a, b] = [keys(left, typeOf(right)), keys(right, typeOf(left))];
+    return { kind: "Comparison", operator, left: a, right: b, fold, position: null };
   }
   if (left.kind === "ListValue") return spelledOut(left, (item) => plain(operator, item, right, fold));
   if (right.kind !== "ListValue") return plain(operator, left, right, fold);
@@ -73,6 +73,11 @@ function plain(operator, a, b, fold = false) {
     return { kind: "Comparison", operator: MIRRORED[operator], left: right, right: left, fold, position };
   }
   return { kind: "Comparison", operator, left, right, fold, position };
+}
+
+/** @template {Operand} T @param {T} operand @param {string} type @returns {T} */
+function keys(operand, type) {
+  return operand.kind === "ListValue" ? { ...operand, items: operand.items.map((item) => keyed(item, type)) } : operand;
 }
 
 /** A link's constant is its key, unless it meets a mixed value. @template {Operand} T @param {T} operand @param {string} type

@@ -279,8 +279,9 @@ function compute(node, objects) {
     return isMany(side) ? (/** @type {Image} */ image) => get(image).map(adapt) : (/** @type {Image} */ image) => adapt(get(image));
   });
   const once = (/** @type {any} */ a, /** @type {any} */ b) => (a === undefined || b === undefined ? undefined : arithmetic(operator, type, a, b));
-  if (isMany(node.left)) return (image) => left(image).map((/** @type {any} */ value) => once(value, right(image)));
-  if (isMany(node.right)) return (image) => right(image).map((/** @type {any} */ value) => once(left(image), value));
+  const found = (/** @type {any} */ value) => value !== undefined;
+  if (isMany(node.left)) return (image) => left(image).map((/** @type {any} */ value) => once(value, right(image))).filter(found);
+  if (isMany(node.right)) return (image) => right(image).map((/** @type {any} */ value) => once(left(image), value)).filter(found);
   return (image) => once(left(image), right(image));
 }
 
