@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from .core.changes import Predicate
 from .core.nodes import FALSE, Node, and_
 from .core.predicate import compile_predicate
-from .filters import from_q
 from .registry import ModelSync, registry
+from .rules import from_q
 
 
 class Access(NamedTuple):

@@ -1,51 +1,28 @@
-"""Queries and Django: RQL nodes to a `Q` that any queryset filters by, and an access rule's `Q` to RQL nodes.
+"""Queries and Django: RQL nodes to a `Q` that any queryset filters by.
 
 Decides how the operators are written for the columns that Django makes on SQLite and PostgreSQL (core/sql.py has the
-rest), and which lookups an access rule may use. Deep comparisons (nodes.py) are left out of the Q, which then finds more.
-Every condition is two-valued, so that `~to_q(node)` is the exact complement (R4). Knows neither models' registration
-nor users; downloads.py and access.py call it, apps.py connects `register_sqlite_functions`.
+rest). Deep comparisons (nodes.py) are left out of the Q, which then finds more. Every condition is two-valued, so that
+`~to_q(node)` is the exact complement (R4). Knows neither models' registration nor users; downloads.py calls it, apps.py
+connects `register_sqlite_functions`.
 """
 
 from __future__ import annotations
 
-import datetime
-import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.expressions import Expression
 
-from .core.binding import bind
-from .core.errors import QueryError, SchemaError, ValueTypeError
+from .core.errors import QueryError
 from .core.lowering import lower, widen
-from .core.nodes import (
-    FALSE,
-    TRUE,
-    Comparison,
-    Constant,
-    ListValue,
-    Node,
-    Path,
-    Query,
-    and_,
-    comparisons,
-    is_deep,
-    not_,
-    or_,
-    properties,
-)
+from .core.nodes import Constant, Node, Path, comparisons, is_deep, properties
 from .core.operators import LOWER, UPPER
-from .core.schema import ObjectSchema, Schema
 from .core.sql import Sql, SqlWriter, Term, fill, register_functions
 from .core.subscribable import server_problem
 from .core.text import to_text
-from .core.values import encode
-
-# --- RQL to Q ---
 
 
 def to_q(node: Node, fields: Mapping[str, models.Field[Any, Any]]) -> Q:
@@ -97,7 +74,7 @@ class _Condition(Expression):
         return text, list(params)
 
 
-def _storage_field(field: Any) -> Any:
+def storage_field(field: Any) -> Any:
     """The field that decides what the column holds: a ForeignKey's is its target's, a GeneratedField's its output's."""
     while True:
         if isinstance(field, models.ForeignKey):
@@ -112,7 +89,7 @@ class _Column:
     """A compiled column, and the field that says what it holds."""
 
     def __init__(self, sql: Sql, field: Any) -> None:
-        self.sql, self.field = sql, _storage_field(field)
+        self.sql, self.field = sql, storage_field(field)
         self.optional = field.null or field.generated
 
 
@@ -145,7 +122,7 @@ class _SqliteWriter(_DjangoWriter):
             number = "CAST(printf('%%.14e', {}) AS REAL)" if field.max_digits > 15 else "{}"
             text = f"printf('%%.{field.decimal_places}f', {number})"
             return fill(f"CASE WHEN {{}} IS NULL THEN NULL ELSE realm_decimal_key({text}) END", column, column)
-        if _is_day(field):
+        if is_day(field):
             return fill("({} || ' 00:00:00')", column)
         if getattr(field, "db_collation", None):
             return fill("{} COLLATE BINARY", column)
@@ -172,7 +149,7 @@ class _PostgresWriter(_DjangoWriter):
 
     def column(self, path: Path) -> Sql:
         column, field = self.raw_column(path), self.field(path)
-        if _is_day(field):
+        if is_day(field):
             return fill("({}::timestamp AT TIME ZONE 'UTC')", column)
         if isinstance(field, models.GenericIPAddressField):
             return fill("host({})", column)
@@ -280,7 +257,7 @@ _EXACT_NUMERIC = (
 _WRITERS: dict[str, type[_DjangoWriter]] = {"sqlite": _SqliteWriter, "postgresql": _PostgresWriter}
 
 
-def _is_day(field: Any) -> bool:
+def is_day(field: Any) -> bool:
     """A DateField: the Realm date at midnight UTC."""
     return isinstance(field, models.DateField) and not isinstance(field, models.DateTimeField)
 
@@ -297,181 +274,3 @@ def register_sqlite_functions(sender: Any, connection: Any, **kwargs: Any) -> No
     """For the signal `connection_created`: gives SQLite connections the functions that queries use."""
     if connection.vendor == "sqlite":
         register_functions(connection.connection)
-
-
-# --- Q to RQL: access rules ---
-
-_OPERATORS = {
-    "exact": "==", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=",
-    "startswith": "BEGINSWITH", "endswith": "ENDSWITH", "contains": "CONTAINS",
-}  # fmt: skip
-_INSTEAD = {
-    "iexact": "Databases disagree on upper and lower case; store the text as you compare it, and use `exact`.",
-    "icontains": "Databases disagree on upper and lower case; use `contains`.",
-    "istartswith": "Databases disagree on upper and lower case; use `startswith`.",
-    "iendswith": "Databases disagree on upper and lower case; use `endswith`.",
-    "regex": "Use `startswith`, `endswith` or `contains`.",
-    "iregex": "Use `startswith`, `endswith` or `contains`.",
-    "year": "Use `range`, or `gte` with `lt`.",
-    "date": "Use `range`, or `gte` with `lt`.",
-}
-_XOR_LIMIT = 8
-
-
-def from_q(q: Q | bool, fields: Mapping[str, models.Field[Any, Any]], cls: ObjectSchema, schema: Schema) -> Node:
-    """An access rule as a bound node: a Q over the class's own columns, True or False.
-
-    Lookups: exact, in (lists and querysets, evaluated now), gt, gte, lt, lte, range, isnull, startswith, endswith,
-    contains; with & | ~ ^, and model instances as values of foreign keys. Anything else raises SchemaError, which
-    names the lookup and says what to use instead: nothing may be guessed where access is decided.
-    """
-    if isinstance(q, bool):
-        return TRUE if q else FALSE
-    if not isinstance(q, Q):
-        raise SchemaError(cls.name, f"an access rule must be a Q, True or False, not {type(q).__name__}.")
-    node = _Rule(fields, cls, schema).node(q)
-    try:
-        return bind(Query(node), cls, schema).predicate
-    except QueryError as error:
-        raise SchemaError(cls.name, f"the access rule does not fit the class: {error.problem}.") from error
-
-
-class _Rule:
-    """Translates one Q, with the names under which Django knows the class's columns."""
-
-    def __init__(self, fields: Mapping[str, models.Field[Any, Any]], cls: ObjectSchema, schema: Schema) -> None:
-        self.fields, self.cls, self.schema = fields, cls, schema
-        self.names = {name: wire for wire, field in fields.items() for name in (field.name, field.attname)}
-        self.names |= {"pk": next(wire for wire, field in fields.items() if field.primary_key)}
-
-    def node(self, q: Q) -> Node:
-        nodes = [self.child(child) for child in q.children]
-        if not nodes and q.negated:
-            raise SchemaError(self.cls.name, "`~Q()` matches everything in Django.", "Write True or False.")
-        if q.connector == Q.XOR:
-            node = self.parity(nodes)
-        elif q.connector == Q.OR and nodes:
-            node = or_(*nodes)
-        else:
-            node = and_(*nodes)
-        return not_(node) if q.negated else node
-
-    def parity(self, nodes: list[Node]) -> Node:
-        if len(nodes) > _XOR_LIMIT:
-            raise SchemaError(self.cls.name, f"`^` takes at most {_XOR_LIMIT} conditions.", "Write it with & | ~.")
-        result: Node = FALSE
-        for node in nodes:
-            result = or_(and_(result, not_(node)), and_(not_(result), node))
-        return result
-
-    def child(self, child: Any) -> Node:
-        if isinstance(child, Q):
-            return self.node(child)
-        if not isinstance(child, tuple):
-            raise SchemaError(
-                self.cls.name,
-                f"an access rule cannot use the expression {child!r}.",
-                "Use lookups of the class's own fields.",
-            )
-        return self.lookup(*child)
-
-    def lookup(self, key: str, value: Any) -> Node:
-        name, *rest = key.split("__")
-        wire = self.names.get(name)
-        if wire is None:
-            remedy = f"Use one of {', '.join(sorted(self.names))}."
-            raise SchemaError(
-                self.cls.name, f"the access rule uses '{name}', which is not a property that syncs.", remedy
-            )
-        field = self.fields[wire]
-        if isinstance(field, models.ForeignKey) and rest[:1] and rest[0] in ("pk", field.target_field.name):
-            rest = rest[1:]
-        lookup = rest[0] if len(rest) == 1 else ("__".join(rest) or "exact")
-        if lookup not in (*_OPERATORS, "in", "range", "isnull"):
-            raise self.refusal(field, key, rest)
-        return self.comparison(key, wire, lookup, value)
-
-    def refusal(self, field: Any, key: str, rest: list[str]) -> SchemaError:
-        problem = f"the lookup '{key}' cannot be used in an access rule"
-        if field.is_relation and rest[0] not in _INSTEAD:
-            problem += ": it follows a relation, and only the object's own columns decide who sees it, so far."
-            remedy = f"Look up the keys first: Q({field.name}__in=[…])."
-            return SchemaError(self.cls.name, problem, remedy)
-        remedy = _INSTEAD.get(rest[0]) or f"Use one of {', '.join((*_OPERATORS, 'in', 'range', 'isnull'))}."
-        return SchemaError(self.cls.name, f"{problem}.", remedy)
-
-    def comparison(self, key: str, wire: str, lookup: str, value: Any) -> Node:
-        path = Path((wire,))
-        if lookup == "isnull":
-            if not isinstance(value, bool):
-                raise SchemaError(self.cls.name, f"'{key}' must be True or False, not {value!r}.")
-            return Comparison("==" if value else "!=", path, Constant("null", None))
-        if lookup in ("in", "range"):
-            items = self.items(key, wire, value)
-            if lookup == "in":
-                # As in Django, None in the list matches nothing.
-                return Comparison("IN", path, ListValue(tuple(item for item in items if item.type != "null")))
-            if len(items) != 2 or any(item.type == "null" for item in items):
-                raise SchemaError(self.cls.name, f"'{key}' takes two values.")
-            return Comparison("BETWEEN", path, ListValue(tuple(items)))
-        constant = self.constant(key, wire, value)
-        if constant.type == "null" and lookup != "exact":
-            raise SchemaError(self.cls.name, f"'{key}' cannot be compared with None.", "Use `isnull`.")
-        return Comparison(_OPERATORS[lookup], path, constant)
-
-    def items(self, key: str, wire: str, value: Any) -> list[Constant]:
-        if isinstance(value, models.QuerySet):
-            value = self.rows(self.fields[wire], value)
-        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-            raise SchemaError(self.cls.name, f"'{key}' takes a list or a queryset, not {value!r}.")
-        return [self.constant(key, wire, item) for item in value]
-
-    def rows(self, field: Any, rows: models.QuerySet[Any]) -> list[Any]:
-        """The values of a queryset: its one column, or the keys of its objects."""
-        if rows.query.has_select_fields:
-            listed = list(rows)
-            return [
-                next(iter(row.values())) if isinstance(row, dict) else row[0] if isinstance(row, tuple) else row
-                for row in listed
-            ]
-        name = field.target_field.attname if isinstance(field, models.ForeignKey) else "pk"
-        return list(rows.values_list(name, flat=True))
-
-    def constant(self, key: str, wire: str, value: Any) -> Constant:
-        field = self.fields[wire]
-        storage = _storage_field(field)
-        if isinstance(value, models.Model):
-            if not isinstance(field, models.ForeignKey) or not isinstance(value, field.related_model):
-                raise SchemaError(
-                    self.cls.name, f"'{key}' cannot be compared with {value!r}, which is no {field.verbose_name}."
-                )
-            value = getattr(value, storage.attname)
-            if value is None:
-                raise SchemaError(self.cls.name, f"'{key}' is compared with an object that was never saved.")
-        if hasattr(value, "resolve_expression"):
-            raise SchemaError(
-                self.cls.name, f"'{key}' cannot be compared with the expression {value!r}.", "Use a value."
-            )
-        if value is None:
-            return Constant("null", None)
-        kind = self.schema.wire_type(self.cls.properties[wire])
-        try:
-            converted = _to_core(kind, storage, value)
-            encode(kind, converted)
-        except (ValidationError, ValueTypeError, ValueError, TypeError, OverflowError) as error:
-            raise SchemaError(self.cls.name, f"'{key}' cannot be compared with {value!r}: {error}.") from error
-        return Constant(kind, converted)
-
-
-def _to_core(kind: str, field: Any, value: Any) -> Any:
-    """What Django takes as a value of the field, as the core's value of the type (values.py)."""
-    if isinstance(value, enum.Enum):
-        value = value.value
-    if isinstance(value, datetime.datetime) and value.tzinfo is None:
-        raise ValueError("a date needs a time zone")
-    if kind == "date" and not _is_day(field):
-        return value
-    value = field.to_python(value)
-    if kind == "date":
-        return datetime.datetime(value.year, value.month, value.day, tzinfo=datetime.UTC)
-    return float(value) if kind in ("float", "double") else str(value) if kind == "string" else value

@@ -21,7 +21,8 @@ from realm_sync.core.predicate import compile_predicate
 from realm_sync.core.query import TRUSTED_DEPTH, parse
 from realm_sync.core.text import to_text
 from realm_sync.core.values import ObjectId
-from realm_sync.filters import from_q, register_sqlite_functions, to_q
+from realm_sync.filters import register_sqlite_functions, to_q
+from realm_sync.rules import from_q
 from tests.test_agreement import FIELDS, SAMPLE, SCHEMA, image_of
 from tests.testapp.models import Sample, Team
 

@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "realm_sync"
 LAYERS = {
     "the version": ["__init__"],
     "core": ["core"],
-    "Django vocabulary": ["conf", "fields", "schema_models", "models", "registry", "filters", "migrations"],
+    "Django vocabulary": ["conf", "fields", "schema_models", "models", "registry", "filters", "rules", "migrations"],
     "engine": [
         "capture",
         "history",

@@ -3,7 +3,7 @@
 Decides what a parsed query means for one class, and refuses what means nothing, in Realm's words; where its paths lead
 is for paths.py to say. A constant that meets a mixed value keeps the type it was written with. An extension of ours: a
 link may be compared with a plain value of the target's key type. Knows no text and no images.
-Every query passes here before any back end sees it: subscriptions, access rules (filters.py) and the client's reads.
+Every query passes here before any back end sees it: subscriptions, access rules (rules.py) and the client's reads.
 """
 
 from __future__ import annotations
