@@ -29,17 +29,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from realm_sync.core.edits import path_text
+from realm_sync.core.encoding import decode_property
 from realm_sync.core.errors import RealmSyncError, ValueTypeError
-from realm_sync.core.messages import Create, Update
+from realm_sync.core.messages import Create, Edit, Update
 from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Property, Schema
 from realm_sync.core.values import ObjectId
 
 from .app import App, Credentials, User
 from .configuration import SyncConfiguration
+from .counters import Counter
 from .database import ERRORS
 from .display import ShortKeys, Show, change_line, label, table_lines, value_text, wire_values
 from .errors import AppError, CompensatedWrite, CompensatingWriteError, RealmError, SyncError
 from .listeners import CollectionChanges
+from .lists import List
 from .operation import Operation
 from .realm import Realm
 from .results import Results
@@ -168,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         "Writes into a realm file. What it wrote is uploaded when the file syncs next, at once if `watch` has it open.",
         "nora.realm Inspection 3fa85f64 'notes=Fence is torn' status=done",
         "nora.realm Inspection new title=Windsock airfield=ENSB team=9c1e77a0 due=2026-06-01",
+        "nora.realm Inspection 3fa85f64 visits+=1 tags+=urgent tags-=new",
         "nora.realm Inspection 3fa85f64 --delete",
     )
     edit.add_argument("file", metavar="FILE")
@@ -178,7 +183,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="prop=value",
         nargs="*",
         default=[],
-        help="`prop=` alone means null; a link takes its target's key",
+        help="`prop=` alone means null; a link takes its target's key, collections and embedded objects JSON; "
+        "`prop+=` and `prop-=` change counters, lists and sets by one value",
     )
     edit.add_argument("--delete", action="store_true", help="delete the object")
 
@@ -346,7 +352,7 @@ class News:
 
     def refused(self, write: CompensatedWrite) -> None:
         name, key = "", value_text(write.primary_key)
-        if self.realm is not None and any(cls.name == write.object_name for cls in self.realm.schema):
+        if self.realm is not None and write.object_name in self.realm._visible_classes:
             cls = self.realm.objects(write.object_name).object_schema
             key = _show(self.realm, cls)(PRIMARY_KEY, write.primary_key)
             instance = self.realm.object_for_primary_key(write.object_name, write.primary_key)
@@ -396,7 +402,9 @@ class News:
 def _worth_showing(cls: ObjectSchema, values: dict[str, Any]) -> dict[str, Any]:
     """Of a new object everything but the key, what serves as its label, and what is empty."""
     name = label(cls, values)
-    return {n: v for n, v in values.items() if n != PRIMARY_KEY and v not in (None, "") and value_text(v) != name}
+    return {
+        n: v for n, v in values.items() if n != PRIMARY_KEY and v not in (None, "", [], {}) and value_text(v) != name
+    }
 
 
 def _show(realm: Realm, cls: ObjectSchema, gone: Sequence[Any] = ()) -> Show:
@@ -409,9 +417,18 @@ def _show(realm: Realm, cls: ObjectSchema, gone: Sequence[Any] = ()) -> Show:
         prop = cls.properties[name]
         if name == PRIMARY_KEY:
             return keys.text(cls.name, prop.type, value)
-        if prop.type == "object" and value is not None:
-            return keys.text(str(prop.object_type), schema.wire_type(prop), value)
-        return value_text(value)
+        return text(prop, value)
+
+    def text(prop: Property, value: Any) -> str:
+        target = schema.get(prop.object_type or "")
+        if value is None or target is None or target.embedded:
+            return value_text(value)
+        if prop.type in ("list", "set"):
+            return f"[{', '.join(text(schema.element(prop), each) for each in value)}]"
+        if prop.type == "dictionary":
+            inner = (f"{value_text(key)}: {text(schema.element(prop), each) or 'null'}" for key, each in value.items())
+            return "{" + ", ".join(inner) + "}"
+        return keys.text(target.name, target.key_type, value)
 
     return show
 
@@ -475,12 +492,16 @@ def _edit(options: argparse.Namespace, console: Console) -> int:
     with OfflineRealm(options.file) as realm:
         cls = realm.objects(options.class_name).object_schema
         values: dict[str, Any] = {}
+        changes: list[tuple[str, str, Any]] = []
         for assignment in options.values:
             name, equals, text = assignment.partition("=")
             if not equals:
                 raise RealmError(f"'{assignment}' changes nothing: write property=value.")
-            values[name] = _value(realm, cls, name, _property(cls, name), text)
-        if options.delete == bool(values) and options.key != "new":
+            if name[-1:] in ("+", "-"):
+                changes.append((name[:-1], name[-1], _change(realm, cls, name[:-1], name[-1], text)))
+            else:
+                values[name] = _value(realm, cls, name, _property(cls, name), text)
+        if options.delete == bool(values or changes) and options.key != "new":
             raise RealmError("Write what shall change, as property=value, or --delete, and not both.")
         show = _show(realm, cls)
         with realm.write():
@@ -493,7 +514,10 @@ def _edit(options: argparse.Namespace, console: Console) -> int:
                 key = _find_key(realm, cls, options.key, otherwise)
                 sign, instance = "−" if options.delete else "~", realm.object_for_primary_key(cls.name, key)
                 for name, value in values.items():
-                    instance[name] = value
+                    _assign(instance, name, value)
+            for name, sign_of, value in changes:
+                _apply(instance[name], sign_of, value)
+                values[name] = instance.to_dict()[name]
             name = label(cls, instance.to_dict())
             if options.delete:
                 realm.delete(instance)
@@ -524,6 +548,9 @@ def _value(realm: Realm, cls: ObjectSchema, name: str, prop: Property, text: str
     where = f"{cls.name}.{name}"
     if not text:
         return "" if prop.type == "string" and not prop.optional else None
+    schema = Schema(realm.schema)
+    if prop.type == "mixed" or prop.is_collection or schema.is_embedded(prop.object_type):
+        return _parse_json(where, schema, prop, text)
     if prop.type != "object":
         return _parse(where, prop.type, text)
     target = realm.objects(str(prop.object_type)).object_schema
@@ -531,6 +558,53 @@ def _value(realm: Realm, cls: ObjectSchema, name: str, prop: Property, text: str
         return _parse(where, target.key_type, text)  # whole: its object need not be in the file
     except RealmError:
         return _find_key(realm, target, text, "subscribe to it, or write the whole key")
+
+
+def _parse_json(where: str, schema: Schema, prop: Property, text: str) -> Any:
+    """Wire JSON: `["a", "b"]`, `{"city": "Alta"}`. A mixed value that is no JSON is a string."""
+    try:
+        return decode_property(schema, where, prop, json.loads(text))
+    except json.JSONDecodeError as error:
+        if prop.type == "mixed":
+            return text
+        raise RealmError(f"{where}: '{text}' is not JSON (such as {_JSON_EXAMPLES.get(prop.type, '{…}')}).") from error
+
+
+_JSON_EXAMPLES = {"list": '["a", "b"]', "set": '["a", "b"]', "dictionary": '{"key": "value"}'}
+
+
+def _change(realm: Realm, cls: ObjectSchema, name: str, sign: str, text: str) -> Any:
+    """What `name+=text` adds or takes away: an amount of a counter, an element of a list or set."""
+    prop = _property(cls, name)
+    if prop.is_counter:
+        return _parse(f"{cls.name}.{name}", "int", text)
+    if prop.type not in ("list", "set"):
+        raise RealmError(f"{cls.name}.{name}: only counters, lists and sets take {sign}=.")
+    return _value(realm, cls, name, Schema(realm.schema).element(prop), text)
+
+
+def _assign(instance: Any, name: str, value: Any) -> None:
+    counter = instance[name]
+    if isinstance(counter, Counter) and value is not None:
+        counter.set(value)
+    else:
+        instance[name] = value
+
+
+def _apply(place: Any, sign: str, value: Any) -> None:
+    if place is None:
+        raise RealmError("The counter is null: write property=value.")
+    try:
+        if isinstance(place, Counter):
+            place.increment(value if sign == "+" else -value)
+        elif sign == "-":
+            place.remove(value)
+        elif isinstance(place, List):
+            place.append(value)
+        else:
+            place.add(value)
+    except (ValueError, KeyError) as error:
+        raise RealmError(f"There is no {value_text(value)!r} to be removed.") from error
 
 
 def _new_key(prop: Property) -> Any:
@@ -593,7 +667,8 @@ def _status(options: argparse.Namespace, console: Console) -> int:
         heading = "Objects"
         for cls in store.schema:
             stored = store.table(cls.name)
-            assert stored is not None
+            if stored is None or cls.asymmetric:
+                continue
             count = store.connection.execute(f"SELECT count(*) FROM {stored.sql_name}").fetchone()[0]
             line(heading, f"{count:7} {cls.name}")
             heading = ""
@@ -603,6 +678,7 @@ def _status(options: argparse.Namespace, console: Console) -> int:
             written = datetime.fromtimestamp(changeset.timestamp / 1000)
             for step in changeset.instructions[:MOST_LINES]:
                 names = " " + ", ".join(step.values) if isinstance(step, (Create, Update)) else ""
+                names += f" {path_text(step.path)}" if isinstance(step, Edit) else ""
                 what = type(step).__name__.lower()
                 line("", f"{written:%Y-%m-%d %H:%M:%S} {what} {step.class_name} {step.id}{names}", "dim")
         return 0

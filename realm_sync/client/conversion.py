@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from realm_sync.core.encoding import empty, encode_property, wire_set
 from realm_sync.core.errors import ValueTypeError
-from realm_sync.core.mixed import decode_mixed, wrapper
+from realm_sync.core.mixed import Link, decode_mixed, wrapper
 from realm_sync.core.schema import Property
 from realm_sync.core.values import SCALARS, decode
 
@@ -147,7 +147,7 @@ class _Encoder:
             if isinstance(value, kind):
                 name = f" ({value._prop.object_type})" if isinstance(value, EmbeddedObject) else ""
                 raise RealmError(f"Using {text}{name} as a Mixed value is not supported.", code="InvalidArgument")
-        if isinstance(value, (list, tuple, List, Mapping)):
+        if isinstance(value, (list, tuple, List, Mapping)) and not isinstance(value, Link):
             if self.depth >= DEEPEST:
                 raise ValueTypeError(f"a value of at most {DEEPEST} nested lists and dictionaries", None, where[:100])
             self.depth += 1

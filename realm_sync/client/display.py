@@ -16,6 +16,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from realm_sync.core.encoding import encode_property
+from realm_sync.core.mixed import Link
 from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Schema
 
 SHORT_KEY = 8
@@ -36,6 +37,12 @@ def value_text(value: Any) -> str:
     """A value on one line; null is empty. Dates are local time, and whole days where they are midnight in UTC."""
     if value is None:
         return ""
+    if isinstance(value, Link):
+        return f"{value.class_name} {value_text(value.key)}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{value_text(key)}: {_inner(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_inner, value)) + "]"
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, bool):
@@ -44,6 +51,10 @@ def value_text(value: Any) -> str:
         whole_day = value.timetz().replace(tzinfo=None) == time()
         return value.date().isoformat() if whole_day else f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in re.sub(r"\s+", " ", str(value)))
+
+
+def _inner(value: Any) -> str:
+    return "null" if value is None else value_text(value)
 
 
 def cut(text: str, longest: int) -> str:

@@ -86,7 +86,8 @@ class ClientResetError(SyncError):
 
 @dataclass(frozen=True)
 class CompensatedWrite:
-    """One write that the server has undone: the whole object's changes of a transaction, or one `property`'s."""
+    """One write that the server has undone: the whole object's changes of a transaction, or one `property`'s, or one
+    edit's inside it; `property` is its path then: `items[3].qty`."""
 
     object_name: str
     primary_key: Any
@@ -100,7 +101,7 @@ class CompensatingWriteError(SyncError):
 
     def __init__(self, writes: Sequence[CompensatedWrite]) -> None:
         lines = "; ".join(
-            f"{w.object_name} {w.primary_key}" + (f".{w.property}" if w.property else "") + f": {w.reason}"
+            f"{w.object_name} {w.primary_key}" + (f".{w.property}" if w.property else "") + f": {w.reason} ({w.code})"
             for w in writes
         )
         super().__init__(

@@ -20,6 +20,7 @@ from .errors import RealmError
 from .open_files import closed
 from .reset import synchronize
 from .store import Store
+from .tables import holds_links
 from .user_files import take
 from .writer import DEFAULT_MESSAGE_BYTES
 
@@ -107,7 +108,7 @@ def merge(source: Realm, target: Realm) -> None:
         for batch in _batches(_values(source, target), limit):
             with target.write():
                 for name, values in batch:
-                    target.create(name, values, "modified")
+                    target._create(name, values, "modified", sets_counters=True)
     finally:
         connection.execute("RELEASE merge")
 
@@ -116,12 +117,14 @@ def _values(source: Realm, target: Realm) -> Iterator[tuple[str, dict[str, Any]]
     """Class and values of every object, all without their links first: a server refuses a link to what is not there.
     What only the server writes is left to it."""
     for with_links in (False, True):
-        for cls in source.schema:
+        for class_name in source._visible_classes:
+            cls = source._class_schema(class_name)
             names = [
                 name
                 for name, prop in cls.properties.items()
                 if name != PRIMARY_KEY
-                and (prop.type == "object") is with_links
+                and prop.type != "linkingObjects"
+                and holds_links(source._schema_for_queries, prop) is with_links
                 and not (prop.read_only and target._transport is not None)
             ]
             if with_links and not names:

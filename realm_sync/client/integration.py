@@ -107,7 +107,9 @@ class Integration:
         many("UPDATE __realm_instruction SET client_version = ? WHERE client_version = ?", renumbered)
         execute("UPDATE __realm_changeset SET base_version = ?", (download.server_version,))
         # Versions of the server that was: what is not counted anew below stands on the new content as well as it may.
-        execute("UPDATE __realm_instruction SET data = json_remove(data, '$.base') WHERE op NOT IN ('create', 'update')")
+        execute(
+            "UPDATE __realm_instruction SET data = json_remove(data, '$.base') WHERE op NOT IN ('create', 'update')"
+        )
         execute("UPDATE __realm_file SET next_client_version = ?", (len(versions) + 1,))
         execute("UPDATE __realm_set SET after = ? WHERE state = 'pending'", (len(versions),))
         touched = set(execute("SELECT DISTINCT class, key FROM __realm_instruction").fetchall())

@@ -309,6 +309,12 @@ class Realm:
 
         A key may be that of an object which is not in this file: the link then reads as None until it is. The server
         undoes a link to what does not exist."""
+        return self._create(type, values, mode)
+
+    def _create(
+        self, type: ClassName, values: Mapping[str, Any] | None, mode: UpdateMode, sets_counters: bool = False
+    ) -> Any:
+        """`sets_counters`: of an object that exists as well, which apps must not do by accident."""
         if mode not in ("never", "modified", "all"):
             raise RealmError(
                 "Unsupported 'update_mode'. Only 'never', 'modified' or 'all' is supported.", code="InvalidArgument"
@@ -335,7 +341,7 @@ class Realm:
                     code="ObjectAlreadyExists",
                 )
             existing: Object = self._wrap(table, key, None)
-            self._change(writer, existing, table.image(row), wire, mode)
+            self._change(writer, existing, table.image(row), wire, mode, sets_counters)
             return existing
         partition = self._partition
         for name, prop in declared.properties.items():
@@ -350,7 +356,13 @@ class Realm:
         return None if table.cls.asymmetric else self._wrap(table, key, None)
 
     def _change(
-        self, writer: Writer, existing: Object, old: dict[str, Any], wire: dict[str, Any], mode: UpdateMode
+        self,
+        writer: Writer,
+        existing: Object,
+        old: dict[str, Any],
+        wire: dict[str, Any],
+        mode: UpdateMode,
+        sets_counters: bool,
     ) -> None:
         """`create` of an object that exists."""
         whole: dict[str, Any] = {}
@@ -361,7 +373,8 @@ class Realm:
             if prop.is_collection:
                 self._assign(existing, (name,), prop, value)
                 continue
-            self._check_assignable((name,), prop, old[name], value)
+            if not sets_counters:
+                self._check_assignable((name,), prop, old[name], value)
             if mode == "all" or old[name] != value:
                 whole[name] = value
         if whole:

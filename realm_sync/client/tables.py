@@ -174,7 +174,7 @@ class Table:
     def may_link(self, name: str) -> bool:
         """Whether there may be links inside the property's value."""
         if name not in self._may_link:
-            self._may_link[name] = name not in self.links and _holds_links(self.schema, self.cls.properties[name])
+            self._may_link[name] = name not in self.links and holds_links(self.schema, self.cls.properties[name])
         return self._may_link[name]
 
     # --- conversions -------------------------------------------------------------------------------------------------
@@ -228,11 +228,12 @@ class Table:
         return value if value is None or convert is None else convert(value)
 
 
-def _holds_links(schema: Schema, prop: Property) -> bool:
+def holds_links(schema: Schema, prop: Property) -> bool:
+    """Whether a value of the property may be a link, or contain one."""
     kind = prop.object_type if prop.is_collection else prop.type
     if kind == "mixed":
         return True
     target = schema.get(prop.object_type or "") if kind not in SCALARS else None
     if target is None:
         return False
-    return not target.embedded or any(_holds_links(schema, inner) for inner in target.properties.values())
+    return not target.embedded or any(holds_links(schema, inner) for inner in target.properties.values())

@@ -12,10 +12,12 @@ from decimal import Decimal
 
 import pytest
 
-from realm_sync.client import console
+from realm_sync.client import Realm, console
 from realm_sync.client.console import main
 from realm_sync.client.display import ShortKeys, table_lines, value_text
+from realm_sync.client.store import Store
 from realm_sync.core.declarations import parse_class
+from realm_sync.core.messages import Set
 
 from .conftest import LocalApp, inspection, key, until
 
@@ -239,3 +241,82 @@ def test_watch_goes_on_offline_as_who_was_logged_in(server, user, monkeypatch, t
     assert "0 objects of Inspection." in capsys.readouterr().out
     assert main([*arguments, "noah@example.org"]) == 1
     assert "does not answer" in capsys.readouterr().err
+
+
+@pytest.fixture
+def kit_file(tmp_path):
+    """A local file whose objects hold more than scalars."""
+    path = tmp_path / "kits.realm"
+    with Realm(path, schema=KITS) as realm, realm.write():
+        realm.create("Field", {"_id": "ENSB"})
+        realm.create("Kit", {"_id": "k", "title": "Tools", "visits": 2, "site": {"city": "Alta", "lines": []}})
+    return str(path)
+
+
+KITS = [
+    {"name": "Field", "properties": {"_id": "string"}},
+    {"name": "Site", "embedded": True, "properties": {"city": "string", "lines": "string[]"}},
+    {
+        "name": "Kit",
+        "properties": {
+            "_id": "string", "title": "string", "tags": "string[]", "colors": "string<>", "prices": "int{}",
+            "fields": "Field[]", "site": "Site", "extra": "mixed", "visits": "counter", "maybe": "counter?",
+        },
+    },
+]  # fmt: skip
+
+
+def test_collections_embedded_objects_and_counters_on_the_command_line(kit_file, capsys):
+    def edit(*values):
+        return main(["edit", kit_file, "Kit", "k", *values])
+
+    assert edit('tags=["a", "b"]', 'prices={"x": 1}', 'fields=["ENSB", "GONE"]', 'extra={"n": [1.5, null]}') == 0
+    assert capsys.readouterr().out.rstrip().endswith(
+        '~ k Tools  tags=[a, b]  prices={x: 1}  fields=[ENSB, GONE]  extra={n: [1.5, null]}'
+    )  # fmt: skip
+    assert edit("tags+=c", "tags-=a", "colors+=red", "visits+=3", "fields-=ENSB", "extra=plain", "maybe=7") == 0
+    assert capsys.readouterr().out.rstrip().endswith("tags=[b, c]  colors=[red]  visits=5  fields=[GONE]")
+    assert edit("visits=9", "maybe=") == 0 and edit("visits-=1", 'site={"city": "Bodø"}') == 0
+    capsys.readouterr()
+    assert main(["query", kit_file, "Kit", "tags == 'c'", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "_id": "k", "title": "Tools", "tags": ["b", "c"], "colors": ["red"], "prices": {"x": 1}, "fields": ["GONE"],
+        "site": {"city": "Bodø", "lines": []}, "extra": "plain", "visits": 8, "maybe": None,
+    }  # fmt: skip
+    assert main(["query", kit_file, "Kit", "--columns", "tags,site,visits"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "tags    site                     visits",
+        "[b, c]  {city: Bodø, lines: []}       8",
+    ]
+    for values, text in (
+        (["tags=a"], 'Kit.tags: \'a\' is not JSON (such as ["a", "b"]).'),
+        (["tags=[1]"], "Expected 'Kit.tags[0]' to be a string, got a number"),
+        (["tags-=x"], "There is no 'x' to be removed."),
+        (["title+=x"], "Kit.title: only counters, lists and sets take +=."),
+        (["visits+=x"], "Kit.visits: 'x' is not a value of type int (such as 3)."),
+        (["maybe+=1"], "The counter is null: write property=value."),
+    ):
+        assert edit(*values) == 1
+        assert capsys.readouterr().err.strip().replace("\n", " ") == text
+    assert main(["query", kit_file, "Site"]) == 1
+    assert capsys.readouterr().err.strip() == "You cannot query an embedded object."
+    assert main(["status", kit_file]) == 0
+    assert "1 Kit" in capsys.readouterr().out
+
+
+def test_status_names_the_places_of_edits(tmp_path, capsys):
+    store = Store(tmp_path / "kits.realm")
+    store.add_schema([parse_class(cls) for cls in KITS])
+    table = store.table("Kit")
+    with store.transaction() as connection:
+        writer = store.writer(connection)
+        writer.create(table, {"_id": "k", "title": "Tools", "prices": {}})
+        writer.finish(0)
+    with store.transaction() as connection:
+        writer = store.writer(connection)
+        edit = Set(class_name="Kit", id="k", path=["prices", "x"], value=1)
+        writer.edit(table, "k", [edit], None, None)
+        writer.finish(0)
+    store.close()
+    assert main(["status", str(tmp_path / "kits.realm")]) == 0
+    assert "set Kit k prices.x" in capsys.readouterr().out
