@@ -16,8 +16,10 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..core.encoding import wire_set
-from .columns import JSONColumn, Key, Problems, Step
+from .columns import JSONColumn
 from .embedded import EmbeddedField, EmbeddedObject
+from .errors import Key, Problems, Step
+from .forms import KeyedRowsField, LinkFormField, RowsField, part_field
 from .mixed import MixedField
 from .types import from_wire, parse, realm_type, to_wire
 
@@ -77,6 +79,9 @@ class Link(models.Field):
             value = value.pk
         return self.key_field.to_python(value)
 
+    def part_form(self, **options: Any) -> Any:
+        return LinkFormField(self, **options)
+
     def to_wire(self, value: Any) -> Any:
         return to_wire(self.key_field, self.to_python(value))
 
@@ -128,12 +133,24 @@ class CollectionField(JSONColumn):
         elif realm_type(part) is None or isinstance(part, models.FileField):
             yield f"is a {type(part).__name__}, which has no type in Realm", "Use a field of a type that syncs."
 
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(name=self.name, **kwargs)
+
     def refuse(self, value: Any) -> ValidationError:
         return ValidationError(
             self.error_messages["invalid"],
             code="invalid",
             params={"expected": self.description, "value": type(value).__name__},
         )
+
+    @property
+    def is_required(self) -> bool:
+        return not self.blank
+
+    def part_form(self, **options: Any) -> Any:
+        form = KeyedRowsField if isinstance(self, DictionaryField) else RowsField
+        ordered = isinstance(self, ListField)
+        return form(element=part_field(self.base), collect=self.parse, ordered=ordered, **options)
 
     def get_default(self) -> Any:
         # A default is given once and must not be shared.

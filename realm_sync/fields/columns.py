@@ -7,22 +7,16 @@ the validation of parts names them (`tags[2]: …`). What the parts are, each fi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.core import checks
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.fields.json import KeyTransform
+from django.utils.text import capfirst
 
-Step = str | int
-"""An embedded property, the index of an element, or a Key."""
-
-
-class Key(str):
-    """A step of a path: the key of a dictionary."""
-
-    __slots__ = ()
+from .errors import Problems, Step, named, shown
 
 
 class JSONColumn(models.JSONField):
@@ -131,6 +125,25 @@ class JSONColumn(models.JSONField):
             return value
         return self.from_wire(wire)
 
+    def formfield(self, **kwargs: Any) -> Any:
+        kwargs = {key: value for key, value in kwargs.items() if key not in ("form_class", "choices_form_class")}
+        usual = {
+            "required": not self.blank,
+            "label": capfirst(self.verbose_name),
+            "help_text": self.help_text,
+            "initial": self.get_default,
+        }
+        return self.part_form(**usual | kwargs)
+
+    def part_form(self, **options: Any) -> Any:
+        """The form field, of a column as of a part."""
+        raise NotImplementedError
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it must be given where it is a part."""
+        return not self.null
+
     def value_to_string(self, obj: models.Model) -> Any:
         value = self.value_from_object(obj)
         return None if value is None else self.get_prep_value(value)
@@ -143,77 +156,3 @@ def examine(field: Any, value: Any, instance: Any) -> None:
     elif value is not None or not field.null:  # in Realm what can be null may be null, whatever `blank` tells forms
         field.validate(value, instance)
         field.run_validators(value)
-
-
-class Problems:
-    """Gathers what is wrong with the parts of a value, each with its path; `done()` raises it all."""
-
-    def __init__(self) -> None:
-        self.leaves: list[Any] = []
-        self._step: Step = ""
-
-    def at(self, step: Step) -> Problems:
-        self._step = step
-        return self
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> bool:
-        if not isinstance(error, ValidationError):
-            return False
-        self.leaves += leaves(error, self._step)
-        return True
-
-    def done(self) -> None:
-        if self.leaves:
-            raise ValidationError(self.leaves)
-
-
-def leaves(error: ValidationError, *steps: Step) -> list[Any]:
-    """The single errors in an error, each with `path`: the steps given and those it had."""
-    found = []
-    if hasattr(error, "error_dict"):
-        for name, errors in error.error_dict.items():
-            for each in errors:
-                # Of no part in particular: Django's NON_FIELD_ERRORS.
-                found += leaves(each, *steps) if name == "__all__" else leaves(each, *steps, name)
-        return found
-    singles: list[Any] = error.error_list
-    for leaf in singles:
-        leaf.path = [*steps, *getattr(leaf, "path", [])]
-        found.append(leaf)
-    return found
-
-
-class named:
-    """Ends a path: errors of parts get the message `tags[2]: …` and keep their code and `path`."""
-
-    def __init__(self, name: str | None) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if not isinstance(error, ValidationError):
-            return
-        told: list[Any] = []
-        for leaf in leaves(error):
-            path, message = leaf.path, leaf.message
-            if not path or getattr(leaf, "told", False):
-                told.append(leaf)
-                continue
-            said: Any = ValidationError(
-                f"{self.name or ''}{shown(path)}: {message % leaf.params if leaf.params else message}", code=leaf.code
-            )
-            said.path, said.told = path, True
-            told.append(said)
-        raise ValidationError(told) from error
-
-
-def shown(path: Sequence[Step]) -> str:
-    """A path as people read it: `[2].street`, `["home"]`."""
-    return "".join(
-        f"[{json.dumps(step, ensure_ascii=False)}]" if isinstance(step, int | Key) else f".{step}" for step in path
-    )

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import DataError, models, router
 from django.db.models.query_utils import DeferredAttribute
 from django.utils.translation import gettext_lazy as _
+
+from .forms import CounterFormField, Edited
+from .widgets import CounterInput
 
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 
@@ -130,3 +134,19 @@ class CounterField(models.BigIntegerField):
         if isinstance(value, Stored) and not add:
             return models.F(self.attname)
         return super().pre_save(model_instance, add)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        # The admin proposes its own widget for every integer.
+        return super().formfield(**{**kwargs, "form_class": CounterFormField, "widget": CounterInput})
+
+    def part_form(self, **options: Any) -> Any:
+        return forms.IntegerField(min_value=SMALLEST, max_value=LARGEST, **options)
+
+    def save_form_data(self, instance: models.Model, data: Any) -> None:
+        present = getattr(instance, self.attname)
+        if isinstance(data, Edited) and data.seen is not None and present is not None and not instance._state.adding:
+            by = data - data.seen
+            if not by:
+                return  # and what was read from the row stays unassigned
+            data = present + by
+        setattr(instance, self.attname, None if data is None else int(data))

@@ -15,7 +15,9 @@ from django.db import models
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
-from .columns import JSONColumn, Problems, Step
+from .columns import JSONColumn
+from .errors import Problems, Step
+from .forms import ObjectField
 from .types import from_wire, parse, realm_type, to_wire
 
 
@@ -158,6 +160,12 @@ class EmbeddedField(JSONColumn):
     def parts(self, value: Any) -> Iterator[tuple[Step, models.Field, Any]]:
         for name, field in self.embedded.fields.items():
             yield name, field, getattr(value, name)
+
+    def part_form(self, **options: Any) -> Any:
+        return ObjectField(embedded=self.embedded, **options)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(name=self.name, **kwargs)
 
     def to_wire(self, value: Any) -> Any:
         if value is None:

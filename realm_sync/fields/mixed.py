@@ -18,6 +18,8 @@ from django.utils.translation import gettext_lazy as _
 from ..core.errors import ValueTypeError, describe
 from ..core.mixed import Link, decode_mixed, encode_mixed, wrapper
 from .columns import JSONColumn
+from .forms import MixedFormField
+from .types import to_wire
 
 
 class MixedField(JSONColumn):
@@ -42,6 +44,13 @@ class MixedField(JSONColumn):
         value = _unwrapped(value)
         self.to_wire(value)
         return value
+
+    @property
+    def is_required(self) -> bool:
+        return False
+
+    def part_form(self, **options: Any) -> Any:
+        return MixedFormField(**options)
 
     def to_wire(self, value: Any) -> Any:
         try:
@@ -111,6 +120,4 @@ def _unwrapped(value: Any, depth: int = 0) -> Any:
 
 
 def _link(target: models.Model) -> Any:
-    from .types import to_wire
-
     return Link(type(target).__name__, to_wire(target._meta.pk, target.pk))
