@@ -19,6 +19,7 @@ from typing import Any
 
 from .errors import QueryError
 from .geometry import from_shape
+from .mixed import Link
 from .nodes import Argument, Constant, Geometry
 from .values import ObjectId, single
 
@@ -198,8 +199,10 @@ def _typed(value: Any, argument: Argument) -> tuple[str, Any]:
             return "objectId", value
         case uuid.UUID():
             return "uuid", value
-    for key in ("_id", "pk"):
-        if hasattr(value, key):
-            return "object", (type(value).__name__, Constant(*_typed(getattr(value, key), argument)))
+        case Link(name, key):
+            return "object", (name, Constant(*_typed(key, argument)))
+    for name in ("_id", "pk"):
+        if hasattr(value, name):
+            return "object", (type(value).__name__, Constant(*_typed(getattr(value, name), argument)))
     problem = f"Using a {type(value).__name__} as a query argument is not supported (argument ${argument.index})."
     raise QueryError(problem, "", argument.position)

@@ -20,6 +20,7 @@ import lark
 
 from .errors import QueryError
 from .literals import excerpt, from_python, number_of, read_geometry, read_literal
+from .mixed import Link
 from .nodes import (
     FALSE,
     TRUE,
@@ -341,7 +342,7 @@ class _Arguments:
 
     def argument(self, item: Argument) -> Constant | ListValue:
         value = self.value(item)
-        if isinstance(value, (list, tuple, set, frozenset)):
+        if isinstance(value, (list, tuple, set, frozenset)) and not isinstance(value, Link):
             constants = tuple(from_python(element, item) for element in value)
             return ListValue(constants, item.quantifier, item.position)
         if item.quantifier:

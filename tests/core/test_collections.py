@@ -12,6 +12,7 @@ import pytest
 from realm_sync.core.binding import bind
 from realm_sync.core.declarations import parse_class
 from realm_sync.core.errors import QueryError
+from realm_sync.core.mixed import Link
 from realm_sync.core.nodes import Query, not_
 from realm_sync.core.predicate import apply_clauses, compile_predicate
 from realm_sync.core.query import parse
@@ -94,3 +95,9 @@ def test_refusal(case: dict[str, Any]) -> None:
     assert caught.value.problem.startswith(case["error"])
     assert caught.value.code == case.get("code", "InvalidQuery")
     assert caught.value.position == case.get("position")
+
+
+def test_a_link_of_a_mixed_value_is_an_argument() -> None:
+    query = bind(parse("thing == $0 OR best == $0", [Link("Dog", 1)]), SCHEMA["Person"], SCHEMA)
+    matches = compile_predicate(query.predicate, SCHEMA["Person"], SCHEMA, WORLD)
+    assert [image["_id"] for image in VECTORS["objects"]["Person"] if matches(image)] == ["ada"]

@@ -4,6 +4,7 @@ import { equal, ok, test, throws } from "../harness.js";
 import { bind } from "/realm_sync/core/binding.js";
 import { Decimal128, ObjectId } from "/realm_sync/core/bson.js";
 import { QueryError } from "/realm_sync/core/errors.js";
+import { Link } from "/realm_sync/core/mixed.js";
 import { not } from "/realm_sync/core/nodes.js";
 import { classesRead } from "/realm_sync/core/paths.js";
 import { applyClauses, compilePredicate } from "/realm_sync/core/predicate.js";
@@ -109,6 +110,10 @@ test("keys that objects have by nature are no keys of dictionaries", () => {
 
 test("arguments of every kind", () => {
   equal(toText(parse("a == $0 AND b == $1", [new ObjectId("000000000000000000000001"), new Decimal128("1.50")])), "a == oid(000000000000000000000001) and b == 1.5");
+  const badge = { $oid: "000000000000000000000001" };
+  equal(toText(parse("a == $0 AND b IN $1", [badge, [{ $numberDecimal: "1.5" }, { $date: "2026-01-01T00:00:00Z" }]])), "a == oid(000000000000000000000001) and b IN {1.5, T1767225600:0}");
+  const { predicate } = bind(parse("thing == $0 OR best == $0", [new Link("Dog", 1)]), CLASSES.get("Person"), CLASSES);
+  equal(keys(WORLD.objects.Person.filter(compilePredicate(predicate, OBJECTS))), ["ada"]);
   class Counter {}
   throws(() => parse("a == $0", [new Counter()]), "Using a Counter as a query argument is not supported. Use 'Counter.value'.");
   throws(() => parse("a == $0", [{ x: 1 }]), "Using a Object as a query argument is not supported (argument $0).");

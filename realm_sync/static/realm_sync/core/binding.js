@@ -215,7 +215,7 @@ class Binder {
       }
       key = { ...inner, position };
     }
-    if (key.type === "string" && key.argument !== null && (keyType === "uuid" || keyType === "objectId")) {
+    if (key.type === "string" && argument !== null && (keyType === "uuid" || keyType === "objectId")) {
       key = parsedKey(key, keyType);
     }
     const converted = convert(key, keyType);

@@ -6,10 +6,11 @@
  * with text.js about which strings are plain. Knows neither the rest of the tree nor classes.
  */
 
-import { fromBase64, isBytes, toBase64 } from "./bson.js"
+import { EJSON, fromBase64, isBytes, toBase64 } from "./bson.js"
 import { Decimal } from "./decimal.js"
 import { QueryError } from "./errors.js"
 import { fromShape } from "./geometry.js"
+import { Link, wrapper } from "./mixed.js"
 import { constant } from "./nodes.js"
 import { SAFE_INTEGER, encode } from "./values.js"
 
@@ -224,6 +225,11 @@ function typed(value, argument) {
   if (value._bsontype === "ObjectId") return ["objectId", text];
   if (value._bsontype === "UUID") return ["uuid", text];
   if (value._bsontype === "Decimal128") return ["number", Decimal.parse(text)];
+  if (value instanceof Link) return ["object", [value.className, constant(...typed(value.key, argument))]];
+  if (isPlainObject(value) && wrapper(value)) {
+    const read = EJSON.deserialize(value);
+    if (!isPlainObject(read)) return typed(read, argument);
+  }
   const object = value[Symbol.for("realm-sync.key")];
   if (object) {
     const { className, type, wire } = object;

@@ -204,6 +204,10 @@ function compileMany(left, right, readLeft, readRight, test, isUnequal) {
       return ours.every((/** @type {any} */ value, /** @type {number} */ at) => test(value, theirs[at]));
     };
   }
+  if (right.kind === "Constant") {
+    const constant = readRight({});
+    return quantified(left, readLeft, (value) => test(value, constant));
+  }
   return (image) => {
     const theirs = readRight(image);
     return quantified(left, readLeft, (value) => quantified(right, () => theirs, (other) => test(value, other))(image))(image);
@@ -258,12 +262,16 @@ function getter(operand, objects) {
       return compute(operand, objects);
     case "Subquery": {
       const { path } = operand;
-      const images = reader({ ...path, type: "" }, objects);
+      const members = reader({ ...path, type: "" }, objects);
       const matches = compilePredicate(operand.predicate, objects);
-      const count = (/** @type {Image[]} */ found) => found.filter((image) => matches(image)).length;
-      if (!path.target) return (image) => count(images(image).filter(Boolean));
-      const find = (/** @type {any} */ key) => objects.get(path.target, key) ?? [];
-      return (image) => count(images(image).flatMap(find));
+      return (image) => {
+        let count = 0;
+        for (const member of members(image)) {
+          const found = path.target ? objects.get(path.target, member) : member;
+          if (found && matches(found)) count += 1;
+        }
+        return count;
+      };
     }
   }
   throw new TypeError("bind the query first");

@@ -65,29 +65,40 @@ export function asMixed(type, target) {
  * @returns {Getter}
  */
 export function reader({ hops, type, many }, objects, read = READERS[type] ?? null, isSort = false) {
-  const steps = hops.map((hop, at) => ({ hop, take: taking(hop, objects, at === 0, isSort) }));
-  const { via } = hops[hops.length - 1];
-  const convert = read && VALUES.includes(via) ? (/** @type {any} */ value) => (value === undefined ? value : read(value)) : null;
-  if (hops.every((hop) => !MANY.includes(hop.via))) {
-    const takes = convert ? [...steps.map((step) => step.take), convert] : steps.map((step) => step.take);
-    const [first, second, ...others] = takes;
-    if (takes.length === 1) return first;
-    if (!others.length) return (image) => second(first(image));
-    return (image) => others.reduce((value, take) => take(value), second(first(image)));
-  }
+  const takes = hops.map((hop, at) => taking(hop, objects, at === 0, isSort));
+  const convert = read && VALUES.includes(hops[hops.length - 1].via) ? (/** @type {any} */ value) => (value === undefined ? value : read(value)) : null;
+  const first = hops.findIndex((hop) => MANY.includes(hop.via));
+  if (first < 0) return chain(convert ? [...takes, convert] : takes);
+  const lead = chain(takes.slice(0, first));
+  const [spread, ...others] = takes.slice(first);
+  const rest = hops.slice(first + 1);
+  const mayMiss = hops.some((hop) => hop.via === "element");
   return (image) => {
-    let values = [image];
-    for (const { hop, take } of steps) {
+    let values = spread(lead(image));
+    for (let at = 0; at < rest.length; at++) {
+      const hop = rest[at];
+      const take = others[at];
       if (MANY.includes(hop.via)) values = values.flatMap(take);
       else if (isJoining(hop)) values = [take(values.flatMap(valuesOf))];
       else values = values.map(take);
-      if (hop.hides) values = values.filter((value) => value !== null); // of links, what is not here is no element
+      if (hop.hides) values = values.filter(isThere); // of links, what is not here is no element
     }
-    values = values.filter((value) => value !== undefined);
+    if (mayMiss) values = values.filter(isFound);
     if (convert) values = values.map(convert);
     return many ? values : values[0];
   };
 }
+
+/** One after the other. @param {((value: any) => any)[]} takes @returns {Getter} */
+function chain(takes) {
+  const [first, second, ...others] = takes;
+  if (takes.length < 2) return first ?? ((value) => value);
+  if (takes.length === 2) return (image) => second(first(image));
+  return (image) => others.reduce((value, take) => take(value), second(first(image)));
+}
+
+const isThere = (/** @type {any} */ value) => value !== null;
+const isFound = (/** @type {any} */ value) => value !== undefined;
 
 /** Whether it makes one value of all those before it. @param {Hop} hop */
 function isJoining({ type, name }) {
@@ -139,7 +150,13 @@ function taking({ via, type = "", name = "", cls = "", key = "", index = 0, inne
 /** The objects that link to a key, each as often as it does.
  * @param {Objects} objects @param {string} cls @param {string} name @param {any} key */
 function links(objects, cls, name, key) {
-  return objects.linksTo(cls, name, key).flatMap((image) => valuesOf(image[name]).filter((each) => each === key).map(() => image));
+  const found = [];
+  for (const image of objects.linksTo(cls, name, key)) {
+    const held = image[name];
+    if (held === key) found.push(image);
+    else for (const each of valuesOf(held)) if (each === key) found.push(image);
+  }
+  return found;
 }
 
 /** @param {any} value */
