@@ -13,7 +13,7 @@ a through table itself that removes the link of another object.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from django.db import models
@@ -165,14 +165,16 @@ def key_sql(field: Any, column: str) -> str:
     return _text(field, column)
 
 
-def image_sql(binding: ModelSync | Bound, row: str) -> str:
-    """The wire image of a row (`NEW`, `OLD` or a quoted table or alias) as JSON text (R12)."""
+def image_sql(binding: ModelSync | Bound, row: str, sets: Mapping[str, str] | None = None) -> str:
+    """The wire image of a row (`NEW`, `OLD` or a quoted table or alias) as JSON text (R12); `sets` has other SQL for sets
+    of links."""
     pieces = []
     for number, (name, field) in enumerate(binding.fields_by_name.items()):
         pieces.append(literal(("{" if number == 0 else ",") + f'"{name}":'))
         pieces.append(f"({value_sql(field, f'{row}.{quote(field.column)}')})")
     for each in binding.sets if isinstance(binding, Bound) else all_links(binding):
-        pieces += [literal(_member(each.property)), _set(each, _targets(each, f"{row}.{_key(binding)}"))]
+        pieces.append(literal(_member(each.property)))
+        pieces.append((sets or {}).get(each.property) or _set(each, _targets(each, f"{row}.{_key(binding)}")))
     return " || ".join([*pieces, "'}'"])
 
 
@@ -187,12 +189,18 @@ def _targets(links: Links, owner: str) -> str:
 
 def _set(links: Links, targets: str) -> str:
     """The JSON array of a query of targets, in the order of sets on the wire."""
-    value, text = value_sql(links.target, "target"), _text(links.target, "target")
-    order = f"{text} COLLATE BINARY"
+    order = "target COLLATE BINARY"
     if storage(links.target) in ("int", "bigint"):
         # As they are on the wire: numbers first, then those that are text.
-        order = f"NOT target {_SAFE}, CASE WHEN target {_SAFE} THEN target END, {text}"
-    return f"(SELECT '[' || coalesce(group_concat(v, ','), '') || ']' FROM (SELECT {value} AS v FROM ({targets}) ORDER BY {order}))"
+        order = f"NOT target {_SAFE}, CASE WHEN target {_SAFE} THEN target END, CAST(target AS TEXT)"
+    values = f"SELECT {value_sql(links.target, 'target')} AS v FROM ({targets}) ORDER BY {order}"
+    return f"(SELECT '[' || coalesce(group_concat(v, ','), '') || ']' FROM ({values}))"
+
+
+def _without(array: str, element: str) -> str:
+    """The text of a JSON array of numbers or strings without one element: much faster than making it again."""
+    # A comma inside a string is never followed by a quote: those are escaped.
+    return f"'[' || trim(replace(',' || substr({array}, 2, length({array}) - 2) || ',', ',' || {element} || ',', ','), ',') || ']'"
 
 
 def triggers(binding: Bound) -> Iterator[Trigger]:
@@ -288,33 +296,65 @@ def triggers(binding: Bound) -> Iterator[Trigger]:
 
 
 def set_triggers(binding: Bound, links: Links) -> Iterator[Trigger]:
-    """The triggers of the through table of a set of links: each row is an update of its owner, if there is one."""
+    """The triggers of the through table of a set of links: each row is an update of its owner, if there is one.
+
+    Rows of one statement that follow each other and have one owner are one update, as on PostgreSQL: the last takes the
+    place of those before. Otherwise a set of 1000 links would be in the history 1000 times when it is filled.
+    """
     table, owner, target = quote(links.table), quote(links.owner.column), quote(links.target.column)
-    key = f"o.{_key(binding)}"
-    base = f"{binding.model._meta.db_table}_{links.property}"
+    owners, key = quote(binding.model._meta.db_table), f"o.{_key(binding)}"
+    name, place = literal(binding.class_name), literal(f"{binding.class_name}.{links.property}")
+    now = _set(links, _targets(links, key))
 
-    def trigger(event: str, when: str, removes: bool, adds: bool) -> Trigger:
-        now = _targets(links, key)
-        before, owners = now, []
-        if adds:
-            before += f" AND NOT (l.{owner} IS NEW.{owner} AND l.{target} IS NEW.{target})"
-            owners.append(f"NEW.{owner}")
-        if removes:
-            before += f" UNION SELECT OLD.{target} WHERE OLD.{owner} = {key}"
-            owners.append(f"OLD.{owner}")
-        full = trigger_name(base, event)
-        log = (
-            f"{_LOG} SELECT {next_version()} - 1 + row_number() OVER (), {literal(binding.class_name)},"
-            f" {key_sql(binding.primary_key, key)}, 'update',"
-            f" {literal('{' + _member(links.property)[1:])} || {_set(links, before)} || '}}', {image_sql(binding, 'o')},"
-            f" {NOW}, {_ORIGIN} FROM {quote(binding.model._meta.db_table)} AS o WHERE {key} IN ({', '.join(owners)});"
+    def log(keys: str, sets: str, before: str, after: str) -> str:
+        member = literal("{" + _member(links.property)[1:])
+        earlier = (
+            "(SELECT c.before FROM realm_sync_replaced r JOIN realm_sync_change c ON c.id = r.before"
+            f" WHERE r.class = {place})"
         )
-        return Trigger(full, f"CREATE TRIGGER {quote(full)} {when} BEGIN {log} END")
+        return (
+            f"{_LOG} SELECT {next_version()} - 1 + row_number() OVER (), {name}, {key_sql(binding.primary_key, key)},"
+            f" 'update', coalesce({earlier}, {member} || {before} || '}}'),"
+            f" {image_sql(binding, 'o', {links.property: after})}, {NOW}, {_ORIGIN}"
+            # With the limit SQLite makes a set once, and not wherever it is used.
+            f" FROM (SELECT {key} AS key, {sets} FROM {owners} AS o WHERE {key} IN ({keys}) LIMIT 2) AS s"
+            f" JOIN {owners} AS o ON {key} = s.key;"
+        )
 
+    def noting(owner_key: str, log: str) -> str:
+        """Logs a row and notes it, so that the next one of the same statement and owner can take its place."""
+        # Within a statement the time stands still, and what is counted is what triggers write: the last was the note.
+        running = "printf('%d %.9f', total_changes() - {}, julianday('now'))"
+        newest = "(SELECT max(id) FROM realm_sync_change)"
+        return (
+            f"DELETE FROM realm_sync_replaced WHERE class = {place} AND NOT"
+            f" (key = {running.format(1)} AND object_id IS {owner_key} AND before = {newest}); {log}"
+            f" DELETE FROM realm_sync_change WHERE id = (SELECT before FROM realm_sync_replaced WHERE class = {place});"
+            f" {forget} INSERT INTO realm_sync_replaced SELECT {place}, {running.format(0)}, {owner_key}, id"
+            f" FROM realm_sync_change WHERE id = {newest} AND class = {name} AND kind = 'update'"
+            f" AND object_id = {key_sql(binding.primary_key, owner_key)}"
+            f" AND EXISTS (SELECT 1 FROM {owners} AS o WHERE {key} = {owner_key});"
+        )
+
+    def trigger(event: str, when: str, body: str) -> Trigger:
+        full = trigger_name(f"{binding.model._meta.db_table}_{links.property}", event)
+        return Trigger(full, f"CREATE TRIGGER {quote(full)} {when} BEGIN {body} END")
+
+    forget = f"DELETE FROM realm_sync_replaced WHERE class = {place};"
+    was = f"{_targets(links, key)} UNION ALL SELECT OLD.{target}"
+    new, old = (value_sql(links.target, f"{row}.{target}") for row in ("NEW", "OLD"))
+    linked = log(f"NEW.{owner}", f"{now} AS now", _without("s.now", new), "s.now")
+    unlinked = log(f"OLD.{owner}", f"{_set(links, was)} AS was", "s.was", _without("s.was", old))
+    # Up to two owners, of which one lost a link and the other has it now.
+    both = (
+        f"{_targets(links, key)} AND NOT (l.{owner} IS NEW.{owner} AND l.{target} IS NEW.{target})"
+        f" UNION ALL SELECT OLD.{target} WHERE OLD.{owner} = {key}"
+    )
+    relinked = log(f"OLD.{owner}, NEW.{owner}", f"{_set(links, both)} AS was, {now} AS now", "s.was", "s.now")
     differs = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in (owner, target))
-    yield trigger("linked", f"AFTER INSERT ON {table}", False, True)
-    yield trigger("relinked", f"AFTER UPDATE ON {table} WHEN {differs}", True, True)
-    yield trigger("unlinked", f"AFTER DELETE ON {table}", True, False)
+    yield trigger("linked", f"AFTER INSERT ON {table}", noting(f"NEW.{owner}", linked))
+    yield trigger("relinked", f"AFTER UPDATE ON {table} WHEN {differs}", f"{forget} {relinked}")
+    yield trigger("unlinked", f"AFTER DELETE ON {table}", noting(f"OLD.{owner}", unlinked))
 
 
 def _unique_keys(binding: Bound) -> Iterator[list[str]]:
