@@ -182,10 +182,10 @@ def _folded(compare: Callable[[Any, Any], bool], folding: Callable[[Any], Any] =
 
 def _compile_deep(node: Comparison, objects: Objects) -> Predicate:
     if node.operator == "TEXT":
-        return _some(_values(node.left, objects), compile_search(wire(node.right)))  # type: ignore[arg-type]
+        return _quantified(node.left, objects, compile_search(wire(node.right)))  # type: ignore[arg-type]
     if node.operator == "GEOWITHIN":
         assert isinstance(node.right, Geometry)
-        return _some(_values(node.left, objects), compile_geometry(node.right))
+        return _quantified(node.left, objects, compile_geometry(node.right))
     if node.operator == "BETWEEN":
         return _between(node, objects)
     left, right, compare = _sides(node, objects)
@@ -209,8 +209,9 @@ _QUANTIFIERS: dict[str, Callable[[Iterable[bool]], bool]] = {
 }
 
 
-def _some(read: Reader, test: Callable[[Any], bool]) -> Predicate:
-    return lambda image: any(test(value) for value in read(image))
+def _quantified(operand: Operand, objects: Objects, test: Callable[[Any], bool]) -> Predicate:
+    read, holds = _values(operand, objects), _QUANTIFIERS[quantifier_of(operand)]
+    return lambda image: holds(test(value) for value in read(image))
 
 
 def _in_order(left: Reader, right: Reader, compare: Callable[[Any, Any], bool], differing: bool) -> Predicate:
