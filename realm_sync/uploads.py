@@ -29,7 +29,7 @@ from .access import Access
 from .conf import settings
 from .core.changes import Change, Predicate
 from .core.edits import EditError, path_text
-from .core.merge import Rivals, Stamp, merge
+from .core.merge import Outcome, Rivals, Stamp, merge
 from .core.messages import (
     Add,
     AnyEdit,
@@ -55,8 +55,9 @@ ATTEMPTS = 6
 """How often an upload is tried when the database asks to try again (deadlock, lock time-out)."""
 LONGEST_PATH = 128
 """Steps of an edit's path: more than any value may be deep."""
-MOST_REFUSED = 100
-"""Writes to one object that one changeset may have refused each by itself; more are refused with all that follow."""
+MOST_CULPRITS = 50
+"""Writes to one object that one changeset may have singled out because the value they lead to is refused, which costs by
+its size. What is left of the changeset's writes to the object is then refused, too."""
 OUTSIDE = "The object is outside the view of this client file, or does not exist."
 
 
@@ -140,30 +141,58 @@ class _Unit(NamedTuple):
     """Its value did not fit: it is merged, and not taken, because the edits that follow were counted with it."""
 
 
+class _Step(NamedTuple):
+    """What happened to an object in an upload: a step that was merged, or what the database or a rule left of it."""
+
+    step: AnyInstruction | None
+    base: int
+    stamp: Stamp
+    image: Mapping[str, Any] | None
+    """The object afterwards."""
+    is_taken: bool = True
+
+
 class _Story:
     """What an upload did to one object so far; told again where a part of it is undone."""
 
     def __init__(self, start: Mapping[str, Any] | None, rivals: Callable[[], Rivals]) -> None:
         self._start, self._rivals = start, rivals
         self.rivals = rivals()
-        self._steps: list[tuple[AnyInstruction | None, int, Stamp, Mapping[str, Any] | None]] = []
+        self._steps: list[_Step] = []
+        self._seen: Mapping[str, Any] | None = None
+        """With the steps that were not taken since the last one that was."""
 
     def __len__(self) -> int:
         return len(self._steps)
 
+    def merge(self, image: Mapping[str, Any] | None, step: AnyInstruction, base: int, stamp: Stamp) -> Outcome:
+        """What a step makes of the object. To be followed by `add`. Raises EditError."""
+        self._seen = None
+        return merge(image, step, base, stamp, self.rivals)
+
     def add(self, step: AnyInstruction | None, base: int, stamp: Stamp, image: Mapping[str, Any] | None) -> None:
         """`image`: the object after the step, or, without one, as the database or a rule wants it instead."""
-        self._steps.append((step, base, stamp, image))
+        self._steps.append(_Step(step, base, stamp, image))
+
+    def witness(self, image: Mapping[str, Any] | None, step: AnyInstruction, base: int, stamp: Stamp) -> None:
+        """The file saw the step, and counted what it wrote next with it; but it is not taken."""
+        self._steps.append(_Step(step, base, stamp, image, is_taken=False))
+        with suppress(EditError):
+            # One after the other, as undoing them costs by the size of the value.
+            self._seen = merge(image if self._seen is None else self._seen, step, base, stamp, self.rivals).image
 
     def back_to(self, count: int) -> None:
         """Only the first `count` steps have happened."""
-        del self._steps[count:]
-        self.rivals, image = self._rivals(), self._start
-        for step, base, stamp, after in self._steps:
-            if step is not None:
-                with suppress(EditError):
-                    merge(image, step, base, stamp, self.rivals)
-            image = after
+        steps, self._steps = self._steps[:count], []
+        self.rivals, image, self._seen = self._rivals(), self._start, None
+        for it in steps:
+            if it.step is None or it.is_taken:
+                if it.step is not None:
+                    self.merge(image, it.step, it.base, it.stamp)
+                self._steps.append(it)
+            else:
+                self.witness(image, it.step, it.base, it.stamp)
+            image = it.image
 
 
 class _Upload:
@@ -315,7 +344,11 @@ class _Upload:
                 return False
             raise Refused("OutsideView", OUTSIDE)
         units = list(self._units(cls, instructions, target.image is not None, refusals))
-        return self._stand(cls, story, target, units, base, stamp, refusals)
+        culprits: list[Refused] = []
+        try:
+            return self._stand(cls, story, target, units, base, stamp, refusals, culprits)
+        finally:
+            refusals += culprits
 
     def _writable_class(self, name: str, instructions: Sequence[AnyInstruction]) -> _Class:
         cls = self._class(name)
@@ -399,12 +432,13 @@ class _Upload:
         base: int,
         stamp: Stamp,
         refusals: list[Refused],
+        culprits: list[Refused],
     ) -> bool:
         """Applies units of a changeset; whether anything of them stands. Values with an inside are validated when all
         are merged, as that costs by their size; if one is refused then, the culprits are looked for by halves."""
-        if len(refusals) > MOST_REFUSED:
-            reason = f"More than {MOST_REFUSED} writes to this object were refused in this changeset."
-            refusals += [Refused("LimitExceeded", reason, unit.where or None) for unit in units]
+        if len(culprits) >= MOST_CULPRITS:
+            reason = f"{MOST_CULPRITS} writes of this changeset to this object were refused before."
+            refusals += [Refused("LimitExceeded", reason, it.where or None) for it in units if not it.is_refused]
             return False
         start, count, known = target.copy(), len(story), len(refusals)
         try:
@@ -414,18 +448,12 @@ class _Upload:
             del refusals[known:]
             target.become(start)
             if len(units) == 1:
-                self._witness(story, target, units[0].step, base, stamp)
-                refusals.append(Refused(refused.code, refused.reason, units[0].where))
+                story.witness(target.image, units[0].step, base, stamp)
+                culprits.append(Refused(refused.code, refused.reason, units[0].where))
                 return False
         half = len(units) // 2
-        first = self._stand(cls, story, target, units[:half], base, stamp, refusals)
-        return self._stand(cls, story, target, units[half:], base, stamp, refusals) or first
-
-    def _witness(self, story: _Story, target: Pending, step: AnyInstruction, base: int, stamp: Stamp) -> None:
-        """The file saw the step, and counted what it wrote next with it; but it is not taken."""
-        with suppress(EditError):
-            merge(target.image, step, base, stamp, story.rivals)
-            story.add(step, base, stamp, target.image)
+        first = self._stand(cls, story, target, units[:half], base, stamp, refusals, culprits)
+        return self._stand(cls, story, target, units[half:], base, stamp, refusals, culprits) or first
 
     def _take(
         self,
@@ -444,12 +472,12 @@ class _Upload:
         for unit in units:
             step, before = unit.step, target.image
             if unit.is_refused:
-                self._witness(story, target, step, base, stamp)
+                story.witness(before, step, base, stamp)
                 continue
             if before is None and not isinstance(step, Create):
                 continue
             try:
-                outcome = merge(before, step, base, stamp, story.rivals)
+                outcome = story.merge(before, step, base, stamp)
             except EditError as error:
                 refusals.append(Refused(error.code, error.reason, unit.where))
                 continue

@@ -24,7 +24,9 @@ from .core.errors import ValueTypeError
 from .core.merge import shapes_of
 from .core.messages import Add, AnyEdit, Insert, Set, SetInsert, SetRemove
 from .core.schema import Property, Schema
-from .fields import plain_json, to_wire
+from .fields import CollectionField, EmbeddedField, plain_json, to_wire
+from .fields.columns import examine, named
+from .fields.types import parse
 from .registry import ModelSync, registry
 from .writing import Key, Pending, Refused, Table, chunks
 
@@ -77,9 +79,17 @@ class Rules(Table):
         wire = step.by if isinstance(step, Add) else step.value  # type: ignore[union-attr]
         where = f"{self.name}.{path_text(step.path)}"
         try:
-            wire = encode_property(schema, where, prop, decode_property(schema, where, prop, wire))
+            value = decode_property(schema, where, prop, wire)
+            wire = encode_property(schema, where, prop, value)
         except ValueTypeError as error:
             raise Refused("PropertyTypeMismatch", str(error)) from error
+        part = None if isinstance(step, Add | SetRemove) else _part(self.fields[str(step.path[0])], step)
+        if part is not None:
+            try:
+                with named(path_text(step.path)):
+                    examine(part, parse(part, value), self.blank)
+            except ValidationError as error:
+                raise _refusal(error, path_text(step.path)) from error
         return replace(step, **{"by" if isinstance(step, Add) else "value": wire})
 
     def check_add(self, before: Any, step: Add) -> None:
@@ -109,6 +119,27 @@ def _place(schema: Schema, prop: Property, step: AnyEdit) -> Property | None:
     if isinstance(step, SetInsert | SetRemove):
         return schema.element(prop) if prop.type == "set" else None
     return prop
+
+
+def _part(field: Any, step: AnyEdit) -> Any:
+    """The field that the value of an edit would be validated by; None where only the whole property can be."""
+    places = [*step.path[1:], ""] if isinstance(step, SetInsert) else step.path[1:]
+    for at in places:
+        if isinstance(field, CollectionField):
+            field = field.base
+        elif isinstance(field, EmbeddedField):
+            field = field.embedded.fields.get(str(at))
+        else:
+            return None
+    return field
+
+
+def _refusal(error: ValidationError, where: str) -> Refused:
+    said = " ".join(error.messages)
+    # What is said of an element names it already.
+    return Refused(
+        "ValidationFailed", said if said.startswith(where) and said[len(where) :][:1] in "[.:" else f"{where}: {said}"
+    )
 
 
 def _wire_default(field: Any) -> Any:
@@ -166,10 +197,8 @@ class Validation:
             value = plain_json(value) if type(field) is models.JSONField and value is not None else value
             return field.clean(value, cls.blank)
         except ValidationError as error:
-            said = " ".join(error.messages)
-            # What is said of an element names it already.
-            reason = said if said.startswith((f"{name}[", f"{name}.")) else f"{name}: {said}"
-            raise Refused("ValidationFailed", reason, name) from error
+            refused = _refusal(error, name)
+            raise Refused(refused.code, refused.reason, name) from error
 
     def _link(self, name: str, field: Any, value: Any) -> Any:
         if value is None:
