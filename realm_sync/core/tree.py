@@ -212,7 +212,7 @@ class Tree:
     def _absorb_increase(self, slot: _Slot, wire: Any) -> None:
         by = int(wire) - int(slot.here)
         if self._write is not None:
-            slot.marks = [*(slot.marks or ()), (self._write, by)]
+            _mark(slot, (self._write, by))
         slot.here = wire
         if self._is_known:
             slot.seen = wire if slot.seen is None or slot.seen is ABSENT else increase(slot.seen, by)
@@ -274,7 +274,7 @@ class Tree:
             slot = before[at]
             after.append(slot)
             if fate[to] == MOVED and self._write is not None:
-                slot.marks = [*(slot.marks or ()), self._write]
+                _mark(slot, self._write)
             elif fate[to] == CHANGED:
                 is_known, self._is_known = self._is_known, self._is_known and slot.seen is not ABSENT
                 self._absorb(slot, body.shape.read(wires[to]), f"{path}.{to}")
@@ -716,6 +716,12 @@ def _wire(content: Any, *, seen: bool = False) -> Any:
         views = ((key, _view(slot, seen)) for key, slot in content.slots.items())
         return {key: _wire(view, seen=seen) for key, view in views if view is not ABSENT}
     return content
+
+
+def _mark(slot: _Slot, mark: Any) -> None:
+    if slot.marks is None:
+        slot.marks = []
+    slot.marks.append(mark)
 
 
 def _view(slot: _Slot, seen: bool) -> Any:

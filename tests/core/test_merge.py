@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
+
+import realm_sync
 from realm_sync.core.changes import Change
-from realm_sync.core.merge import Rivals, Stamp, merge
-from realm_sync.core.messages import Create, Delete, Update
+from realm_sync.core.edits import EditError, Shape, derive, identity
+from realm_sync.core.merge import Rivals, Stamp, merge, rebase, shapes_of, witness
+from realm_sync.core.messages import AnyEdit, AnyInstruction, Create, Delete, Update
+from realm_sync.core.tree import Tree, Write
+
+from .kits import KIT, SCHEMA, edit, part
 
 KEY = "11111111-1111-4111-8111-111111111111"
 ME = 7
@@ -92,3 +102,160 @@ def test_an_update_of_an_absent_object_is_nothing() -> None:
 def test_a_create_makes_the_object_and_writes_its_values() -> None:
     outcome = merge(None, create(title="mine"), 10, Stamp(1, ME), Rivals())
     assert outcome.image == image(title="mine") and outcome.written == ("title",)
+
+
+# --- the tables of PROTOCOL.md §6, and what JavaScript reads too -------------------------------------------------------
+
+VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "merge.json").read_text())
+ME_LATER, ME_EARLIER = Stamp(1001, ME), Stamp(999, ME)
+KIT_SHAPES = shapes_of(SCHEMA, KIT)
+
+
+def bare(step: AnyInstruction) -> dict[str, Any]:
+    """An edit as vectors tell it: without the object it is of."""
+    return {name: value for name, value in msgspec.to_builtins(step).items() if name not in ("class", "_id")}
+
+
+def made(told: dict[str, Any]) -> AnyEdit:
+    return edit(told["op"], *told["path"], **{name: told[name] for name in told if name not in ("op", "path")})
+
+
+def perform(tree: Tree, step: dict[str, Any]) -> dict[str, Any]:
+    if "absorb" in step:
+        write = step.get("write") and Write(step["write"][0], Stamp(*step["write"][1:]))
+        tree.absorb(step["absorb"], write, is_known=step.get("known", False), sets=step.get("sets", ()))
+        return {}
+    base, stamp = step.get("base", 10), Stamp(*step["stamp"])
+    if "assign" in step:
+        return {"stands": tree.assign(step["assign"], base, stamp)}
+    if "join" in step:
+        return {"stands": tree.join(step["join"], base, stamp)}
+    try:
+        return {"done": [bare(it) for it in tree.apply(made(step["apply"]), base, stamp)]}
+    except EditError as error:
+        return {"error": error.code}
+
+
+@pytest.mark.parametrize("case", VECTORS["trees"], ids=lambda case: case.get("cell", "random"))
+def test_every_cell_of_the_tables(case: dict[str, Any]) -> None:
+    tree = Tree(Shape(SCHEMA, KIT.properties[case["property"]]), case["property"], case["value"])
+    for step in case["steps"]:
+        result = perform(tree, step)
+        assert result == {name: step[name] for name in ("done", "error", "stands") if name in step}
+        assert "absorb" in step or tree.counters == step.get("counters", [])
+    assert identity(tree.value()) == identity(case["here"]) and identity(tree.seen_value()) == identity(case["seen"])
+
+
+def test_derived_edits_are_those_of_the_vectors() -> None:
+    for case in VECTORS["derived"]:
+        found = derive(SCHEMA, KIT, "kit", case["property"], case["before"], case["after"])
+        assert [bare(it) for it in found] == case["edits"]
+
+
+def test_pending_steps_are_counted_anew_as_in_the_vectors() -> None:
+    decode = msgspec.convert
+    for case in VECTORS["rebases"]:
+        acknowledged = decode(case["acknowledged"], list[AnyInstruction])
+        pending = decode(case["pending"], list[AnyInstruction])
+        visible, rewritten = rebase(SCHEMA, KIT, case["old"], acknowledged, case["now"], pending, case["version"])
+        assert identity(visible) == identity(case["visible"])
+        assert [[msgspec.to_builtins(step) for step in steps] for steps in rewritten] == case["rewritten"]
+
+
+def test_the_protocol_names_every_cell_and_every_name_has_its_case() -> None:
+    text = (Path(realm_sync.__file__).parent / "PROTOCOL.md").read_text()
+    told = set(re.findall(r"^\| ((?:list|set|dictionary|embedded|counter|mixed|create, create): .*?) \|", text, re.M))
+    told = {cell for cell in told if "what happens" not in cell}
+    assert told == {case["cell"] for case in VECTORS["trees"] if "cell" in case}
+
+
+# --- edits in an upload ------------------------------------------------------------------------------------------------
+
+
+def kit_row(version: int, before: dict[str, Any] | None, after: dict[str, Any], origin: int = 3) -> Change:
+    images = [None if it is None else json.dumps({"_id": "kit", **it}) for it in (before, after)]
+    if before is not None:
+        images[0] = json.dumps(before)
+    kind = "insert" if before is None else "update"
+    return Change(version, version, "Kit", "kit", kind, images[0], images[1], 1000, origin)
+
+
+def kit(**values: Any) -> dict[str, Any]:
+    return {"_id": "kit", **values}
+
+
+def test_edits_of_an_object_that_nobody_else_wrote_are_done_as_they_are() -> None:
+    rivals = Rivals((), None, KIT_SHAPES, ME)
+    outcome = merge(kit(numbers=[1]), edit("insert", "numbers", 1, value=2), 10, ME_EARLIER, rivals)
+    assert outcome.image == kit(numbers=[1, 2]) and outcome.written == ("numbers",)
+    assert outcome.edits == (edit("insert", "numbers", 1, value=2),)
+
+
+def test_an_edit_is_counted_in_what_the_file_had_seen() -> None:
+    rows = [
+        kit_row(11, {"numbers": [1, 2]}, {"numbers": [7, 1, 2]}),
+        kit_row(12, {"numbers": [7, 1, 2]}, {"numbers": [8, 7, 1, 2]}),
+    ]
+    for base, rest in ((10, [8, 7, 1]), (11, [8, 7, 2]), (12, [8, 1, 2])):
+        rivals = Rivals(rows, None, KIT_SHAPES, ME)
+        step = msgspec.structs.replace(edit("remove", "numbers", 1), base=base)
+        assert merge(kit(numbers=[8, 7, 1, 2]), step, 10, ME_LATER, rivals).image == kit(numbers=rest)
+
+
+def test_the_files_own_rows_are_no_rivals_and_it_saw_them() -> None:
+    rows = [
+        kit_row(11, {"numbers": [1]}, {"numbers": [1, 8]}),
+        kit_row(12, {"numbers": [1, 8]}, {"numbers": [5, 1, 8]}, ME),
+    ]
+    rivals = Rivals(rows, None, KIT_SHAPES, ME)
+    outcome = merge(kit(numbers=[5, 1, 8]), edit("remove", "numbers", 1), 10, ME_EARLIER, rivals)
+    assert outcome.image == kit(numbers=[5, 8])
+
+
+def test_later_edits_are_counted_with_those_that_were_refused() -> None:
+    rivals = Rivals((), None, KIT_SHAPES, ME)
+    present = kit(numbers=[1, 2, 3])
+    merge(present, edit("insert", "numbers", 0, value=9), 10, ME_LATER, rivals)  # an outcome that is not taken
+    witness(present, edit("insert", "numbers", 0, value="no number"), 10, ME_LATER, rivals)
+    outcome = merge(present, edit("remove", "numbers", 3), 10, ME_LATER, rivals)
+    assert outcome.image == kit(numbers=[1, 3])
+
+
+def test_counters_that_were_set_are_told() -> None:
+    rivals = Rivals((), None, KIT_SHAPES, ME)
+    step = Update(class_name="Kit", id="kit", values={"uses": 5, "drawers": {"a": part()}})
+    assert merge(kit(uses=1, drawers={}), step, 10, ME_LATER, rivals).sets == ("uses", "drawers.a.used")
+    assert merge(kit(uses=1), edit("add", "uses", by=2), 10, ME_LATER, rivals).sets == ()
+    step = edit("set", "parts", 0, "used", value=3)
+    assert merge(kit(parts=[part()]), step, 10, ME_LATER, rivals).sets == ("parts.0.used",)
+
+
+def test_a_set_of_a_counter_is_known_from_the_history() -> None:
+    added = kit_row(11, {"uses": 1}, {"uses": 10})
+    was_set = msgspec.structs.replace(added, sets='["uses"]')
+    for row_, expected in ((added, 15), (was_set, 10)):
+        outcome = merge(kit(uses=10), edit("add", "uses", by=5), 10, ME_EARLIER, Rivals([row_], None, KIT_SHAPES, ME))
+        assert outcome.image == kit(uses=expected)
+
+
+def test_edits_of_an_object_that_another_deleted_are_nothing() -> None:
+    gone = Change(11, 11, "Kit", "kit", "delete", '{"_id": "kit"}', None, 1, 3)
+    again = kit_row(12, None, {"numbers": [4]})
+    rivals = Rivals([gone, again], None, KIT_SHAPES, ME)
+    outcome = merge(kit(numbers=[4]), edit("clear", "numbers"), 10, ME_LATER, rivals)
+    assert outcome.image == kit(numbers=[4]) and outcome.written == ()
+
+
+def test_forged_edits_are_refused_with_a_code_or_do_something_harmless() -> None:
+    rows = [kit_row(11, {"numbers": [1]}, {"numbers": [2, 1]})]
+    table = [
+        (edit("insert", "numbers", 5, value=1), "IndexOutOfRange"),
+        (edit("set", "name", 0, value="x"), "InvalidPath"),
+        (edit("set", "nothing", value="x"), "InvalidPath"),
+        (edit("set", value="x"), "InvalidPath"),
+        (msgspec.structs.replace(edit("remove", "numbers", 3), base=10**9), "IndexOutOfRange"),
+    ]
+    for step, code in table:
+        with pytest.raises(EditError) as caught:
+            merge(kit(numbers=[2, 1]), step, 10, ME_LATER, Rivals(rows, None, KIT_SHAPES, ME))
+        assert caught.value.code == code

@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 7c8f8db18b2e9871a02b56917164ff5a8624c64fdc4df3289d10e0ec2fd87049. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 ef32d32e604f54f14dc40fabfb2079811ccccc1c3094d7b03fee3dbb6d85aad6. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -691,34 +691,6 @@ declare module "realm/core/values" {
     /** The scalar type names of Realm, in the order of its documentation. */
     export const SCALARS: string[];
 }
-declare module "realm/core/mixed" {
-    /** The wire value of a mixed value. Throws a TypeAssertionError that names the element: `data["a"][0]`.
-     * @param {any} value @param {string} [where] @returns {any} */
-    export function encodeMixed(value: any, where?: string, depth?: number): any;
-    /** The value of a wire value: arrays and plain objects for nested collections. Strict, as values.js.
-     * @param {any} wire @param {string} [where] @returns {any} */
-    export function decodeMixed(wire: any, where?: string, depth?: number): any;
-    /** The key of a wrapper (`$oid` …); "" for every other wire value, dictionaries included. @param {any} wire */
-    export function wrapper(wire: any): string;
-    /** A key of a dictionary; Realm allows neither a leading `$` nor a dot. @param {any} key @returns {string} */
-    export function checkKey(key: any): string;
-    /** The type of a mixed wire value: a scalar type of values.js, `null`, `object` (a link), `list`, `dictionary`. @param {any} wire */
-    export function mixedType(wire: any): string;
-    /** How many lists and dictionaries may be nested in one value; as in Realm. */
-    export const DEEPEST: 100;
-    /** Of an object: a function that gives its wire value in a mixed property, or throws. */
-    export const WIRE: unique symbol;
-    /** A link inside a mixed value: a class and the wire value of a key. Its target need not exist. */
-    export class Link {
-        /** @param {string} className @param {any} key */
-        constructor(className: string, key: any);
-        className: string;
-        key: any;
-        [WIRE](): {
-            $link: any[];
-        };
-    }
-}
 declare module "realm/core/literals" {
     /** The constant that a text says; `token` is the name of its token in query.js.
      * @param {string} token @param {string} text @param {number | null} position */
@@ -943,7 +915,7 @@ declare module "realm/core/schema" {
     export const HIDDEN_KEY: "_key";
     export const KEY_TYPES: string[];
     export const INDEXABLE: string[];
-    export function isCollection(type: string): type is "list" | "dictionary" | "set";
+    export function isCollection(type: string): type is "dictionary" | "list" | "set";
     /**
      * @typedef {{name: string, type: string, objectType?: string, property?: string, optional: boolean,
      *   indexed: boolean | "full-text", mapTo: string, default?: unknown, presentation?: "counter"}} Property
@@ -2839,6 +2811,34 @@ declare module "realm/core/lowering" {
     export type Constant = import("realm/core/nodes").Constant;
     export type ListValue = import("realm/core/nodes").ListValue;
 }
+declare module "realm/core/mixed" {
+    /** The wire value of a mixed value. Throws a TypeAssertionError that names the element: `data["a"][0]`.
+     * @param {any} value @param {string} [where] @returns {any} */
+    export function encodeMixed(value: any, where?: string, depth?: number): any;
+    /** The value of a wire value: arrays and plain objects for nested collections. Strict, as values.js.
+     * @param {any} wire @param {string} [where] @returns {any} */
+    export function decodeMixed(wire: any, where?: string, depth?: number): any;
+    /** The key of a wrapper (`$oid` …); "" for every other wire value, dictionaries included. @param {any} wire */
+    export function wrapper(wire: any): string;
+    /** A key of a dictionary; Realm allows neither a leading `$` nor a dot. @param {any} key @returns {string} */
+    export function checkKey(key: any): string;
+    /** The type of a mixed wire value: a scalar type of values.js, `null`, `object` (a link), `list`, `dictionary`. @param {any} wire */
+    export function mixedType(wire: any): string;
+    /** How many lists and dictionaries may be nested in one value; as in Realm. */
+    export const DEEPEST: 100;
+    /** Of an object: a function that gives its wire value in a mixed property, or throws. */
+    export const WIRE: unique symbol;
+    /** A link inside a mixed value: a class and the wire value of a key. Its target need not exist. */
+    export class Link {
+        /** @param {string} className @param {any} key */
+        constructor(className: string, key: any);
+        className: string;
+        key: any;
+        [WIRE](): {
+            $link: any[];
+        };
+    }
+}
 declare module "realm/core/reading" {
     /** How the value of a typed operand meets a mixed one. @param {string} type @param {string} target of a link
      * @returns {(value: any) => any} */
@@ -3446,6 +3446,42 @@ declare module "realm" {
     export { ConnectionState, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "realm/client/syncSession";
     export { AssertionError, ClientResetError, CompensatingWriteError, PropertySchemaParseError, SchemaParseError, SyncError, TypeAssertionError } from "realm/core/errors";
 }
+declare module "realm/core/alignment" {
+    /**
+     * `origin[j]`: where element j of the list after was before, -1 for a new one. `fate[j]`: KEPT, MOVED, CHANGED (the same
+     * element with another value, in its place) or NEW. `removed`: elements of before that are gone.
+     * @typedef {{origin: number[], fate: number[], removed: number[]}} Alignment
+     */
+    /** What became of each element; KEPT and CHANGED ones are in the order they had.
+     * @param {any[]} before @param {any[]} after @returns {Alignment} */
+    export function align(before: any[], after: any[]): Alignment;
+    /**
+     * Alignment: how one list became another, told from the two alone.
+     *
+     * Decides which element of the list after is which element of the list before: kept in its place, moved, changed, or new.
+     * Deterministic and the same in every language: the server's outcome and a client's screen depend on it. Equality is that
+     * of the keys it is given (`===`); knows nothing of values. Its cost is bounded: linear in what two lists have in common at
+     * their ends, at most CELLS comparisons where the middle is small, else elements that occur once in both lead the way
+     * (patience).
+     */
+    /** Gaps of up to so many pairs of elements are compared pair by pair. */
+    export const CELLS: 10000;
+    /** How often a gap is divided by unique elements before what is left counts as replaced. */
+    export const ROUNDS: 8;
+    export const KEPT: 0;
+    export const MOVED: 1;
+    export const CHANGED: 2;
+    export const NEW: 3;
+    /**
+     * `origin[j]`: where element j of the list after was before, -1 for a new one. `fate[j]`: KEPT, MOVED, CHANGED (the same
+     * element with another value, in its place) or NEW. `removed`: elements of before that are gone.
+     */
+    export type Alignment = {
+        origin: number[];
+        fate: number[];
+        removed: number[];
+    };
+}
 declare module "realm/core/encoding" {
     /** @typedef {import("./schema.js").WireProperty} WireProperty */
     /** What this needs to know of classes.
@@ -3472,4 +3508,238 @@ declare module "realm/core/encoding" {
         wireType: (prop: any) => string;
         element: (prop: any) => WireProperty;
     };
+}
+declare module "realm/core/edits" {
+    /** A path as people write it: `items[3].qty`. @param {Step[]} path */
+    export function pathText(path: Step[]): string;
+    /** Equal (`===`) for equal wire values, whatever their spelling in JSON; false is not 0. @param {any} wire @returns {any} */
+    export function identity(wire: any): any;
+    /** The identities of the elements of a list; those of scalars are the elements themselves.
+     * @param {Shape} element @param {any[]} wires */
+    export function identities(element: Shape, wires: any[]): any[];
+    /** Equal (`===`) for elements that are one element of a set. @param {any} wire @returns {string} */
+    export function memberKey(wire: any): string;
+    /** A counter's wire value plus that of an int, as 64-bit integers wrap. @param {any} wire @param {any} by */
+    export function increase(wire: any, by: any): any;
+    /** What an `add` adds. Throws an EditError for what is not the wire value of an int. @param {Edit & {op: "add"}} edit */
+    export function checkBy(edit: Edit & {
+        op: "add";
+    }): any;
+    /** The image after a client's own edit. Throws an EditError, and has changed nothing then.
+     * @param {Schema} schema @param {ClassSchema} cls @param {Image} image @param {Edit} edit @returns {Image} */
+    export function applyEdit(schema: Schema, cls: ClassSchema, image: Image, edit: Edit): Image;
+    /** The shape of the property that an edit is in. Throws an EditError if there is none.
+     * @param {Schema} schema @param {ClassSchema} cls @param {Edit} edit */
+    export function propertyShape(schema: Schema, cls: ClassSchema, edit: Edit): Shape;
+    /** The value of a property after an edit in it. @param {Shape} shape @param {any} value @param {Edit} edit */
+    export function editValue(shape: Shape, value: any, edit: Edit): any;
+    /** Whether the last step of the path is a place in a container; if not, the whole path leads to what is edited.
+     * @param {Edit} edit @returns {edit is Edit & {op: "set" | "insert" | "move" | "remove"}} */
+    export function takesPlace(edit: Edit): edit is Edit & {
+        op: "set" | "insert" | "move" | "remove";
+    };
+    /** An index of a list. Throws an EditError for anything else. @param {any} step @param {number} length @param {Step[]} path */
+    export function checkIndex(step: any, length: number, path: Step[]): number;
+    /** The shape of what a property of an embedded object or a key of a dictionary holds.
+     * @param {Shape} shape @param {string | null} kind @param {any} step @param {Step[]} path */
+    export function childShape(shape: Shape, kind: string | null, step: any, path: Step[]): Shape;
+    /** @param {Step[]} path */
+    export function noSuchKey(path: Step[]): EditError;
+    /** @param {string | null} kind @param {Edit} edit */
+    export function checkKeyed(kind: string | null, edit: Edit): void;
+    /** @param {Shape} shape @param {Edit} edit */
+    export function checkCounter(shape: Shape, edit: Edit): void;
+    /** @param {string | null | undefined} kind @param {Edit} edit */
+    export function checkClear(kind: string | null | undefined, edit: Edit): void;
+    /** @param {string | null | undefined} kind @param {Edit} edit */
+    export function checkSet(kind: string | null | undefined, edit: Edit): import("realm/core/messages").InObject & {
+        op: "set" | "insert" | "setInsert" | "setRemove";
+        value: any;
+    };
+    /** The edits that turn one value of a property into another: what assigning a whole list, set or dictionary means.
+     * Elements of a list that are there before and after are kept or moved, not replaced. A property that is no collection and
+     * no mixed container cannot be assigned by edits: write it as a whole.
+     * @param {Schema} schema @param {ClassSchema} cls @param {any} id @param {string} name @param {any} before @param {any} after
+     * @returns {Edit[]} */
+    export function derive(schema: Schema, cls: ClassSchema, id: any, name: string, before: any, after: any): Edit[];
+    /** @typedef {import("./schema.js").Schema} Schema */
+    /** @typedef {import("./schema.js").ClassSchema} ClassSchema */
+    /** @typedef {import("./schema.js").WireProperty} WireProperty */
+    /** @typedef {import("./messages.js").Edit} Edit */
+    /** @typedef {string | number} Step */
+    /** @typedef {Record<string, any>} Image wire values by stored name */
+    /** An edit that makes no sense where it points to. `code`: `UnknownProperty`, `InvalidPath`, `IndexOutOfRange` or
+     * `PropertyTypeMismatch`. */
+    export class EditError extends Error {
+        /** @param {string} code @param {string} reason @param {Step[]} path */
+        constructor(code: string, reason: string, path: Step[]);
+        code: string;
+        reason: string;
+        path: Step[];
+    }
+    /** What a place in a property's value can hold. `kind`: scalar (links too), counter, mixed, list, set, dictionary or
+     * embedded. Immutable. */
+    export class Shape {
+        /** @param {Schema} schema @param {WireProperty} prop */
+        constructor(schema: Schema, prop: WireProperty);
+        /** The shape of an element; of a mixed value: mixed again. @type {Shape} */
+        element: Shape;
+        kind: string;
+        /** The properties of an embedded object. */
+        get fields(): Map<string, Shape>;
+        /** The kind of container that a wire value is here; null: it is a leaf. @param {any} wire @returns {string | null} */
+        container(wire: any): string | null;
+        /** The wire value, with the empty collection that null means in a property of a collection. @param {any} [wire] */
+        read(wire?: any): any;
+        #private;
+    }
+    export type Schema = import("realm/core/schema").Schema;
+    export type ClassSchema = import("realm/core/schema").ClassSchema;
+    export type WireProperty = import("realm/core/schema").WireProperty;
+    export type Edit = import("realm/core/messages").Edit;
+    export type Step = string | number;
+    /**
+     * wire values by stored name
+     */
+    export type Image = Record<string, any>;
+}
+declare module "realm/core/tree" {
+    /** @typedef {ListBody | SetBody | MapBody} Body */
+    /** A property in the views of one client file and of everybody. Wire values given to it are never changed. */
+    export class Tree {
+        /** `value`: what the client file saw and what was there, before everything that is absorbed and applied.
+         * @param {Shape} shape @param {string} name @param {any} value */
+        constructor(shape: Shape, name: string, value: any);
+        /** Dotted paths of the counters that the last `apply`, `assign` or `join` set. @type {string[]} */
+        counters: string[];
+        /** The wire value that is there. */
+        value(): any;
+        /** The wire value as the client file sees it. */
+        seenValue(): any;
+        /** `value`: what a writer made of what was there. `write`: a rival's; null: not to be compared with anybody's.
+         * `isKnown`: the client file saw it happen. `sets`: dotted paths of counters that it set, not increased.
+         * @param {any} value @param {Write | null} [write] @param {{isKnown?: boolean, sets?: string[]}} [options] */
+        absorb(value: any, write?: Write | null, { isKnown, sets }?: {
+            isKnown?: boolean;
+            sets?: string[];
+        }): void;
+        /** Does an edit of the client file, and returns what of it stands, as edits of what was there: none, one, or for a
+         * `clear` several. `base` and `stamp` are its changeset's. Throws an EditError if it makes no sense in what the file saw,
+         * and has changed nothing then. @param {Edit} edit @param {number} [base] @param {Stamp} [stamp] @returns {Edit[]} */
+        apply(edit: Edit, base?: number, stamp?: Stamp): Edit[];
+        /** The client file writes the property as a whole; whether anything of that stands.
+         * @param {any} value @param {number} [base] @param {Stamp} [stamp] */
+        assign(value: any, base?: number, stamp?: Stamp): boolean;
+        /** The client file created an object that there is already, with this value: what both have comes together, and elements
+         * that both have are one. Whether that wrote anything. @param {any} value @param {number} [base] @param {Stamp} [stamp] */
+        join(value: any, base?: number, stamp?: Stamp): boolean;
+        #private;
+    }
+    export type Edit = import("realm/core/edits").Edit;
+    export type Step = import("realm/core/edits").Step;
+    /**
+     * when a write was made and by which client file; later stands
+     */
+    export type Stamp = [timestamp: number, origin: number];
+    /**
+     * another's write: its version in the history and its stamp
+     */
+    export type Write = {
+        version: number;
+        stamp: Stamp;
+    };
+    export type Body = ListBody | SetBody | MapBody;
+    import { Shape } from "realm/core/edits";
+    class ListBody {
+        /** @param {Shape} shape @param {any[]} wires */
+        constructor(shape: Shape, wires: any[]);
+        kind: string;
+        /** Others' changes in the list, of any kind. @type {Write[]} */
+        writes: Write[];
+        shape: Shape;
+        /** @type {Slot[]} */
+        seen: Slot[];
+        /** The same array until the views part. */
+        here: Slot[];
+        part(): void;
+    }
+    class SetBody {
+        /** @param {any[]} wires */
+        constructor(wires: any[]);
+        kind: string;
+        /** @type {Map<string, Member>} */
+        members: Map<string, Member>;
+        /** The member of a value, which this body may not have met yet. @param {any} wire */
+        member(wire: any): Member;
+    }
+    /** A dictionary or an embedded object. */
+    class MapBody {
+        /** @param {Shape} shape @param {string} kind @param {Record<string, any>} wire */
+        constructor(shape: Shape, kind: string, wire: Record<string, any>);
+        shape: Shape;
+        kind: string;
+        /** @type {Map<string, Slot>} */
+        slots: Map<string, Slot>;
+        /** The place of a key that this body may not have met yet. @param {string} key */
+        slot(key: string): Slot;
+    }
+    /** A place: the property itself, an element, the value of a key, a property of an embedded object. Each view holds ABSENT,
+     * a leaf's wire value, or a container: its wire value until somebody looks inside, then a body. One body (or wire
+     * container) in both views is one container; two are the former and what replaced it. */
+    class Slot {
+        /** @param {Shape} shape @param {any} seen @param {any} here */
+        constructor(shape: Shape, seen: any, here: any);
+        /** Others' writes of the whole place. @type {Write[] | null} */
+        writes: Write[] | null;
+        /** Others' moves of an element (Write), or increments of a counter. @type {any[] | null} */
+        marks: any[] | null;
+        shape: Shape;
+        seen: any;
+        here: any;
+        /** @param {any} mark */
+        mark(mark: any): void;
+    }
+    class Member {
+        /** @param {any} wire @param {boolean} seen @param {boolean} here */
+        constructor(wire: any, seen: boolean, here: boolean);
+        /** @type {Write[] | null} */
+        writes: Write[] | null;
+        wire: any;
+        seen: boolean;
+        here: boolean;
+    }
+    export {};
+}
+declare module "realm/core/merge" {
+    /** @typedef {import("./edits.js").Schema} Schema */
+    /** @typedef {import("./edits.js").ClassSchema} ClassSchema */
+    /** @typedef {import("./edits.js").Edit} Edit */
+    /** @typedef {import("./edits.js").Image} Image */
+    /** @typedef {import("./messages.js").Instruction} Instruction */
+    /** @param {Instruction} step @returns {step is Edit} */
+    export function isEdit(step: Instruction): step is Edit;
+    /**
+     * What a download makes of one object of a client file: its visible image, and for each pending step what it reads from now
+     * on (nothing, itself, or several steps).
+     *
+     * `old` and `now`: the server's image before and after the download, at `version`. `acknowledged`: the steps that the
+     * download takes out of what is pending, in order; `pending`: those that are left. Where nothing pending is an edit, this is
+     * `replay` and every step stays as it is. Otherwise the edits are counted in the new image, with `version` as their base. A
+     * step that can have no effect any more is dropped; one that cannot be understood stays as it is, for the server to decide.
+     * @param {Schema} schema @param {ClassSchema} cls @param {Image | null} old @param {Instruction[]} acknowledged
+     * @param {Image | null} now @param {Instruction[]} pending @param {number} version
+     * @returns {[visible: Image | null, rewritten: Instruction[][]]}
+     */
+    export function rebase(schema: Schema, cls: ClassSchema, old: Image | null, acknowledged: Instruction[], now: Image | null, pending: Instruction[], version: number): [visible: Image | null, rewritten: Instruction[][]];
+    /** The object after steps of the client file that nobody else's come between. An update or edit of an absent object does
+     * nothing (R8), nor does an edit that makes no sense; a create of an object that is there already joins it.
+     * @param {Schema} schema @param {ClassSchema} cls @param {Image | null} image @param {Iterable<Instruction>} steps */
+    export function replay(schema: Schema, cls: ClassSchema, image: Image | null, steps: Iterable<Instruction>): {
+        [x: string]: any;
+    } | null;
+    export type Schema = import("realm/core/edits").Schema;
+    export type ClassSchema = import("realm/core/edits").ClassSchema;
+    export type Edit = import("realm/core/edits").Edit;
+    export type Image = import("realm/core/edits").Image;
+    export type Instruction = import("realm/core/messages").Instruction;
 }
