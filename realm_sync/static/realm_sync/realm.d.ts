@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 ef32d32e604f54f14dc40fabfb2079811ccccc1c3094d7b03fee3dbb6d85aad6. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 87d3394c50f6d50fb1699a98f26be9f355caf0e6094c2da3fdfce0ab4d012c9a. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -691,6 +691,34 @@ declare module "realm/core/values" {
     /** The scalar type names of Realm, in the order of its documentation. */
     export const SCALARS: string[];
 }
+declare module "realm/core/mixed" {
+    /** The wire value of a mixed value. Throws a TypeAssertionError that names the element: `data["a"][0]`.
+     * @param {any} value @param {string} [where] @returns {any} */
+    export function encodeMixed(value: any, where?: string, depth?: number): any;
+    /** The value of a wire value: arrays and plain objects for nested collections. Strict, as values.js.
+     * @param {any} wire @param {string} [where] @returns {any} */
+    export function decodeMixed(wire: any, where?: string, depth?: number): any;
+    /** The key of a wrapper (`$oid` …); "" for every other wire value, dictionaries included. @param {any} wire */
+    export function wrapper(wire: any): string;
+    /** A key of a dictionary; Realm allows neither a leading `$` nor a dot. @param {any} key @returns {string} */
+    export function checkKey(key: any): string;
+    /** The type of a mixed wire value: a scalar type of values.js, `null`, `object` (a link), `list`, `dictionary`. @param {any} wire */
+    export function mixedType(wire: any): string;
+    /** How many lists and dictionaries may be nested in one value; as in Realm. */
+    export const DEEPEST: 100;
+    /** Of an object: a function that gives its wire value in a mixed property, or throws. */
+    export const WIRE: unique symbol;
+    /** A link inside a mixed value: a class and the wire value of a key. Its target need not exist. */
+    export class Link {
+        /** @param {string} className @param {any} key */
+        constructor(className: string, key: any);
+        className: string;
+        key: any;
+        [WIRE](): {
+            $link: any[];
+        };
+    }
+}
 declare module "realm/core/literals" {
     /** The constant that a text says; `token` is the name of its token in query.js.
      * @param {string} token @param {string} text @param {number | null} position */
@@ -915,7 +943,7 @@ declare module "realm/core/schema" {
     export const HIDDEN_KEY: "_key";
     export const KEY_TYPES: string[];
     export const INDEXABLE: string[];
-    export function isCollection(type: string): type is "dictionary" | "list" | "set";
+    export function isCollection(type: string): type is "list" | "dictionary" | "set";
     /**
      * @typedef {{name: string, type: string, objectType?: string, property?: string, optional: boolean,
      *   indexed: boolean | "full-text", mapTo: string, default?: unknown, presentation?: "counter"}} Property
@@ -2810,34 +2838,6 @@ declare module "realm/core/lowering" {
     export type Operand = import("realm/core/nodes").Operand;
     export type Constant = import("realm/core/nodes").Constant;
     export type ListValue = import("realm/core/nodes").ListValue;
-}
-declare module "realm/core/mixed" {
-    /** The wire value of a mixed value. Throws a TypeAssertionError that names the element: `data["a"][0]`.
-     * @param {any} value @param {string} [where] @returns {any} */
-    export function encodeMixed(value: any, where?: string, depth?: number): any;
-    /** The value of a wire value: arrays and plain objects for nested collections. Strict, as values.js.
-     * @param {any} wire @param {string} [where] @returns {any} */
-    export function decodeMixed(wire: any, where?: string, depth?: number): any;
-    /** The key of a wrapper (`$oid` …); "" for every other wire value, dictionaries included. @param {any} wire */
-    export function wrapper(wire: any): string;
-    /** A key of a dictionary; Realm allows neither a leading `$` nor a dot. @param {any} key @returns {string} */
-    export function checkKey(key: any): string;
-    /** The type of a mixed wire value: a scalar type of values.js, `null`, `object` (a link), `list`, `dictionary`. @param {any} wire */
-    export function mixedType(wire: any): string;
-    /** How many lists and dictionaries may be nested in one value; as in Realm. */
-    export const DEEPEST: 100;
-    /** Of an object: a function that gives its wire value in a mixed property, or throws. */
-    export const WIRE: unique symbol;
-    /** A link inside a mixed value: a class and the wire value of a key. Its target need not exist. */
-    export class Link {
-        /** @param {string} className @param {any} key */
-        constructor(className: string, key: any);
-        className: string;
-        key: any;
-        [WIRE](): {
-            $link: any[];
-        };
-    }
 }
 declare module "realm/core/reading" {
     /** How the value of a typed operand meets a mixed one. @param {string} type @param {string} target of a link
