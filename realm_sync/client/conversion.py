@@ -44,7 +44,7 @@ def to_wire(realm: Realm, where: str, prop: Property, value: Any, mode: UpdateMo
     """The wire value of what an app gives for a property. Mappings for links are created, or with a `mode` changed;
     None: they are refused. Raises ValueTypeError, or RealmError in Realm's words."""
     if prop.type in SCALARS:
-        if prop.is_counter and isinstance(value, Counter):
+        if type(value) is Counter and prop.is_counter:
             value = value.value
         return encode_property(realm._schema_for_queries, where, prop, value)
     return _Encoder(realm, mode).encode(where, prop, value)

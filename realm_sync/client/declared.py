@@ -127,6 +127,10 @@ class Declared:
     def object_schema(self) -> ObjectSchema:
         raise NotImplementedError
 
+    def _has(self, name: str) -> bool:
+        """Whether there is such a property."""
+        return name in self.object_schema().properties
+
     def _read(self, name: str) -> Any:
         raise NotImplementedError
 
@@ -140,19 +144,19 @@ class Declared:
         # Reached only where no class attribute has the name: properties of dynamic objects.
         if name in self._own:
             raise AttributeError(name)
-        if name not in (schema := self.object_schema()).properties:
-            raise AttributeError(f"Property '{name}' does not exist on '{schema.name}' objects")
+        if not self._has(name):
+            raise AttributeError(f"Property '{name}' does not exist on '{self.object_schema().name}' objects")
         return self._read(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in self._own and name in self.object_schema().properties:
+        if name not in self._own and self._has(name):
             self._write(name, value)
         else:
             object.__setattr__(self, name, value)
 
     def __getitem__(self, name: str) -> Any:
-        if name not in (schema := self.object_schema()).properties:
-            raise KeyError(f"Property '{name}' does not exist on '{schema.name}' objects")
+        if not self._has(name):
+            raise KeyError(f"Property '{name}' does not exist on '{self.object_schema().name}' objects")
         return self._read(name)
 
     def __setitem__(self, name: str, value: Any) -> None:

@@ -51,11 +51,8 @@ class Object(Declared):
         put(instance, "_roots", None)
         return instance
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in self._table.place:
-            self._realm._set(self, name, value)
-        else:
-            super().__setattr__(name, value)
+    def _has(self, name: str) -> bool:
+        return name in self._table.place or super()._has(name)
 
     def _read(self, name: str) -> Any:
         return self._realm._get(self, name)

@@ -651,7 +651,9 @@ class Realm:
 
     @property
     def _schema_for_queries(self) -> Schema:
-        return self._declared if self._declared is not None else self._store.schema
+        if self._declared is not None:
+            return self._declared
+        return self._writer.schema if self._writer is not None and self.is_in_transaction else self._store.schema
 
     def _class_schema(self, name: str) -> ObjectSchema:
         return self._schema_for_queries[name]

@@ -76,84 +76,85 @@ class Fold:
 
     def __init__(self) -> None:
         self._steps: list[Step | None] = []
-        self._places: dict[Key, list[int]] = {}
+        self._objects: dict[Key, _Folded] = {}
         self._newest = -1
         """The last step that creates an object."""
 
     def create(self, key: Key, values: Mapping[str, Any]) -> None:
         self._newest = len(self._steps)
-        self._add(Step("create", key, dict(values)))
+        self._add(Step("create", key, dict(values))).created = self._newest
 
     def update(self, key: Key, values: Mapping[str, Any], links: Iterable[Key] = (), may_link: bool = False) -> None:
         """`links`: the objects that `values` link to; `may_link`: they may link to others as well."""
-        whole, edited = self._last_whole(key, links, may_link)
-        if whole is None or edited.intersection(values):
+        known = self._objects.get(key)
+        whole = self._open_whole(known, links, may_link)
+        if whole is None or known is None or not known.edited.isdisjoint(values):
             self._add(Step("update", key, dict(values)))
         else:
             whole.values |= values
 
     def edit(self, key: Key, edit: AnyEdit, shape: Shape, may_link: bool) -> None:
         """`shape`: of the property that it edits; `may_link`: its value may link to any object."""
-        name = str(edit.path[0])
-        whole, edited = self._last_whole(key, (), may_link)
-        if whole is not None and name not in edited and (whole.op == "create" or name in whole.values):
+        name, known = str(edit.path[0]), self._objects.get(key)
+        whole = self._open_whole(known, (), may_link)
+        is_whole = whole is not None and (whole.op == "create" or name in whole.values)
+        if is_whole and whole is not None and known is not None and name not in known.edited:
             whole.values[name] = edit_value(shape, whole.values.get(name), edit)
             return
-        places = self._places.get(key)
-        last = self._steps[places[-1]] if places else None
+        last = self._steps[known.places[-1]] if known is not None and known.places else None
         before = last.edit if last is not None else None
         if before is not None and last is not None and type(before) is type(edit) and before.path == edit.path:
             if isinstance(before, Add) and isinstance(edit, Add):
                 last.edit = msgspec.structs.replace(before, by=increase(before.by, edit.by))
                 return
-            if isinstance(edit, Set) and places is not None and (not may_link or places[-1] > self._newest):
+            if isinstance(edit, Set) and known is not None and not (may_link and self._newest > known.places[-1]):
                 last.edit = edit
                 return
-        self._add(Step(OPS[type(edit)], key, edit=edit))
+        self._add(Step(OPS[type(edit)], key, edit=edit)).edited.add(name)
 
-    def _last_whole(self, key: Key, links: Iterable[Key], may_link: bool) -> tuple[Step | None, set[str]]:
-        """The last create or update of the object that a later write of it may fold into, and the properties that were
-        edited since."""
-        edited: set[str] = set()
-        for at in reversed(self._places.get(key, ())):
-            step = self._steps[at]
-            if step is None or step.op == "delete":
-                return None, edited
-            if (may_link and self._newest > at) or any(self._created_at(link) > at for link in links):
-                return None, edited
-            if step.edit is None:
-                return step, edited
-            edited.add(str(step.edit.path[0]))
-        return None, edited
+    def _open_whole(self, known: _Folded | None, links: Iterable[Key], may_link: bool) -> Step | None:
+        """The last create or update of an object, if a write that links to these objects may fold into it."""
+        if known is None or known.whole < 0 or (may_link and self._newest > known.whole):
+            return None
+        for link in links:
+            target = self._objects.get(link)
+            if target is not None and target.created > known.whole:
+                return None
+        return self._steps[known.whole]
 
     def delete(self, key: Key) -> None:
-        places = self._places.pop(key, [])
-        ops = {step.op for at in places if (step := self._steps[at])}
-        kept = []
-        for at in places:
-            step = self._steps[at]
-            if step is not None and step.op == "delete":
-                kept.append(at)
-            else:
+        known = self._objects.pop(key, _Folded())
+        deleted = [at for at in known.places if (step := self._steps[at]) is not None and step.op == "delete"]
+        for at in known.places:
+            if at not in deleted:
                 self._steps[at] = None
-        if kept:
-            self._places[key] = kept
-        elif "create" not in ops:
+        if deleted:
+            self._objects[key] = _Folded(places=deleted)
+        elif known.created < 0:
             self._add(Step("delete", key))
 
-    def _add(self, step: Step) -> None:
-        self._places.setdefault(step.key, []).append(len(self._steps))
+    def _add(self, step: Step) -> _Folded:
+        known = self._objects.setdefault(step.key, _Folded())
+        known.places.append(len(self._steps))
+        if step.edit is None:
+            known.whole, known.edited = (-1 if step.op == "delete" else len(self._steps)), set()
         self._steps.append(step)
-
-    def _created_at(self, key: Key) -> int:
-        for at in self._places.get(key, ()):
-            step = self._steps[at]
-            if step is not None and step.op == "create":
-                return at
-        return -1
+        return known
 
     def steps(self) -> list[Step]:
         return [step for step in self._steps if step is not None]
+
+
+@dataclass
+class _Folded:
+    """The steps of one object."""
+
+    places: list[int] = field(default_factory=list)
+    whole: int = -1
+    """The last create or update, unless it was deleted since."""
+    created: int = -1
+    edited: set[str] = field(default_factory=set)
+    """The properties that were edited since."""
 
 
 def replay(

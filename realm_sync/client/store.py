@@ -299,7 +299,7 @@ class Store(StoreFile):
     def writer(self, connection: sqlite3.Connection) -> Writer:
         """The writer of an open transaction; `finish` it before the commit."""
         file = self.file()
-        return Writer(self, connection, file, file.revision + 1)
+        return Writer(self, connection, file, file.revision + 1, self.schema)
 
     def pending_count(self) -> int:
         return int(self.connection.execute("SELECT count(*) FROM __realm_changeset").fetchone()[0])

@@ -15,6 +15,7 @@ import msgspec
 
 from realm_sync.core.edits import edit_value
 from realm_sync.core.messages import AnyEdit
+from realm_sync.core.schema import Schema
 
 from .errors import RealmError
 from .rebase import Fold, Image, Key
@@ -52,6 +53,8 @@ class Writer:
     connection: sqlite3.Connection
     file: FileRow
     revision: int
+    schema: Schema
+    """The file's classes, which nobody changes meanwhile."""
     fold: Fold = field(default_factory=Fold)
     _originals: dict[Key, Image | None] = field(default_factory=dict)
     """The object before this transaction, by first touch."""
