@@ -1,18 +1,21 @@
 """R4 for deep queries, which both clients evaluate on images: Python and JavaScript select the same objects, spell a query
-alike and refuse the same in the same words. Random worlds, made of the values of the vectors and some awkward ones, and
-random queries, made of the vectors' and of their parts: most mean something, some do not."""
+alike and refuse the same in the same words; the Python client's store selects them in SQLite. Random worlds, made of the
+values of the vectors and some awkward ones, and random queries, made of the vectors' and of their parts: most mean
+something, some do not."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import re
+from pathlib import Path as FilePath
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from playwright.async_api import Browser
 
+from realm_sync.client.store import Store
 from realm_sync.core.binding import bind
 from realm_sync.core.errors import QueryError
 from realm_sync.core.nodes import not_
@@ -20,6 +23,7 @@ from realm_sync.core.predicate import apply_clauses, compile_predicate
 from realm_sync.core.query import parse
 from realm_sync.core.subscribable import check_subscribable
 from realm_sync.core.text import to_text
+from tests.client.test_queries import fill, keys
 from tests.core.test_collections import CASES, SCHEMA, VECTORS, World, bound
 from tests.javascript import static_server
 
@@ -164,3 +168,21 @@ async def test_javascript_answers_deep_queries_as_python_does(chromium: Browser)
         await page.goto(origin)
         await page.evaluate("async () => { window.answer = (await import('/tests/js/agreement.js')).answerDeep; }")
         await asyncio.to_thread(property)  # the page belongs to this loop, which answers meanwhile
+
+
+@settings(
+    max_examples=40, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None
+)
+@given(seed=st.integers(0, 2**32))
+def test_the_client_store_selects_what_python_selects(tmp_path: FilePath, seed: int) -> None:
+    chance = random.Random(seed)
+    objects = world(chance)
+    store = Store(tmp_path / f"{seed}.realm", synced=False)
+    try:
+        fill(store, objects)
+        for case in (asked(chance) for _ in range(50)):
+            expected = answer_of_python(objects, case)
+            if "error" not in expected:
+                assert keys(store, case) == expected["keys"], (seed, case)
+    finally:
+        store.close()

@@ -193,6 +193,8 @@ def _compile_deep(node: Comparison, objects: Objects) -> Predicate:
     if is_many(node.left) and is_many(node.right) and quantifiers == ["", ""]:
         return _in_order(left, right, compare, node.operator == "!=")
     outer, inner = (_QUANTIFIERS[quantifier] for quantifier in quantifiers)
+    if is_hashed(node):
+        return _member(left, right, outer, isinstance(node.right, ListValue), node.fold)
 
     def holds(image: Image) -> bool:
         others = right(image)
@@ -224,6 +226,36 @@ def _in_order(left: Reader, right: Reader, compare: Callable[[Any, Any], bool], 
         return all(map(compare, ones, others))
 
     return holds
+
+
+def is_hashed(node: Comparison) -> bool:
+    """Whether a deep comparison with a list on its right looks values up in it, instead of comparing each with each:
+    equality with any of them, but not of mixed values, whose equality is not transitive."""
+    kinds = {type_of(node.left), type_of(node.right)}
+    is_any = quantifier_of(node.right) in ("", "ANY")
+    return node.operator in ("==", "IN") and is_any and is_many(node.right) and not kinds & {"mixed", "@type"}
+
+
+def _member(
+    left: Reader, right: Reader, outer: Callable[[Iterable[bool]], bool], constant: bool, folding: bool
+) -> Predicate:
+    """Whether values are among others. `constant`: these are the same for every image."""
+
+    def identity(value: Any) -> Any:
+        return _identity(fold(value)) if folding else _identity(value)
+
+    known = frozenset(map(identity, right({}))) if constant else None
+
+    def holds(image: Image) -> bool:
+        others = frozenset(map(identity, right(image))) if known is None else known
+        return outer(identity(value) in others for value in left(image))
+
+    return holds
+
+
+def _identity(value: Any) -> Any:
+    """Equal for values that operators.equal takes for equal: NaN is."""
+    return value if value == value else _identity
 
 
 def _between(node: Comparison, objects: Objects) -> Predicate:

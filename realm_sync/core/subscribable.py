@@ -11,8 +11,26 @@ from __future__ import annotations
 
 from .errors import QueryError
 from .lowering import lower
-from .nodes import Arithmetic, Comparison, Constant, Node, Path, Query, Subquery, comparisons, is_deep, paths, type_of
+from .nodes import (
+    Arithmetic,
+    Comparison,
+    Constant,
+    ListValue,
+    Node,
+    Path,
+    Query,
+    Subquery,
+    comparisons,
+    is_deep,
+    is_many,
+    paths,
+    type_of,
+)
+from .predicate import is_hashed
 from .text import to_text
+
+LONGEST_LIST = 100
+"""Most values that each element of a collection is compared with, where they cannot be looked up."""
 
 
 def check_subscribable(query: Query) -> None:
@@ -28,6 +46,8 @@ def check_subscribable(query: Query) -> None:
             raise QueryError(f"{problem} that the server does not count.", query.text, comparison.position)
         if comparison.operator == "TEXT":
             problem = "TEXT cannot be used in a subscription: full-text search is for reads; use CONTAINS."
+            raise QueryError(problem, query.text, comparison.position)
+        if problem := _list_problem(comparison):
             raise QueryError(problem, query.text, comparison.position)
     if problem := server_problem(lower(query.predicate)):
         raise QueryError(problem, query.text)
@@ -55,6 +75,22 @@ def _comparison_problem(comparison: Comparison) -> str:
             return "[c] on binary data cannot be used in a subscription."
         if comparison.operator == "LIKE" and not isinstance(comparison.right, Constant):
             return "LIKE with the pattern in a property cannot be used in a subscription on binary data."
+    return ""
+
+
+def _list_problem(comparison: Comparison) -> str:
+    """Two lists are compared each with each, for every change of the object."""
+    sides = (comparison.left, comparison.right)
+    if not all(map(is_many, sides)):
+        return ""
+    if not any(isinstance(side, ListValue) for side in sides):
+        return "Comparing two collections with each other cannot be used in a subscription."
+    longest = max(len(side.items) for side in sides if isinstance(side, ListValue))
+    if longest > LONGEST_LIST and not is_hashed(comparison):
+        return (
+            f"A list of more than {LONGEST_LIST} values can be compared with a collection in a subscription by == and IN "
+            "only, and not with mixed values."
+        )
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
@@ -101,3 +102,13 @@ def test_a_link_of_a_mixed_value_is_an_argument() -> None:
     query = bind(parse("thing == $0 OR best == $0", [Link("Dog", 1)]), SCHEMA["Person"], SCHEMA)
     matches = compile_predicate(query.predicate, SCHEMA["Person"], SCHEMA, WORLD)
     assert [image["_id"] for image in VECTORS["objects"]["Person"] if matches(image)] == ["ada"]
+
+
+def test_a_long_list_is_looked_up_not_walked() -> None:
+    cls = SCHEMA["Person"]
+    query = bind(parse("ANY scores IN $0", [list(range(1, 200_000, 2))]), cls, SCHEMA)
+    matches = compile_predicate(query.predicate, cls, SCHEMA)
+    scores = list(range(0, 20_000, 2))
+    start = time.perf_counter()
+    assert not matches({"scores": scores}) and matches({"scores": [*scores, 7]})
+    assert time.perf_counter() - start < 0.5

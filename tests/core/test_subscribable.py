@@ -12,7 +12,7 @@ from tests.core.test_query import bound
 
 
 def person(text: str) -> Query:
-    return deep({"class": "Person", "query": text})
+    return deep({"class": "Person", "query": text, "args": [1, "x"]})
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,10 @@ def person(text: str) -> Query:
         ("bio TEXT 'x'", "TEXT cannot .*CONTAINS"),
         ("ratings + 1 == 2", "Arithmetic on 'double' values"),
         ("thing + 1 == 2", "Arithmetic on 'mixed' values"),
+        ("ANY scores == ANY numbers", "Comparing two collections"),
+        (f"ANY words CONTAINS {{{', '.join(['$1'] * 101)}}}", "more than 100 values"),
+        (f"ANY scores == NONE {{{', '.join(['$0'] * 101)}}}", "more than 100 values"),
+        (f"ANY anys == {{{', '.join(['$1'] * 101)}}}", "more than 100 values"),
     ],
 )
 def test_what_no_subscription_can_use(text: str, reason: str) -> None:
@@ -48,11 +52,12 @@ def test_what_no_subscription_can_use(text: str, reason: str) -> None:
         "best.@count == 1 AND dogs.@count > 1 AND $0 IN dogs AND best._id == 3",
         "address.city == 'Berlin' AND addresses.lines == 'a' AND homes['main'] != null AND address.keeper == null",
         "place GEOWITHIN geoCircle([1, 2], 0.5) AND address.location GEOWITHIN geoBox([1, 2], [3, 4])",
+        f"ANY words IN {{{', '.join(['$1'] * 1000)}}} AND ANY scores IN {{1, 2}} AND ALL {{1, 2}} IN scores",
         "scores + 1 == 3 AND name.@size > 2 AND visits > 3",
     ],
 )
 def test_own_properties_of_every_type_can_be_subscribed_to(text: str) -> None:
-    check_subscribable(deep({"class": "Person", "query": text, "args": [{"object": ["Dog", 1]}]}))
+    check_subscribable(deep({"class": "Person", "query": text, "args": [{"object": ["Dog", 1]}, "x"]}))
 
 
 def test_what_a_subscription_can_use() -> None:

@@ -9,8 +9,11 @@
 
 import { QueryError } from "./errors.js"
 import { lower } from "./lowering.js"
-import { comparisons, isDeep, paths, typeOf } from "./nodes.js"
+import { comparisons, isDeep, isMany, paths, typeOf } from "./nodes.js"
 import { toText } from "./text.js"
+
+/** Most values that each element of a collection is compared with, where they cannot be looked up. */
+const LONGEST_LIST = 100;
 
 /** Throws a QueryError, with the reason, for a bound query that a subscription cannot keep live.
  * @param {import('./nodes.js').Query} query */
@@ -22,12 +25,15 @@ export function checkSubscribable(query) {
   for (const { kind } of query.clauses) {
     refuse(`${kind.toUpperCase()} cannot be used in a subscription: sort and limit the objects when you read them.`);
   }
-  for (const { operator, left, right, position } of comparisons(query.predicate)) {
+  for (const comparison of comparisons(query.predicate)) {
+    const { operator, left, right, position } = comparison;
     if (left.kind === "Subquery" || right.kind === "Subquery") {
       const problem = "SUBQUERY cannot be used in a subscription: it looks at other objects, or at parts of this one";
       refuse(`${problem} that the server does not count.`, position);
     }
     if (operator === "TEXT") refuse("TEXT cannot be used in a subscription: full-text search is for reads; use CONTAINS.", position);
+    const problem = listProblem(comparison);
+    if (problem) refuse(problem, position);
   }
   for (const comparison of comparisons(lower(query.predicate))) {
     const problem = comparisonProblem(comparison);
@@ -37,6 +43,19 @@ export function checkSubscribable(query) {
     const problem = pathProblem(path);
     if (problem) refuse(problem, path.position);
   }
+}
+
+/** Two lists are compared each with each, for every change of the object; where values can be looked up, they are.
+ * @param {import('./nodes.js').Comparison} comparison */
+function listProblem({ operator, left, right }) {
+  if (!isMany(left) || !isMany(right)) return "";
+  const lists = [left, right].filter((side) => side.kind === "ListValue");
+  if (!lists.length) return "Comparing two collections with each other cannot be used in a subscription.";
+  const longest = Math.max(...lists.map((side) => ("items" in side ? side.items.length : 0)));
+  const isAny = !("quantifier" in right) || right.quantifier === "" || right.quantifier === "ANY";
+  const isLookedUp = isAny && (operator === "==" || operator === "IN") && ![left, right].some((side) => ["mixed", "@type"].includes(typeOf(side)));
+  if (longest <= LONGEST_LIST || isLookedUp) return "";
+  return `A list of more than ${LONGEST_LIST} values can be compared with a collection in a subscription by == and IN only, and not with mixed values.`;
 }
 
 /** @param {import('./nodes.js').Comparison} comparison */
