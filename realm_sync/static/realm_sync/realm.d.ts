@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 87d3394c50f6d50fb1699a98f26be9f355caf0e6094c2da3fdfce0ab4d012c9a. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 8a1aebd424a9de7831fdad6c6d73c16216355130437df7ed73b3450b226859a0. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
