@@ -25,7 +25,11 @@ INSTALLED = ROOT / "var" / "types"
 """Where TypeScript is put; never committed."""
 SAMPLE = Path(__file__).with_name("sample.ts")
 
-INDEXED = {"Results<T = any>": "[index: number]: T;", "BaseSet": "[index: number]: Subscription;"}
+INDEXED = {
+    "OrderedCollection<T = any>": "[index: number]: T;",
+    "Dictionary<T = any>": "[key: string]: any;",
+    "BaseSet": "[index: number]: Subscription;",
+}
 """Class → its index signature, for which JavaScript's comments have no words."""
 
 

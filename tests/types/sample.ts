@@ -15,11 +15,15 @@ class Inspection extends Realm.Object<Inspection> {
   declare priority: number;
   declare due: Date;
   declare team: Team | null;
+  declare tags: Realm.List<string>;
+  declare crew: Realm.Set<Team>;
+  declare prices: Realm.Dictionary<number>;
+  declare visits: Realm.Counter;
 
   static schema = {
     name: "Inspection",
     primaryKey: "_id",
-    properties: { _id: "uuid", title: "string", priority: "int", due: "date", team: "Team" },
+    properties: { _id: "uuid", title: "string", priority: "int", due: "date", team: "Team", tags: "string[]", crew: "Team<>", prices: "double{}", visits: "counter" },
   };
 }
 
@@ -56,6 +60,10 @@ first?.addListener((object, { deleted, changedProperties }) => deleted || consol
 const made: Inspection = realm.write(() => realm.create(Inspection, { title: "Windsock", team }, Realm.UpdateMode.Modified));
 realm.write(() => {
   made.priority = 5;
+  made.tags.push("late");
+  made.visits.increment(2);
+  made.crew.add(made.crew[0]);
+  made.prices.lamp = 3;
   realm.delete(made);
 });
 await realm.writesFlushed();
@@ -74,9 +82,12 @@ const said: string = realm.objects<{ title: string }>("Inspection")[0].title;
 const wrong: Realm.Object | SyncConfiguration = { user, flexible: true, newRealmFileBehavior: { type: "openSoon" } };
 // @ts-expect-error a title is text
 made.title = 5;
+// @ts-expect-error tags are text
+made.tags.push(5);
+const upper: string[] = made.tags.map((tag) => tag.toUpperCase());
 // @ts-expect-error there is no such property
 inspections.map(({ colour }) => colour);
 // @ts-expect-error misspelled
 realm.objets(Inspection);
 
-export { anything, name, said, states, titles, wrong };
+export { anything, name, said, states, titles, upper, wrong };

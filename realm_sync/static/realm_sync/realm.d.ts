@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 8a1aebd424a9de7831fdad6c6d73c16216355130437df7ed73b3450b226859a0. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 f7feeadac5c12539d8b5e955ce84b1e50df3e2903641a792dcdd57807dfbfe69. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -693,8 +693,8 @@ declare module "realm/core/values" {
 }
 declare module "realm/core/mixed" {
     /** The wire value of a mixed value. Throws a TypeAssertionError that names the element: `data["a"][0]`.
-     * @param {any} value @param {string} [where] @returns {any} */
-    export function encodeMixed(value: any, where?: string, depth?: number): any;
+     * @param {any} value @param {string} [where] @param {any} [context] @returns {any} */
+    export function encodeMixed(value: any, where?: string, context?: any, depth?: number): any;
     /** The value of a wire value: arrays and plain objects for nested collections. Strict, as values.js.
      * @param {any} wire @param {string} [where] @returns {any} */
     export function decodeMixed(wire: any, where?: string, depth?: number): any;
@@ -706,7 +706,8 @@ declare module "realm/core/mixed" {
     export function mixedType(wire: any): string;
     /** How many lists and dictionaries may be nested in one value; as in Realm. */
     export const DEEPEST: 100;
-    /** Of an object: a function that gives its wire value in a mixed property, or throws. */
+    /** Of an object: a function that gives its wire value in a mixed property, or throws. It is told where that is wanted: the
+     * `context` of `encodeMixed`. */
     export const WIRE: unique symbol;
     /** A link inside a mixed value: a class and the wire value of a key. Its target need not exist. */
     export class Link {
@@ -1299,19 +1300,377 @@ declare module "realm/client/app" {
     }
     export {};
 }
+declare module "realm/client/links" {
+    /** What this needs to know of classes.
+     * @typedef {{get: (name: string) => any, isEmbedded: (name: string | undefined) => boolean, element: (prop: any) => any}} Classes */
+    /** Whether a property can hold links. @param {Classes} schema @param {any} prop */
+    export function mayLink(schema: Classes, { type, objectType }: any): boolean;
+    /** Every link in a wire value: class, key, and the path of properties that leads there. @param {Classes} schema @param {any} prop
+     * @param {any} wire @param {(target: string, key: any) => void} visit */
+    export function eachLink(schema: Classes, prop: any, wire: any, visit: (target: string, key: any) => void): void;
+    /** A wire value with other keys in its links, mixed ones left out. @param {Classes} schema @param {any} prop @param {any} wire
+     * @param {(target: string, key: any) => any} change @returns {any} */
+    export function withKeys(schema: Classes, prop: any, wire: any, change: (target: string, key: any) => any): any;
+    /** Every link of an object. @param {Classes} schema @param {{properties: Record<string, any>}} cls @param {Record<string, any>} image
+     * @param {(target: string, key: any) => void} visit */
+    export function eachLinkOf(schema: Classes, { properties }: {
+        properties: Record<string, any>;
+    }, image: Record<string, any>, visit: (target: string, key: any) => void): void;
+    /**
+     * What this needs to know of classes.
+     */
+    export type Classes = {
+        get: (name: string) => any;
+        isEmbedded: (name: string | undefined) => boolean;
+        element: (prop: any) => any;
+    };
+}
+declare module "realm/core/alignment" {
+    /**
+     * `origin[j]`: where element j of the list after was before, -1 for a new one. `fate[j]`: KEPT, MOVED, CHANGED (the same
+     * element with another value, in its place) or NEW. `removed`: elements of before that are gone.
+     * @typedef {{origin: number[], fate: number[], removed: number[]}} Alignment
+     */
+    /** What became of each element; KEPT and CHANGED ones are in the order they had.
+     * @param {any[]} before @param {any[]} after @returns {Alignment} */
+    export function align(before: any[], after: any[]): Alignment;
+    /**
+     * Alignment: how one list became another, told from the two alone.
+     *
+     * Decides which element of the list after is which element of the list before: kept in its place, moved, changed, or new.
+     * Deterministic and the same in every language: the server's outcome and a client's screen depend on it. Equality is that
+     * of the keys it is given (`===`); knows nothing of values. Its cost is bounded: linear in what two lists have in common at
+     * their ends, at most CELLS comparisons where the middle is small, else elements that occur once in both lead the way
+     * (patience).
+     */
+    /** Gaps of up to so many pairs of elements are compared pair by pair. */
+    export const CELLS: 10000;
+    /** How often a gap is divided by unique elements before what is left counts as replaced. */
+    export const ROUNDS: 8;
+    export const KEPT: 0;
+    export const MOVED: 1;
+    export const CHANGED: 2;
+    export const NEW: 3;
+    /**
+     * `origin[j]`: where element j of the list after was before, -1 for a new one. `fate[j]`: KEPT, MOVED, CHANGED (the same
+     * element with another value, in its place) or NEW. `removed`: elements of before that are gone.
+     */
+    export type Alignment = {
+        origin: number[];
+        fate: number[];
+        removed: number[];
+    };
+}
+declare module "realm/core/encoding" {
+    /** @typedef {import("./schema.js").WireProperty} WireProperty */
+    /** What this needs to know of classes.
+     * @typedef {{get: (name: string) => any, wireType: (prop: any) => string, element: (prop: any) => WireProperty}} Classes */
+    /** The wire value of a plain value. @param {Classes} schema @param {string} where @param {WireProperty} prop @param {any} value @returns {any} */
+    export function encodeProperty(schema: Classes, where: string, prop: WireProperty, value: any): any;
+    /** The plain value of a wire value. @param {Classes} schema @param {string} where @param {WireProperty} prop @param {any} wire @returns {any} */
+    export function decodeProperty(schema: Classes, where: string, prop: WireProperty, wire: any): any;
+    /** The wire value of a property that nobody has written: an empty collection, else null. @param {{type: string}} prop */
+    export function empty({ type }: {
+        type: string;
+    }): {} | null;
+    /** An element of a set: anything but arrays and plain objects. @param {any} wire */
+    export function checkMember(wire: any): any;
+    /** The order of elements in a set's wire value; 0: they are one element. @param {any} a @param {any} b */
+    export function compareElements(a: any, b: any): number;
+    export function sortWire(elements: any[]): any[];
+    export type WireProperty = import("realm/core/schema").WireProperty;
+    /**
+     * What this needs to know of classes.
+     */
+    export type Classes = {
+        get: (name: string) => any;
+        wireType: (prop: any) => string;
+        element: (prop: any) => WireProperty;
+    };
+}
+declare module "realm/core/messages" {
+    /** The text frame of a message. @param {FromClient} message */
+    export function encode(message: FromClient): string;
+    /** The message of a frame. Throws ProtocolError `BadSyntax` or `UnknownMessage`. @param {string} text @returns {FromServer} */
+    export function decodeFromServer(text: string): FromServer;
+    /** The websocket subprotocol of this encoding. */
+    export const SUBPROTOCOL: "realm-sync.v1";
+    export type ClientFile = {
+        ident: number;
+        salt: string;
+    };
+    export type Progress = {
+        serverVersion: number;
+        clientVersion: number;
+        queryVersion: number;
+        view: number;
+    };
+    export type SubscriptionItem = {
+        id: string;
+        class: string;
+        query: string;
+        name?: string | null;
+        createdAt: string;
+        updatedAt: string;
+    };
+    /**
+     * the property, then properties of embedded objects and keys of dictionaries as strings,
+     * and indexes of lists as integers
+     */
+    export type Path = (string | number)[];
+    /**
+     * `base`: the server version whose state the indexes
+     * are meant for, with the file's own earlier changesets on top; none: the changeset's
+     */
+    export type InObject = {
+        class: string;
+        _id: any;
+        path: Path;
+        base?: number;
+    };
+    export type Edit = InObject & ({
+        op: "set" | "insert" | "setInsert" | "setRemove";
+        value: any;
+    } | {
+        op: "add";
+        by: number | string;
+    } | {
+        op: "move";
+        to: number;
+    } | {
+        op: "remove" | "clear";
+    });
+    export type Instruction = {
+        op: "create" | "update";
+        class: string;
+        _id: any;
+        values: Record<string, any>;
+    } | {
+        op: "delete";
+        class: string;
+        _id: any;
+    } | Edit;
+    export type Changeset = {
+        clientVersion: number;
+        baseVersion: number;
+        timestamp: number;
+        instructions: Instruction[];
+    };
+    export type Changes = {
+        class: string;
+        put: Record<string, any>[];
+        patch: Record<string, any>[];
+        erase: any[];
+    };
+    export type RejectedWrite = {
+        class: string;
+        _id: any;
+        property: string | null;
+        code: string;
+        reason: string;
+    };
+    export type Limits = {
+        maxMessageBytes: number;
+        maxSubscriptions: number;
+        maxQueryBytes: number;
+        window: number;
+    };
+    export type WireClass = import("realm/core/schema").WireClass;
+    export type Mark = {
+        type: "mark";
+        requestIdent: number;
+    };
+    export type FromClient = {
+        type: "bind";
+        token: string | null;
+        clientFile: ClientFile | null;
+        epoch: string | null;
+        progress: Progress;
+        schema: WireClass[] | null;
+        userAgent: string;
+    } | {
+        type: "query";
+        queryVersion: number;
+        subscriptions: SubscriptionItem[];
+    } | {
+        type: "upload";
+        changesets: Changeset[];
+        received: number;
+    } | Mark | {
+        type: "unbind";
+    } | {
+        type: "ping";
+        timestamp: number;
+    };
+    export type Ident = {
+        type: "ident";
+        clientFile: ClientFile;
+    };
+    export type Bound = {
+        type: "bound";
+        epoch: string;
+        serverVersion: number;
+        clientVersion: number;
+        queryVersion: number;
+        serverTime: number;
+        schema: WireClass[];
+        limits: Limits;
+    };
+    export type Download = {
+        type: "download";
+        queryVersion: number;
+        batchState: "more" | "last" | "steady";
+        serverVersion: number;
+        clientVersion: number;
+        progress: number;
+        view: number;
+        changes: Changes[];
+    };
+    export type RefusedQuery = {
+        type: "queryError";
+        queryVersion: number;
+        code: string;
+        message: string;
+    };
+    export type Rejected = {
+        type: "rejected";
+        clientVersion: number;
+        writes: RejectedWrite[];
+    };
+    export type ErrorMessage = {
+        type: "error";
+        code: string;
+        message: string;
+        fatal: boolean;
+        action: import("realm/core/errors").Action;
+        retryAfter: number | null;
+    };
+    export type FromServer = Ident | Bound | Download | Mark | RefusedQuery | Rejected | {
+        type: "unbound";
+    } | ErrorMessage | {
+        type: "pong";
+        timestamp: number;
+    };
+    /**
+     * Throws unless the value has the shape; fills in defaults.
+     */
+    export type Check = (value: any, where: string) => void;
+    /**
+     * A field with a default may be left out.
+     */
+    export type Fields = Record<string, Check | [Check, unknown]>;
+}
+declare module "realm/core/edits" {
+    /** A path as people write it: `items[3].qty`. @param {Step[]} path */
+    export function pathText(path: Step[]): string;
+    /** Equal (`===`) for equal wire values, whatever their spelling in JSON; false is not 0. @param {any} wire @returns {any} */
+    export function identity(wire: any): any;
+    /** The identities of the elements of a list; those of scalars are the elements themselves.
+     * @param {Shape} element @param {any[]} wires */
+    export function identities(element: Shape, wires: any[]): any[];
+    /** Equal (`===`) for elements that are one element of a set. @param {any} wire @returns {string} */
+    export function memberKey(wire: any): string;
+    /** A counter's wire value plus that of an int, as 64-bit integers wrap. @param {any} wire @param {any} by */
+    export function increase(wire: any, by: any): any;
+    /** What an `add` adds. Throws an EditError for what is not the wire value of an int. @param {Edit & {op: "add"}} edit */
+    export function checkBy(edit: Edit & {
+        op: "add";
+    }): any;
+    /** The image after a client's own edit. Throws an EditError, and has changed nothing then.
+     * @param {Schema} schema @param {ClassSchema} cls @param {Image} image @param {Edit} edit @returns {Image} */
+    export function applyEdit(schema: Schema, cls: ClassSchema, image: Image, edit: Edit): Image;
+    /** The shape of the property that an edit is in. Throws an EditError if there is none.
+     * @param {Schema} schema @param {ClassSchema} cls @param {Edit} edit */
+    export function propertyShape(schema: Schema, cls: ClassSchema, edit: Edit): Shape;
+    /** The value of a property after an edit in it. @param {Shape} shape @param {any} value @param {Edit} edit */
+    export function editValue(shape: Shape, value: any, edit: Edit): any;
+    /** Whether the last step of the path is a place in a container; if not, the whole path leads to what is edited.
+     * @param {Edit} edit @returns {edit is Edit & {op: "set" | "insert" | "move" | "remove"}} */
+    export function takesPlace(edit: Edit): edit is Edit & {
+        op: "set" | "insert" | "move" | "remove";
+    };
+    /** An index of a list. Throws an EditError for anything else. @param {any} step @param {number} length @param {Step[]} path */
+    export function checkIndex(step: any, length: number, path: Step[]): number;
+    /** The shape of what a property of an embedded object or a key of a dictionary holds.
+     * @param {Shape} shape @param {string | null} kind @param {any} step @param {Step[]} path */
+    export function childShape(shape: Shape, kind: string | null, step: any, path: Step[]): Shape;
+    /** @param {Step[]} path */
+    export function noSuchKey(path: Step[]): EditError;
+    /** @param {string | null} kind @param {Edit} edit */
+    export function checkKeyed(kind: string | null, edit: Edit): void;
+    /** @param {Shape} shape @param {Edit} edit */
+    export function checkCounter(shape: Shape, edit: Edit): void;
+    /** @param {string | null | undefined} kind @param {Edit} edit */
+    export function checkClear(kind: string | null | undefined, edit: Edit): void;
+    /** @param {string | null | undefined} kind @param {Edit} edit */
+    export function checkSet(kind: string | null | undefined, edit: Edit): import("realm/core/messages").InObject & {
+        op: "set" | "insert" | "setInsert" | "setRemove";
+        value: any;
+    };
+    /** The edits that turn one value of a property into another: what assigning a whole list, set or dictionary means.
+     * Elements of a list that are there before and after are kept or moved, not replaced. A property that is no collection and
+     * no mixed container cannot be assigned by edits: write it as a whole.
+     * @param {Schema} schema @param {ClassSchema} cls @param {any} id @param {string} name @param {any} before @param {any} after
+     * @returns {Edit[]} */
+    export function derive(schema: Schema, cls: ClassSchema, id: any, name: string, before: any, after: any): Edit[];
+    /** @typedef {import("./schema.js").Schema} Schema */
+    /** @typedef {import("./schema.js").ClassSchema} ClassSchema */
+    /** @typedef {import("./schema.js").WireProperty} WireProperty */
+    /** @typedef {import("./messages.js").Edit} Edit */
+    /** @typedef {string | number} Step */
+    /** @typedef {Record<string, any>} Image wire values by stored name */
+    /** An edit that makes no sense where it points to. `code`: `UnknownProperty`, `InvalidPath`, `IndexOutOfRange` or
+     * `PropertyTypeMismatch`. */
+    export class EditError extends Error {
+        /** @param {string} code @param {string} reason @param {Step[]} path */
+        constructor(code: string, reason: string, path: Step[]);
+        code: string;
+        reason: string;
+        path: Step[];
+    }
+    /** What a place in a property's value can hold. `kind`: scalar (links too), counter, mixed, list, set, dictionary or
+     * embedded. Immutable. */
+    export class Shape {
+        /** @param {Schema} schema @param {WireProperty} prop */
+        constructor(schema: Schema, prop: WireProperty);
+        /** The shape of an element; of a mixed value: mixed again. @type {Shape} */
+        element: Shape;
+        kind: string;
+        /** The properties of an embedded object. */
+        get fields(): Map<string, Shape>;
+        /** The kind of container that a wire value is here; null: it is a leaf. @param {any} wire @returns {string | null} */
+        container(wire: any): string | null;
+        /** The wire value, with the empty collection that null means in a property of a collection. @param {any} [wire] */
+        read(wire?: any): any;
+        #private;
+    }
+    export type Schema = import("realm/core/schema").Schema;
+    export type ClassSchema = import("realm/core/schema").ClassSchema;
+    export type WireProperty = import("realm/core/schema").WireProperty;
+    export type Edit = import("realm/core/messages").Edit;
+    export type Step = string | number;
+    /**
+     * wire values by stored name
+     */
+    export type Image = Record<string, any>;
+}
 declare module "realm/client/tables" {
     /** Whether two images say the same; a missing property is null. @param {Image} a @param {Image} b */
     export function sameImage(a: Image, b: Image): boolean;
+    /** Whether two wire values say the same; a missing one is null, and the order of keys says nothing. @param {any} a @param {any} b
+     * @returns {boolean} */
+    export function sameWire(a: any, b: any): boolean;
     /** `known` with the classes and properties of `added`, or null if there is nothing to add. Like Realm's additive mode, a
      * property never changes its type and nothing is ever removed. @param {Map<string, StoredClass>} known
      * @param {Iterable<StoredClass>} added */
     export function addClasses(known: Map<string, StoredClass>, added: Iterable<StoredClass>): Map<string, StoredClass> | null;
     /** @typedef {Record<string, any>} Image an object's wire values by property, its key included */
-    /** @typedef {{name: string, keyName: string, properties: Record<string, any>, readOnly?: boolean}} StoredClass
+    /** @typedef {{name: string, keyName: string, properties: Record<string, any>, readOnly?: boolean, embedded?: boolean, asymmetric?: boolean}} StoredClass
      *   a class as its file keeps it: properties by wire name */
+    /** @typedef {{isEmbedded: (name: string | undefined) => boolean}} Classes */
     export class Table {
-        /** @param {StoredClass} cls @param {Map<any, Image>} [objects] */
-        constructor(cls: StoredClass, objects?: Map<any, Image>);
+        /** @param {StoredClass} cls @param {Classes} classes @param {Map<any, Image>} [objects] */
+        constructor(cls: StoredClass, classes: Classes, objects?: Map<any, Image>);
         cls: StoredClass;
         name: string;
         keyName: string;
@@ -1321,9 +1680,9 @@ declare module "realm/client/tables" {
         revision: number;
         /** @type {Map<any, Image | undefined> | null} What changed since the notifier looked, as it was; null: nobody listens. */
         touched: Map<any, Image | undefined> | null;
-        /** This moment of it. */
-        frozen(): Table;
-        /** The links of the class: [wire name, target class]. @returns {[string, string][]} */
+        /** This moment of it. @param {Classes} classes */
+        frozen(classes: Classes): Table;
+        /** The links of the class that are properties of their own: [wire name, target class]. @returns {[string, string][]} */
         get links(): [string, string][];
         /** @param {any} key @param {Image} image */
         set(key: any, image: Image): void;
@@ -1341,6 +1700,7 @@ declare module "realm/client/tables" {
         linksTo(name: string, key: any): Image[];
         #private;
     }
+    export function storedClasses(classes: Iterable<any>): any[];
     /**
      * an object's wire values by property, its key included
      */
@@ -1353,7 +1713,57 @@ declare module "realm/client/tables" {
         keyName: string;
         properties: Record<string, any>;
         readOnly?: boolean;
+        embedded?: boolean;
+        asymmetric?: boolean;
     };
+    export type Classes = {
+        isEmbedded: (name: string | undefined) => boolean;
+    };
+}
+declare module "realm/client/live" {
+    /** An edit made `after` of `before`, the values of a property: what it leads through are the same containers. @param {any} before
+     * @param {any} after @param {(string | number)[]} steps from the property to what was edited */
+    export function succeed(before: any, after: any, steps: (string | number)[]): void;
+    /** What is written in its place is another value. @param {any} wire @param {object[]} undo for `restore` */
+    export function replace(wire: any, undo: object[]): void;
+    /** The write was cancelled. @param {object[]} undo */
+    export function restore(undo: object[]): void;
+    /** @typedef {import('./tables.js').Table} Table */
+    /** @typedef {import('../core/schema.js').WireProperty} WireProperty */
+    export const INVALID: "Accessing object which has been invalidated or deleted";
+    /** The place of a live collection or counter. */
+    export const PLACE: unique symbol;
+    /** @type {WireProperty} what is inside a mixed value */
+    export const MIXED: WireProperty;
+    export class Place {
+        /** @param {any} realm @param {Table} table @param {any} key of the object @param {(string | number)[]} path
+         * @param {WireProperty} prop the type of what is here @param {any} root the value of the whole property in which `path` leads here
+         * @param {string | null} [kind] of a mixed value: list or dictionary, and invalid once it is something else */
+        constructor(realm: any, table: Table, key: any, path: (string | number)[], prop: WireProperty, root: any, kind?: string | null);
+        realm: any;
+        table: import("realm/client/tables").Table;
+        key: any;
+        prop: import("realm/core/schema").WireProperty;
+        /** Where it is now. Throws if it is gone. */
+        get path(): (string | number)[];
+        /** As errors name it: `items[3].qty`. */
+        get where(): string;
+        /** The wire value that is here now. Throws if there is none any more. @returns {any} */
+        wire(): any;
+        get isValid(): boolean;
+        /** A place in what is here. @param {string | number} step @param {WireProperty} prop @param {string | null} [kind] */
+        child(step: string | number, prop: WireProperty, kind?: string | null): Place;
+        /** The JavaScript value of an element of what is here. @param {string | number} step @param {WireProperty} prop @param {any} wire */
+        read(step: string | number, prop: WireProperty, wire: any): any;
+        /** Throws unless it may be changed now. */
+        writing(): any;
+        /** One edit of what is here, at `steps` from here. @param {string} op @param {(string | number)[]} [steps]
+         * @param {Record<string, any>} [fields] */
+        edit(op: string, steps?: (string | number)[], fields?: Record<string, any>): void;
+        #private;
+    }
+    export type Table = import("realm/client/tables").Table;
+    export type WireProperty = import("realm/core/schema").WireProperty;
 }
 declare module "realm/client/objects" {
     /** The prototype of a class's objects in one realm: that of the app's class, with accessors.
@@ -1361,9 +1771,10 @@ declare module "realm/client/objects" {
     export function prototypeFor(cls: import("realm/core/schema").ClassSchema): any;
     /** @param {any} prototype @param {Identity} identity */
     export function wrap(prototype: any, identity: Identity): any;
+    /** Plain values of what `toJSON` meets. @param {any} value @param {Map<string, any>} cache @returns {any} */
+    export function plain(value: any, cache: Map<string, any>): any;
     /** The wire value of a key that an app gives. @param {import('../core/schema.js').ClassSchema} cls @param {any} key */
     export function encodeKey(cls: import("realm/core/schema").ClassSchema, key: any): any;
-    export const INVALID: "Accessing object which has been invalidated or deleted";
     export function identityOf(value: any): Identity | undefined;
     /** One object of a realm; a class of an app extends it. Each access makes a new one: compare keys.
      * @template [T=any] */
@@ -1408,13 +1819,22 @@ declare module "realm/client/objects" {
         linkedKey(name: string): any;
         /** Tells objects of one class and file apart. */
         _objectKey(): string;
+        /** What a mixed property of `realm` holds of it. @param {any} realm */
+        [WIRE](realm: any): {
+            $link: any[];
+        };
     }
+    /**
+     * `place`: of an embedded object, which is in the object that `table` and `key` tell.
+     */
     export type Identity = {
         realm: any;
         table: import("realm/client/tables").Table;
         cls: import("realm/core/schema").ClassSchema;
         key: any;
+        place?: import("realm/client/live").Place;
     };
+    import { WIRE } from "realm/core/mixed";
 }
 declare module "realm/client/configuration" {
     /** A configuration that may be opened: its path, its classes and its options.
@@ -1492,25 +1912,169 @@ declare module "realm/client/configuration" {
     import { Schema } from "realm/core/schema";
     import { User } from "realm/client/app";
 }
+declare module "realm/core/tree" {
+    /** @typedef {ListBody | SetBody | MapBody} Body */
+    /** A property in the views of one client file and of everybody. Wire values given to it are never changed. */
+    export class Tree {
+        /** `value`: what the client file saw and what was there, before everything that is absorbed and applied.
+         * @param {Shape} shape @param {string} name @param {any} value */
+        constructor(shape: Shape, name: string, value: any);
+        /** Dotted paths of the counters that the last `apply`, `assign` or `join` set. @type {string[]} */
+        counters: string[];
+        /** The wire value that is there. */
+        value(): any;
+        /** The wire value as the client file sees it. */
+        seenValue(): any;
+        /** `value`: what a writer made of what was there. `write`: a rival's; null: not to be compared with anybody's.
+         * `isKnown`: the client file saw it happen. `sets`: dotted paths of counters that it set, not increased.
+         * @param {any} value @param {Write | null} [write] @param {{isKnown?: boolean, sets?: string[]}} [options] */
+        absorb(value: any, write?: Write | null, { isKnown, sets }?: {
+            isKnown?: boolean;
+            sets?: string[];
+        }): void;
+        /** Does an edit of the client file, and returns what of it stands, as edits of what was there: none, one, or for a
+         * `clear` several. `base` and `stamp` are its changeset's. Throws an EditError if it makes no sense in what the file saw,
+         * and has changed nothing then. @param {Edit} edit @param {number} [base] @param {Stamp} [stamp] @returns {Edit[]} */
+        apply(edit: Edit, base?: number, stamp?: Stamp): Edit[];
+        /** The client file writes the property as a whole; whether anything of that stands.
+         * @param {any} value @param {number} [base] @param {Stamp} [stamp] */
+        assign(value: any, base?: number, stamp?: Stamp): boolean;
+        /** The client file created an object that there is already, with this value: what both have comes together, and elements
+         * that both have are one. Whether that wrote anything. @param {any} value @param {number} [base] @param {Stamp} [stamp] */
+        join(value: any, base?: number, stamp?: Stamp): boolean;
+        #private;
+    }
+    export type Edit = import("realm/core/edits").Edit;
+    export type Step = import("realm/core/edits").Step;
+    /**
+     * when a write was made and by which client file; later stands
+     */
+    export type Stamp = [timestamp: number, origin: number];
+    /**
+     * another's write: its version in the history and its stamp
+     */
+    export type Write = {
+        version: number;
+        stamp: Stamp;
+    };
+    export type Body = ListBody | SetBody | MapBody;
+    import { Shape } from "realm/core/edits";
+    class ListBody {
+        /** @param {Shape} shape @param {any[]} wires */
+        constructor(shape: Shape, wires: any[]);
+        kind: string;
+        /** Others' changes in the list, of any kind. @type {Write[]} */
+        writes: Write[];
+        shape: Shape;
+        /** @type {Slot[]} */
+        seen: Slot[];
+        /** The same array until the views part. */
+        here: Slot[];
+        part(): void;
+    }
+    class SetBody {
+        /** @param {any[]} wires */
+        constructor(wires: any[]);
+        kind: string;
+        /** @type {Map<string, Member>} */
+        members: Map<string, Member>;
+        /** The member of a value, which this body may not have met yet. @param {any} wire */
+        member(wire: any): Member;
+    }
+    /** A dictionary or an embedded object. */
+    class MapBody {
+        /** @param {Shape} shape @param {string} kind @param {Record<string, any>} wire */
+        constructor(shape: Shape, kind: string, wire: Record<string, any>);
+        shape: Shape;
+        kind: string;
+        /** @type {Map<string, Slot>} */
+        slots: Map<string, Slot>;
+        /** The place of a key that this body may not have met yet. @param {string} key */
+        slot(key: string): Slot;
+    }
+    /** A place: the property itself, an element, the value of a key, a property of an embedded object. Each view holds ABSENT,
+     * a leaf's wire value, or a container: its wire value until somebody looks inside, then a body. One body (or wire
+     * container) in both views is one container; two are the former and what replaced it. */
+    class Slot {
+        /** @param {Shape} shape @param {any} seen @param {any} here */
+        constructor(shape: Shape, seen: any, here: any);
+        /** Others' writes of the whole place. @type {Write[] | null} */
+        writes: Write[] | null;
+        /** Others' moves of an element (Write), or increments of a counter. @type {any[] | null} */
+        marks: any[] | null;
+        shape: Shape;
+        seen: any;
+        here: any;
+        /** @param {any} mark */
+        mark(mark: any): void;
+    }
+    class Member {
+        /** @param {any} wire @param {boolean} seen @param {boolean} here */
+        constructor(wire: any, seen: boolean, here: boolean);
+        /** @type {Write[] | null} */
+        writes: Write[] | null;
+        wire: any;
+        seen: boolean;
+        here: boolean;
+    }
+    export {};
+}
+declare module "realm/core/merge" {
+    /** @typedef {import("./edits.js").Schema} Schema */
+    /** @typedef {import("./edits.js").ClassSchema} ClassSchema */
+    /** @typedef {import("./edits.js").Edit} Edit */
+    /** @typedef {import("./edits.js").Image} Image */
+    /** @typedef {import("./messages.js").Instruction} Instruction */
+    /** @param {Instruction} step @returns {step is Edit} */
+    export function isEdit(step: Instruction): step is Edit;
+    /**
+     * What a download makes of one object of a client file: its visible image, and for each pending step what it reads from now
+     * on (nothing, itself, or several steps).
+     *
+     * `old` and `now`: the server's image before and after the download, at `version`. `acknowledged`: the steps that the
+     * download takes out of what is pending, in order; `pending`: those that are left. Where nothing pending is an edit, this is
+     * `replay` and every step stays as it is. Otherwise the edits are counted in the new image, with `version` as their base. A
+     * step that can have no effect any more is dropped; one that cannot be understood stays as it is, for the server to decide.
+     * @param {Schema} schema @param {ClassSchema} cls @param {Image | null} old @param {Instruction[]} acknowledged
+     * @param {Image | null} now @param {Instruction[]} pending @param {number} version
+     * @returns {[visible: Image | null, rewritten: Instruction[][]]}
+     */
+    export function rebase(schema: Schema, cls: ClassSchema, old: Image | null, acknowledged: Instruction[], now: Image | null, pending: Instruction[], version: number): [visible: Image | null, rewritten: Instruction[][]];
+    /** The object after steps of the client file that nobody else's come between. An update or edit of an absent object does
+     * nothing (R8), nor does an edit that makes no sense; a create of an object that is there already joins it.
+     * @param {Schema} schema @param {ClassSchema} cls @param {Image | null} image @param {Iterable<Instruction>} steps */
+    export function replay(schema: Schema, cls: ClassSchema, image: Image | null, steps: Iterable<Instruction>): {
+        [x: string]: any;
+    } | null;
+    export type Schema = import("realm/core/edits").Schema;
+    export type ClassSchema = import("realm/core/edits").ClassSchema;
+    export type Edit = import("realm/core/edits").Edit;
+    export type Image = import("realm/core/edits").Image;
+    export type Instruction = import("realm/core/messages").Instruction;
+}
 declare module "realm/client/rebase" {
-    /** The object after `steps`, null if there is none. An update of an absent object does nothing (R8); the values of a
-     * create win over an object that is there already.
-     * @param {Image | null} image @param {Iterable<Instruction>} steps @param {string} keyName */
-    export function replay(image: Image | null, steps: Iterable<Instruction>, keyName: string): Image | null;
+    /** The object after `steps`, null if there is none. An update or edit of an absent object does nothing (R8); a create of an
+     * object that is there joins it. @param {any} schema @param {any} table @param {Image | null} image @param {Instruction[]} steps
+     * @returns {Image | null} */
+    export function replay(schema: any, { name, keyName }: any, image: Image | null, steps: Instruction[]): Image | null;
     /** @typedef {Record<string, any>} Image an object's wire values by property, its key included */
-    /** @typedef {{op: "create" | "update" | "delete", class: string, _id: any, values?: Image}} Instruction */
+    /** @typedef {{op: "create" | "update" | "delete" | "set" | "add" | "insert" | "move" | "remove" | "clear" | "setInsert" | "setRemove",
+     *   class: string, _id: any, values?: Image, path?: (string | number)[], base?: number, value?: any, by?: any, to?: number}} Instruction */
     /** @typedef {{clientVersion: number | null, baseVersion: number, timestamp: number, bytes: number, instructions: Instruction[]}} Changeset
      *   `clientVersion` is null until it is durable */
     /** The instructions of one transaction, in order, folded per object where the meaning stays.
      *
-     * Updates fold into the create or update before them, and an object that was created and deleted in one transaction
-     * leaves nothing. An update stays apart where folding would let an object link to one that is created only later: the
-     * server applies the steps in order. */
+     * Updates and edits fold into the create or update before them, and an object that was created and deleted in one
+     * transaction leaves nothing. One stays apart where folding would let an object link to one that is created only later:
+     * the server applies the steps in order. */
     export class Fold {
         /** @param {string} name @param {any} key @param {Image} values without the key */
         create(name: string, key: any, values: Image): void;
-        /** @param {string} name @param {any} key @param {Image} values @param {[string, any][]} links what `values` link to */
-        update(name: string, key: any, values: Image, links: [string, any][]): void;
+        /** @param {string} name @param {any} key @param {Image} values @param {[string, any][] | null} links what `values` link to;
+         * null: perhaps anything */
+        update(name: string, key: any, values: Image, links: [string, any][] | null): void;
+        /** @param {Instruction} step @param {any} shape of its property (core/edits.js) @param {boolean} mayLink */
+        edit(step: Instruction, shape: any, mayLink: boolean): void;
         /** @param {string} name @param {any} key */
         delete(name: string, key: any): void;
         steps(): Instruction[];
@@ -1521,10 +2085,15 @@ declare module "realm/client/rebase" {
      */
     export type Image = Record<string, any>;
     export type Instruction = {
-        op: "create" | "update" | "delete";
+        op: "create" | "update" | "delete" | "set" | "add" | "insert" | "move" | "remove" | "clear" | "setInsert" | "setRemove";
         class: string;
         _id: any;
         values?: Image;
+        path?: (string | number)[];
+        base?: number;
+        value?: any;
+        by?: any;
+        to?: number;
     };
     /**
      * `clientVersion` is null until it is durable
@@ -1549,18 +2118,34 @@ declare module "realm/client/listeners" {
     export function resolveKeyPaths(realm: any, name: string, keyPaths: string | string[] | undefined): string[][] | null;
     /** One listener of a collection. */
     export class CollectionObserver {
-        /** @param {Map<string, Table>} tables @param {any} results live @param {(collection: any, changes: any) => void} callback
+        /** @param {World} world @param {any} results live @param {(collection: any, changes: any) => void} callback
          * @param {string[][] | null} paths */
-        constructor(tables: Map<string, Table>, results: any, callback: (collection: any, changes: any) => void, paths: string[][] | null);
+        constructor(world: World, results: any, callback: (collection: any, changes: any) => void, paths: string[][] | null);
+        /** @param {Touched} touched */
+        look(touched: Touched): void;
+        #private;
+    }
+    /** One listener of a list or set. */
+    export class ElementsObserver {
+        /** @param {World} world @param {import('./live.js').Place} place @param {(changes: CollectionChanges) => void} tell @param {string[][] | null} paths */
+        constructor(world: World, place: import("realm/client/live").Place, tell: (changes: CollectionChanges) => void, paths: string[][] | null);
+        /** @param {Touched} touched */
+        look(touched: Touched): void;
+        #private;
+    }
+    /** One listener of a dictionary. */
+    export class DictionaryObserver {
+        /** @param {World} world @param {import('./live.js').Place} place @param {(changes: DictionaryChanges) => void} tell @param {string[][] | null} paths */
+        constructor(world: World, place: import("realm/client/live").Place, tell: (changes: DictionaryChanges) => void, paths: string[][] | null);
         /** @param {Touched} touched */
         look(touched: Touched): void;
         #private;
     }
     /** One listener of an object. */
     export class ObjectObserver {
-        /** @param {Table} table @param {any} key @param {(changes: ObjectChanges) => void} tell @param {string[][] | null} paths
+        /** @param {() => Image | undefined} read what is there now @param {(changes: ObjectChanges) => void} tell @param {string[][] | null} paths
          * @param {[string, string][]} names [wire name, name in JavaScript] of every property */
-        constructor(table: Table, key: any, tell: (changes: ObjectChanges) => void, paths: string[][] | null, names: [string, string][]);
+        constructor(read: () => Image | undefined, tell: (changes: ObjectChanges) => void, paths: string[][] | null, names: [string, string][]);
         look(): void;
         #private;
     }
@@ -1602,6 +2187,15 @@ declare module "realm/client/listeners" {
     export type ObjectChanges = {
         deleted: boolean;
         changedProperties: string[];
+    };
+    export type DictionaryChanges = {
+        insertions: string[];
+        deletions: string[];
+        modifications: string[];
+    };
+    export type World = {
+        tables: Map<string, Table>;
+        schema: any;
     };
 }
 declare module "realm/client/fileRecord" {
@@ -1676,8 +2270,10 @@ declare module "realm/client/replica" {
         pending: Changeset[];
         /** What the core wants to know of classes. */
         schema: {
-            get: (name: string) => import("realm/client/tables").StoredClass | undefined;
+            get: (name: string) => any;
             has: (name: string) => boolean;
+            isEmbedded: (name: string | undefined) => boolean;
+            element: typeof elementOf;
             wireType: (property: any) => any;
         };
         /** The classes of the file. @param {StoredClass[]} classes */
@@ -1692,11 +2288,27 @@ declare module "realm/client/replica" {
         /** A pending changeset of another tab, in its place among ours; the objects it touches are to be shown anew.
          * @param {Changeset} changeset @param {Map<string, Set<any>>} touched */
         insert(changeset: Changeset, touched: Map<string, Set<any>>): void;
-        /** Server state forward, changesets that are `done` dropped, the rest replayed. @param {Changes[]} list
-         * @param {(changeset: Changeset) => boolean} done @param {Map<string, Set<any>>} [touched] */
-        merge(list: Changes[], done: (changeset: Changeset) => boolean, touched?: Map<string, Set<any>>): void;
-        /** What a changeset of a local realm means to the log. @param {Changeset} changeset @returns {Changes[]} */
-        changesOf({ instructions }: Changeset): Changes[];
+        /** What the edits that are pending read from now on, by changeset, if `merge` is called with the same: those of the changesets
+         * that nothing changes are left out. @param {Changes[]} list @param {(changeset: Changeset) => boolean} done
+         * @param {number | null} version the server's; null: nobody else writes, so every edit stays as it is
+         * @returns {Map<Changeset, Instruction[]>} */
+        rebased(list: Changes[], done: (changeset: Changeset) => boolean, version: number | null): Map<Changeset, Instruction[]>;
+        /** A changeset reads so from now on; its objects are to be shown anew. @param {Changeset} changeset @param {Instruction[]} instructions
+         * @param {Map<string, Set<any>>} touched */
+        reword(changeset: Changeset, instructions: Instruction[], touched: Map<string, Set<any>>): void;
+        /** What another tab committed. Its edits, and ours that it counted anew, read as they are stored; ours that are not durable
+         * yet come after them all. @param {Changes[]} list @param {Changeset[]} changesets as stored @param {number} clientVersion the
+         * server has those up to this one @param {number} version the server's */
+        receive(list: Changes[], changesets: Changeset[], clientVersion: number, version: number): void;
+        /** Server state forward, changesets that are `done` dropped, the rest replayed, their edits counted anew. @param {Changes[]} list
+         * @param {(changeset: Changeset) => boolean} done @param {number | null} version as in `rebased` @param {Map<string, Set<any>>} [touched] */
+        merge(list: Changes[], done: (changeset: Changeset) => boolean, version: number | null, touched?: Map<string, Set<any>>): void;
+        /** What changesets of a local realm, the oldest that are pending, mean to the log: changes for each. @param {Changeset[]} changesets
+         * @returns {Changes[][]} */
+        localChanges(changesets: Changeset[]): Changes[][];
+        /** What is durable of what is pending reads so in a client reset, when the server's state is that of `list`.
+         * @param {Changeset[]} kept as stored @param {Changes[]} list @param {number} version @returns {Changeset[]} */
+        recovered(kept: Changeset[], list: Changes[], version: number): Changeset[];
         /** Everything anew: what `list` makes, with `changesets` and what is not durable yet on top. @param {Changes[]} list
          * @param {Changeset[]} changesets @param {number} serverVersion what `list` says is the state at this version */
         rebuild(list: Changes[], changesets: Changeset[], serverVersion: number): void;
@@ -1719,6 +2331,7 @@ declare module "realm/client/replica" {
         erase?: any[];
     };
     import { Table } from "realm/client/tables";
+    import { elementOf } from "realm/core/schema";
 }
 declare module "realm/client/log" {
     /** @param {any} transaction @param {FileRecord} file @param {string[]} texts @param {number} rows */
@@ -1739,12 +2352,19 @@ declare module "realm/client/log" {
 }
 declare module "realm/client/writer" {
     export class Writer {
-        /** @param {() => Commit} commit asked at the end */
-        constructor(commit: () => Commit);
+        /** @param {any} schema @param {() => Commit} commit asked at the end */
+        constructor(schema: any, commit: () => Commit);
+        /** What was replaced, for `restore`. @type {object[]} */
+        replaced: object[];
         /** @param {Table} table @param {Image} image */
         create(table: Table, image: Image): void;
         /** @param {Table} table @param {any} key @param {Image} values */
         update(table: Table, key: any, values: Image): void;
+        /** A step inside a property. Throws an EditError, and changes nothing, where it leads nowhere.
+         * @param {Table} table @param {any} key @param {import('./rebase.js').Instruction & {path: (string | number)[]}} step */
+        edit(table: Table, key: any, step: import("realm/client/rebase").Instruction & {
+            path: (string | number)[];
+        }): void;
         /** @param {Table} table @param {any} key */
         delete(table: Table, key: any): void;
         /** Makes the changeset pending. Throws if it is larger than the server takes; `cancel` then. @param {number} timestamp */
@@ -1911,8 +2531,10 @@ declare module "realm/client/store" {
         get pending(): import("realm/client/rebase").Changeset[];
         /** What the core wants to know of classes. */
         get schema(): {
-            get: (name: string) => import("realm/client/tables").StoredClass | undefined;
+            get: (name: string) => any;
             has: (name: string) => boolean;
+            isEmbedded: (name: string | undefined) => boolean;
+            element: typeof import("realm/core/schema").elementOf;
             wireType: (property: any) => any;
         };
         /** Reads what is durable. Until it resolves the store shows only what was written to it.
@@ -2097,6 +2719,14 @@ declare module "realm/client/store" {
     export type StoredSet = import("realm/client/fileRecord").StoredSet;
     export type Report = import("realm/client/fileRecord").Report;
     export type Reset = import("realm/client/fileRecord").Reset;
+    export type Unflushed = {
+        changeset: Changeset;
+    } | {
+        set: StoredSet;
+    } | {
+        schema: StoredClass[];
+        schemaVersion: number | null;
+    };
     export type Storage = import("realm/client/disk").Disk | import("realm/client/disk").MemoryDisk | import("realm/client/encryptedDisk").EncryptedDisk;
     import { Writer } from "realm/client/writer";
 }
@@ -2133,178 +2763,6 @@ declare module "realm/client/migration" {
     /** Brings the file to the declared classes; throws, and changes nothing, where that needs another `schemaVersion`.
      * @param {any} file @param {any} config */
     export function migrate({ store, realms }: any, { classes, schemaVersion, readOnly, deleteRealmIfMigrationNeeded, onMigration }: any): Promise<any>;
-}
-declare module "realm/core/messages" {
-    /** The text frame of a message. @param {FromClient} message */
-    export function encode(message: FromClient): string;
-    /** The message of a frame. Throws ProtocolError `BadSyntax` or `UnknownMessage`. @param {string} text @returns {FromServer} */
-    export function decodeFromServer(text: string): FromServer;
-    /** The websocket subprotocol of this encoding. */
-    export const SUBPROTOCOL: "realm-sync.v1";
-    export type ClientFile = {
-        ident: number;
-        salt: string;
-    };
-    export type Progress = {
-        serverVersion: number;
-        clientVersion: number;
-        queryVersion: number;
-        view: number;
-    };
-    export type SubscriptionItem = {
-        id: string;
-        class: string;
-        query: string;
-        name?: string | null;
-        createdAt: string;
-        updatedAt: string;
-    };
-    /**
-     * the property, then properties of embedded objects and keys of dictionaries as strings,
-     * and indexes of lists as integers
-     */
-    export type Path = (string | number)[];
-    /**
-     * `base`: the server version whose state the indexes
-     * are meant for, with the file's own earlier changesets on top; none: the changeset's
-     */
-    export type InObject = {
-        class: string;
-        _id: any;
-        path: Path;
-        base?: number;
-    };
-    export type Edit = InObject & ({
-        op: "set" | "insert" | "setInsert" | "setRemove";
-        value: any;
-    } | {
-        op: "add";
-        by: number | string;
-    } | {
-        op: "move";
-        to: number;
-    } | {
-        op: "remove" | "clear";
-    });
-    export type Instruction = {
-        op: "create" | "update";
-        class: string;
-        _id: any;
-        values: Record<string, any>;
-    } | {
-        op: "delete";
-        class: string;
-        _id: any;
-    } | Edit;
-    export type Changeset = {
-        clientVersion: number;
-        baseVersion: number;
-        timestamp: number;
-        instructions: Instruction[];
-    };
-    export type Changes = {
-        class: string;
-        put: Record<string, any>[];
-        patch: Record<string, any>[];
-        erase: any[];
-    };
-    export type RejectedWrite = {
-        class: string;
-        _id: any;
-        property: string | null;
-        code: string;
-        reason: string;
-    };
-    export type Limits = {
-        maxMessageBytes: number;
-        maxSubscriptions: number;
-        maxQueryBytes: number;
-        window: number;
-    };
-    export type WireClass = import("realm/core/schema").WireClass;
-    export type Mark = {
-        type: "mark";
-        requestIdent: number;
-    };
-    export type FromClient = {
-        type: "bind";
-        token: string | null;
-        clientFile: ClientFile | null;
-        epoch: string | null;
-        progress: Progress;
-        schema: WireClass[] | null;
-        userAgent: string;
-    } | {
-        type: "query";
-        queryVersion: number;
-        subscriptions: SubscriptionItem[];
-    } | {
-        type: "upload";
-        changesets: Changeset[];
-        received: number;
-    } | Mark | {
-        type: "unbind";
-    } | {
-        type: "ping";
-        timestamp: number;
-    };
-    export type Ident = {
-        type: "ident";
-        clientFile: ClientFile;
-    };
-    export type Bound = {
-        type: "bound";
-        epoch: string;
-        serverVersion: number;
-        clientVersion: number;
-        queryVersion: number;
-        serverTime: number;
-        schema: WireClass[];
-        limits: Limits;
-    };
-    export type Download = {
-        type: "download";
-        queryVersion: number;
-        batchState: "more" | "last" | "steady";
-        serverVersion: number;
-        clientVersion: number;
-        progress: number;
-        view: number;
-        changes: Changes[];
-    };
-    export type RefusedQuery = {
-        type: "queryError";
-        queryVersion: number;
-        code: string;
-        message: string;
-    };
-    export type Rejected = {
-        type: "rejected";
-        clientVersion: number;
-        writes: RejectedWrite[];
-    };
-    export type ErrorMessage = {
-        type: "error";
-        code: string;
-        message: string;
-        fatal: boolean;
-        action: import("realm/core/errors").Action;
-        retryAfter: number | null;
-    };
-    export type FromServer = Ident | Bound | Download | Mark | RefusedQuery | Rejected | {
-        type: "unbound";
-    } | ErrorMessage | {
-        type: "pong";
-        timestamp: number;
-    };
-    /**
-     * Throws unless the value has the shape; fills in defaults.
-     */
-    export type Check = (value: any, where: string) => void;
-    /**
-     * A field with a default may be left out.
-     */
-    export type Fields = Record<string, Check | [Check, unknown]>;
 }
 declare module "realm/core/clientSession" {
     /** Instructions in one upload, about; a single larger changeset travels alone. */
@@ -2789,33 +3247,157 @@ declare module "realm/client/openFiles" {
     import { Notifier } from "realm/client/listeners";
     import { Tabs } from "realm/client/tabs";
 }
+declare module "realm/client/counters" {
+    /** @typedef {import('./live.js').Place} Place */
+    export class Counter {
+        /** @param {Place} place */
+        constructor(place: Place);
+        set value(_: any);
+        /** A bigint past ±2^53. @returns {any} */
+        get value(): any;
+        /** @param {number | bigint} [by] */
+        increment(by?: number | bigint): void;
+        /** @param {number | bigint} [by] */
+        decrement(by?: number | bigint): void;
+        /** Others' increments that are not here yet are lost. @param {number | bigint} value */
+        set(value: number | bigint): void;
+        toJSON(): any;
+        toString(): string;
+        /** @returns {never} */
+        [WIRE](): never;
+    }
+    export type Place = import("realm/client/live").Place;
+    import { WIRE } from "realm/core/mixed";
+}
+declare module "realm/client/writing" {
+    /** @typedef {import('./tables.js').Table} Table */
+    /** @typedef {import('../core/schema.js').WireProperty} WireProperty */
+    /** How nested plain objects are created; null: they are not, a value is only looked for. @typedef {"never" | "modified" | "all" | null} Mode */
+    /** The wire value of what an app gives for a property; `where` names it in errors.
+     * @param {any} realm @param {string} where @param {WireProperty} prop @param {any} value @param {Mode} mode @returns {any} */
+    export function toWire(realm: any, where: string, prop: WireProperty, value: any, mode: Mode): any;
+    /** The wire value of a property of a new object. @param {any} realm @param {string} where @param {import('../core/schema.js').Property} prop
+     * @param {any} given undefined: the default @param {Mode} mode */
+    export function withDefault(realm: any, where: string, prop: import("realm/core/schema").Property, given: any, mode: Mode): any;
+    /** Makes a wire value that of the property or element to which `path` leads. @param {any} realm @param {Table} table @param {any} key
+     * @param {(string | number)[]} path @param {WireProperty} prop @param {any} wire */
+    export function write(realm: any, table: Table, key: any, path: (string | number)[], prop: WireProperty, wire: any): void;
+    /** A counter is set by its methods; by assignment only where there is none yet. @param {WireProperty} prop @param {any} present wire
+     * @param {any} value */
+    export function checkAssignable({ presentation, optional }: WireProperty, present: any, value: any): void;
+    /** Takes an embedded object out of what it is in. @param {import('./live.js').Place} place */
+    export function removeEmbedded(place: import("realm/client/live").Place): void;
+    export function defaultOf({ default: given }: any): any;
+    export function isPlain(value: any): boolean;
+    export type Table = import("realm/client/tables").Table;
+    export type WireProperty = import("realm/core/schema").WireProperty;
+    /**
+     * How nested plain objects are created; null: they are not, a value is only looked for.
+     */
+    export type Mode = "never" | "modified" | "all" | null;
+}
 declare module "realm/client/copying" {
     /** @param {any} realm @param {any} sync its configuration @param {any[] | null} declared its classes, as a file keeps them; null: those of the file
      * @param {Configuration} config of the copy @param {() => any} openTarget opens the copy that is there already */
     export function writeCopy(realm: any, sync: any, declared: any[] | null, config: Configuration, openTarget: () => any): Promise<void>;
     export type Configuration = import("realm/client/configuration").Configuration;
 }
-declare module "realm/client/opening" {
-    /** The promise of `Realm.open`, with `progress` and `cancel`. @template {any} Opened the realm */
-    export class ProgressRealmPromise<Opened extends unknown> {
-        /** @type {Set<ProgressRealmPromise<any>>} */
-        static "__#private@#pending": Set<ProgressRealmPromise<any>>;
-        /** @param {any} config what `Realm.open` was given @param {(config: any) => Opened} make opens it at once */
-        constructor(config: any, make: (config: any) => Opened);
-        /** Called at once, and as the download goes on: `callback(estimate)`, or `callback(transferred, transferable)`.
-         * @param {(estimate: number, transferable: number) => void} callback @returns {this} */
-        progress(callback: (estimate: number, transferable: number) => void): this;
-        /** Rejects with `Async open canceled`, and ends the download; so do other openings of the same file that wait. */
-        cancel(): void;
-        /** @template [R=Opened] @template [E=never] @param {((realm: Opened) => R | PromiseLike<R>) | null} [fulfilled]
-         * @param {((error: any) => E | PromiseLike<E>) | null} [rejected] */
-        then<R = Opened, E = never>(fulfilled?: ((realm: Opened) => R | PromiseLike<R>) | null, rejected?: ((error: any) => E | PromiseLike<E>) | null): Promise<R | E>;
-        /** @template [E=never] @param {((error: any) => E | PromiseLike<E>) | null} [rejected] @returns {Promise<Opened | E>} */
-        catch<E = never>(rejected?: ((error: any) => E | PromiseLike<E>) | null): Promise<Opened | E>;
-        /** @param {(() => void) | null} [callback] @returns {Promise<Opened>} */
-        finally(callback?: (() => void) | null): Promise<Opened>;
-        get [Symbol.toStringTag](): string;
-        #private;
+declare module "realm/client/dictionaries" {
+    /** A dictionary property, or a dictionary inside a mixed value. @template [T=any] */
+    export class Dictionary<T = any> {
+        [key: string]: any;
+        /** @param {Place} place */
+        constructor(place: Place);
+        /** @param {string} key @returns {T | undefined} */
+        _read(key: string): T | undefined;
+        isValid(): boolean;
+        /** Sets a key, or all of an object's. @param {string | Record<string, T>} key @param {T} [value] @returns {this} */
+        set(key: string | Record<string, T>, value?: T): this;
+        /** Those that are missing are ignored. @param {string | string[]} keys @returns {this} */
+        remove(keys: string | string[]): this;
+        /** @returns {Generator<string, void>} */
+        keys(): Generator<string, void>;
+        /** @returns {Generator<T, void>} */
+        values(): Generator<T, void>;
+        /** Of this moment. @returns {Generator<[string, T], void>} */
+        entries(): Generator<[string, T], void>;
+        /** @param {string} [_] @param {Map<string, any>} [cache] @returns {Record<string, any>} */
+        toJSON(_?: string, cache?: Map<string, any>): Record<string, any>;
+        /** `callback(dictionary, changes)`: soon, with nothing, and then whenever a key or an object in it changes.
+         * @param {(dictionary: any, changes: DictionaryChanges) => void} callback @param {string | string[]} [keyPaths] */
+        addListener(callback: (dictionary: any, changes: DictionaryChanges) => void, keyPaths?: string | string[]): void;
+        /** @param {Function} callback */
+        removeListener(callback: Function): void;
+        removeAllListeners(): void;
+        /** @returns {Generator<[string, T], void>} */
+        [Symbol.iterator](): Generator<[string, T], void>;
+        [WIRE](): any;
+    }
+    export type Place = import("realm/client/live").Place;
+    export type DictionaryChanges = {
+        insertions: string[];
+        deletions: string[];
+        modifications: string[];
+    };
+    import { WIRE } from "realm/core/mixed";
+}
+declare module "realm/client/orderedCollection" {
+    export function isIndex(name: any): boolean;
+    /** Makes `collection[0]` work; `_at(index)` reads, `_setAt(index, value)` writes. @type {ProxyHandler<any>} */
+    export const INDEXED: ProxyHandler<any>;
+    /** @template [T=any] */
+    export class OrderedCollection<T = any> {
+        [index: number]: T;
+        /** The elements of this moment. @returns {any[]} */
+        _list(): any[];
+        /** @returns {number} */
+        get length(): number;
+        isEmpty(): boolean;
+        /** @param {number} index @returns {T | undefined} */
+        at(index: number): T | undefined;
+        /** @returns {Generator<T, void>} */
+        values(): Generator<T, void>;
+        /** @returns {IterableIterator<number>} */
+        keys(): IterableIterator<number>;
+        /** @returns {IterableIterator<[number, T]>} */
+        entries(): IterableIterator<[number, T]>;
+        /** @template U @param {(object: T, index: number) => U} callback @param {any} [self] @returns {U[]} */
+        map<U>(callback: (object: T, index: number) => U, self?: any): U[];
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] @returns {T[]} */
+        filter(callback: (object: T, index: number) => unknown, self?: any): T[];
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
+        forEach(callback: (object: T, index: number) => unknown, self?: any): void;
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] @returns {T | undefined} */
+        find(callback: (object: T, index: number) => unknown, self?: any): T | undefined;
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
+        findIndex(callback: (object: T, index: number) => unknown, self?: any): number;
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
+        some(callback: (object: T, index: number) => unknown, self?: any): boolean;
+        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
+        every(callback: (object: T, index: number) => unknown, self?: any): boolean;
+        /** @template U @param {(object: T, index: number) => U | readonly U[]} callback @param {any} [self] @returns {U[]} */
+        flatMap<U>(callback: (object: T, index: number) => U | readonly U[], self?: any): U[];
+        /** @param {[any, any?]} rest @returns {any} */
+        reduce(rest_0: any, rest_1?: any): any;
+        /** @param {[any, any?]} rest @returns {any} */
+        reduceRight(rest_0: any, rest_1?: any): any;
+        /** @param {number} [start] @param {number} [end] @returns {T[]} */
+        slice(start?: number, end?: number): T[];
+        /** @param {...any} others @returns {any[]} */
+        concat(...others: any[]): any[];
+        /** @param {string} [separator] */
+        join(separator?: string): string;
+        /** Where a value is; -1 if it is not here. @param {any} value @param {never} [fromIndex] @returns {number} */
+        indexOf(value: any, fromIndex?: never): number;
+        /** @param {any} value @returns {number} */
+        lastIndexOf(value: any): number;
+        /** @param {any} value */
+        includes(value: any): boolean;
+        /** @returns {never} */
+        flat(): never;
+        toLocaleString(): string;
+        /** What is here at the call. @returns {Generator<T, void>} */
+        [Symbol.iterator](): Generator<T, void>;
     }
 }
 declare module "realm/core/lowering" {
@@ -2935,9 +3517,8 @@ declare module "realm/core/query" {
 }
 declare module "realm/client/results" {
     /** Live results. Made by `realm.objects()`; `filtered` and `sorted` narrow and order, and return new ones.
-     * @template [T=any] */
-    export class Results<T = any> {
-        [index: number]: T;
+     * @template [T=any] @extends {OrderedCollection<T>} */
+    export class Results<T = any> extends OrderedCollection<T> {
         /** @param {any} realm @param {import('./tables.js').Table} table @param {any} [predicate] bound
          * @param {any[]} [clauses] bound @param {(() => Image[]) | null} [source] of which objects, none: all of the class; it gives
          * the same array as long as these are the same */
@@ -2948,14 +3529,14 @@ declare module "realm/client/results" {
         _stamp(): any;
         /** @param {Image | undefined} image */
         _object(image: Image | undefined): any;
-        /** The members of this moment, as an array. @returns {any[]} */
-        _list(): any[];
+        /** @param {number} index */
+        _at(index: number): any;
+        /** @param {number} _index @param {any} _value @returns {never} */
+        _setAt(_index: number, _value: any): never;
         /** The class name. @returns {string} */
         get type(): string;
         get optional(): boolean;
-        get length(): number;
         isValid(): boolean;
-        isEmpty(): boolean;
         /** The objects that also match `query`, with `$0`, `$1` … for `args`. Throws a QueryError with a caret.
          * @param {string} query @param {...any} args @returns {Results<T>} */
         filtered(query: string, ...args: any[]): Results<T>;
@@ -2967,48 +3548,8 @@ declare module "realm/client/results" {
         snapshot(): Results<T>;
         /** The query as canonical RQL. @returns {string} */
         description(): string;
-        /** @param {number} index @returns {T | undefined} */
-        at(index: number): T | undefined;
-        /** @returns {Generator<T, void>} */
-        values(): Generator<T, void>;
-        keys(): ArrayIterator<number>;
-        /** @returns {IterableIterator<[number, T]>} */
-        entries(): IterableIterator<[number, T]>;
-        /** @template U @param {(object: T, index: number) => U} callback @param {any} [self] @returns {U[]} */
-        map<U>(callback: (object: T, index: number) => U, self?: any): U[];
-        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] @returns {T[]} */
-        filter(callback: (object: T, index: number) => unknown, self?: any): T[];
-        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
-        forEach(callback: (object: T, index: number) => unknown, self?: any): void;
-        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] @returns {T | undefined} */
-        find(callback: (object: T, index: number) => unknown, self?: any): T | undefined;
-        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
-        findIndex(callback: (object: T, index: number) => unknown, self?: any): number;
-        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
-        some(callback: (object: T, index: number) => unknown, self?: any): boolean;
-        /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
-        every(callback: (object: T, index: number) => unknown, self?: any): boolean;
-        /** @template U @param {(object: T, index: number) => U | readonly U[]} callback @param {any} [self] @returns {U[]} */
-        flatMap<U>(callback: (object: T, index: number) => U | readonly U[], self?: any): U[];
-        /** @param {[any, any?]} rest @returns {any} */
-        reduce(rest_0: any, rest_1?: any): any;
-        /** @param {[any, any?]} rest @returns {any} */
-        reduceRight(rest_0: any, rest_1?: any): any;
-        /** @param {number} [start] @param {number} [end] @returns {T[]} */
-        slice(start?: number, end?: number): T[];
-        /** @param {...any} others @returns {any[]} */
-        concat(...others: any[]): any[];
-        /** @param {string} [separator] */
-        join(separator?: string): string;
-        /** Where an object is, by which object it is; -1 if it is not here. @param {any} object @param {never} [fromIndex] */
-        indexOf(object: any, fromIndex?: never): number;
-        /** @param {any} object */
-        lastIndexOf(object: any): number;
-        /** @param {any} object */
-        includes(object: any): boolean;
         /** @param {string} [_] @param {Map<string, any>} [cache] @returns {any[]} */
         toJSON(_?: string, cache?: Map<string, any>): any[];
-        toString(): string;
         /** The smallest value, undefined if there is none. @param {string} property */
         min(property: string): any;
         /** @param {string} property */
@@ -3036,12 +3577,164 @@ declare module "realm/client/results" {
         }): Promise<Results<T>>;
         /** Removes the subscription made by `subscribe`; the data goes when the server has been told. */
         unsubscribe(): void;
-        /** The members of this moment: what changes the collection on the way does no harm. @returns {Generator<T, void>} */
-        [Symbol.iterator](): Generator<T, void>;
     }
     export type Image = import("realm/client/rebase").Image;
     export type CollectionChanges = Record<"insertions" | "deletions" | "newModifications" | "oldModifications", number[]>;
+    import { OrderedCollection } from "realm/client/orderedCollection";
     import { Decimal128 } from "realm/core/bson";
+}
+declare module "realm/client/elements" {
+    /** @template [T=any] @extends {OrderedCollection<T>} */
+    export class Elements<T = any> extends OrderedCollection<T> {
+        /** @param {Place} place */
+        constructor(place: Place);
+        /** @returns {Place} */
+        get _place(): Place;
+        /** The type of one element. @returns {import('../core/schema.js').WireProperty} */
+        get _element(): import("realm/core/schema").WireProperty;
+        /** The class of the links that are here; null: these are no links. @returns {string | null} */
+        get _target(): string | null;
+        /** `object`, or the type of the elements. */
+        get type(): string;
+        /** Whether elements can be null. */
+        get optional(): boolean;
+        get length(): any;
+        isValid(): boolean;
+        /** Where on the wire the links are whose targets are here, in order. @returns {number[]} */
+        _shown(): number[];
+        /** The place on the wire of an element; at the end that of one to come. @param {number} index */
+        _wireIndex(index: number): number;
+        /** @param {number} index */
+        _at(index: number): any;
+        /** @returns {T[]} */
+        _list(): T[];
+        /** The wire value of an element that an app gives. @param {any} value @param {number | null} index where it is to be; null: it
+         * is only looked for */
+        _encode(value: any, index: number | null): any;
+        /** The places on the wire where a value is. @param {any} value @returns {number[]} */
+        _found(value: any): number[];
+        /** The keys of all targets, also of those that are not in this file; not in Realm. @returns {any[]} */
+        linkedKeys(): any[];
+        /** @param {string} [_] @param {Map<string, any>} [cache] @returns {any[]} */
+        toJSON(_?: string, cache?: Map<string, any>): any[];
+        /** Live results of the objects here that match. @param {string} query @param {...any} args @returns {Results<T>} */
+        filtered(query: string, ...args: any[]): Results<T>;
+        /** Of objects: live results, ordered as `Results.sorted` says; of values: an array of them now.
+         * @param {any} [by] @param {boolean} [reverse] @returns {any} */
+        sorted(by?: any, reverse?: boolean): any;
+        /** The objects as they are now, in fixed membership and order. */
+        snapshot(): Results<any> | T[];
+        /** @returns {Results<any>} */
+        _results(): Results<any>;
+        /** The smallest value, undefined if there is none. @param {string} [property] of objects @returns {any} */
+        min(property?: string): any;
+        /** @param {string} [property] @returns {any} */
+        max(property?: string): any;
+        /** The sum of what is not null; 0 for nothing. @param {string} [property] @returns {any} */
+        sum(property?: string): any;
+        /** @param {string} [property] @returns {any} */
+        avg(property?: string): any;
+        /** @param {string} operation @param {string | undefined} property @param {string[]} types */
+        _numbers(operation: string, property: string | undefined, types: string[]): (T & ({} | undefined))[];
+        /** @param {string} operation @param {string | undefined} property @param {1 | -1} sign */
+        _extreme(operation: string, property: string | undefined, sign: 1 | -1): any;
+        /** @param {string} operation @param {string | undefined} property @returns {[any, number]} */
+        _total(operation: string, property: string | undefined): [any, number];
+        /** `callback(collection, changes)`: soon, with nothing, and then whenever it or an object in it changes.
+         * @param {(collection: any, changes: CollectionChanges) => void} callback @param {string | string[]} [keyPaths] */
+        addListener(callback: (collection: any, changes: CollectionChanges) => void, keyPaths?: string | string[]): void;
+        /** @param {Function} callback */
+        removeListener(callback: Function): void;
+        removeAllListeners(): void;
+        [WIRE](): any;
+    }
+    export type Place = import("realm/client/live").Place;
+    export type CollectionChanges = import("realm/client/results").CollectionChanges;
+    import { OrderedCollection } from "realm/client/orderedCollection";
+    import { Results } from "realm/client/results";
+    import { WIRE } from "realm/core/mixed";
+}
+declare module "realm/client/lists" {
+    /** A list property, or a list inside a mixed value. @template [T=any] @extends {Elements<T>} */
+    export class List<T = any> extends Elements<T> {
+        /** Replaces an element. @param {number} index @param {any} value */
+        _setAt(index: number, value: any): void;
+        /** @param {number} index @param {any[]} values */
+        _insert(index: number, values: any[]): void;
+        /** Appends; gives the new length. @param {...T} values */
+        push(...values: T[]): any;
+        /** Removes the last element and gives it; undefined if there is none. @returns {T | undefined} */
+        pop(): T | undefined;
+        /** Removes the first element and gives it. @returns {T | undefined} */
+        shift(): T | undefined;
+        /** @param {number} index */
+        _take(index: number): any;
+        /** Inserts at the beginning; gives the new length. @param {...T} values */
+        unshift(...values: T[]): any;
+        /** Removes and inserts; gives the removed elements. @param {number} start @param {number} [deleteCount] @param {...T} values @returns {T[]} */
+        splice(start: number, deleteCount?: number, ...values: T[]): T[];
+        /** @param {number} index */
+        remove(index: number): void;
+        /** @param {number} from @param {number} to where it is afterwards */
+        move(from: number, to: number): void;
+        /** @param {number} first @param {number} second */
+        swap(first: number, second: number): void;
+    }
+    import { Elements } from "realm/client/elements";
+}
+declare module "realm/client/opening" {
+    /** The promise of `Realm.open`, with `progress` and `cancel`. @template {any} Opened the realm */
+    export class ProgressRealmPromise<Opened extends unknown> {
+        /** @type {Set<ProgressRealmPromise<any>>} */
+        static "__#private@#pending": Set<ProgressRealmPromise<any>>;
+        /** @param {any} config what `Realm.open` was given @param {(config: any) => Opened} make opens it at once */
+        constructor(config: any, make: (config: any) => Opened);
+        /** Called at once, and as the download goes on: `callback(estimate)`, or `callback(transferred, transferable)`.
+         * @param {(estimate: number, transferable: number) => void} callback @returns {this} */
+        progress(callback: (estimate: number, transferable: number) => void): this;
+        /** Rejects with `Async open canceled`, and ends the download; so do other openings of the same file that wait. */
+        cancel(): void;
+        /** @template [R=Opened] @template [E=never] @param {((realm: Opened) => R | PromiseLike<R>) | null} [fulfilled]
+         * @param {((error: any) => E | PromiseLike<E>) | null} [rejected] */
+        then<R = Opened, E = never>(fulfilled?: ((realm: Opened) => R | PromiseLike<R>) | null, rejected?: ((error: any) => E | PromiseLike<E>) | null): Promise<R | E>;
+        /** @template [E=never] @param {((error: any) => E | PromiseLike<E>) | null} [rejected] @returns {Promise<Opened | E>} */
+        catch<E = never>(rejected?: ((error: any) => E | PromiseLike<E>) | null): Promise<Opened | E>;
+        /** @param {(() => void) | null} [callback] @returns {Promise<Opened>} */
+        finally(callback?: (() => void) | null): Promise<Opened>;
+        get [Symbol.toStringTag](): string;
+        #private;
+    }
+}
+declare module "realm/client/sets" {
+    /** A set property. @template [T=any] @extends {Elements<T>} */
+    export class RealmSet<T = any> extends Elements<T> {
+        get size(): any;
+        /** Where elements stand is nobody's to say: it does nothing. @param {number} _index @param {any} _value */
+        _setAt(_index: number, _value: any): void;
+        /** @param {T} value @returns {this} */
+        add(value: T): this;
+        /** Whether it was there. @param {T} value */
+        delete(value: T): boolean;
+        /** @param {T} value */
+        has(value: T): any;
+        /** @param {any} value */
+        _wireOf(value: any): any;
+        clear(): void;
+        /** @returns {never} */
+        [WIRE](): never;
+    }
+    export namespace RealmSet {
+        let name: string;
+    }
+    import { Elements } from "realm/client/elements";
+    import { WIRE } from "realm/core/mixed";
+}
+declare module "realm/client/reading" {
+    /** @typedef {import('../core/schema.js').WireProperty} WireProperty */
+    /** @param {any} realm @param {WireProperty} prop @param {any} wire @param {(kind: string | null) => import('./live.js').Place} place makes
+     * the place where the value is; `kind`: what a mixed value is there @returns {any} */
+    export function valueOf(realm: any, prop: WireProperty, wire: any, place: (kind: string | null) => import("realm/client/live").Place): any;
+    export type WireProperty = import("realm/core/schema").WireProperty;
 }
 declare module "realm/core/subscribable" {
     /** Throws a QueryError, with the reason, for a bound query that a subscription cannot keep live.
@@ -3226,7 +3919,7 @@ declare module "realm/client/realm" {
          * @returns {(T & RealmObject) | null} */
         objectForPrimaryKey<T = any>(type: ObjectType<T>, key: any): (T & RealmObject) | null;
         /** A new object, or with mode `modified` or `all` the existing one with this key, changed. Links take an object, a plain
-         * object, which is created likewise, or the target's key. @template [T=any] @param {ObjectType<T>} type @param {Record<string, any>} [values]
+         * object, which is created likewise, or the target's key. Of an asymmetric class: undefined. @template [T=any] @param {ObjectType<T>} type @param {Record<string, any>} [values]
          * @param {"never" | "modified" | "all" | boolean} [mode] @returns {T & RealmObject} */
         create<T = any>(type: ObjectType<T>, values?: Record<string, any>, mode?: "never" | "modified" | "all" | boolean): T & RealmObject;
         /** Deletes an object, or all of an iterable or Results. @param {any} subject */
@@ -3246,7 +3939,11 @@ declare module "realm/client/realm" {
         /** @param {any} results @param {any} callback @param {string | string[] | undefined} keyPaths */
         _listenToResults(results: any, callback: any, keyPaths: string | string[] | undefined): void;
         /** @param {any} object @param {import('./objects.js').Identity} identity @param {any} callback @param {string | string[] | undefined} keyPaths */
-        _listenToObject(object: any, { table, key, cls }: import("realm/client/objects").Identity, callback: any, keyPaths: string | string[] | undefined): void;
+        _listenToObject(object: any, { table, key, cls, place }: import("realm/client/objects").Identity, callback: any, keyPaths: string | string[] | undefined): void;
+        /** A list or set. @param {any} elements @param {any} callback @param {string | string[] | undefined} keyPaths */
+        _listenToElements(elements: any, callback: any, keyPaths: string | string[] | undefined): void;
+        /** @param {any} dictionary @param {any} callback @param {string | string[] | undefined} keyPaths */
+        _listenToDictionary(dictionary: any, callback: any, keyPaths: string | string[] | undefined): void;
         /** @param {any} target @param {Function} [callback] none: all */
         _stopListening(target: any, callback?: Function): void;
         /** Removes a class and its objects; in `onMigration` only. @param {string} name */
@@ -3267,12 +3964,36 @@ declare module "realm/client/realm" {
         _classOf(type: ObjectType): import("realm/core/schema").ClassSchema;
         /** @param {any} query @param {string} type */
         _bind(query: any, type: string): import("realm/core/nodes").Query;
+        /** Whether the realm has been opened with this class. @param {string} name */
+        _knows(name: string): boolean;
+        /** An embedded object. @param {Place} place @returns {any} */
+        _wrapEmbedded(place: Place): any;
         /** @param {Table} table @param {any} key @returns {any} */
         _wrap(table: Table, key: any): any;
         /** @param {Table} table @param {any} key @param {import('../core/schema.js').Property} property */
-        _get(table: Table, key: any, { type, objectType, property: origin, mapTo }: import("realm/core/schema").Property): any;
+        _get(table: Table, key: any, property: import("realm/core/schema").Property): any;
+        /** A property of an embedded object. @param {Place} place @param {import('../core/schema.js').Property} property */
+        _getIn(place: Place, property: import("realm/core/schema").Property): any;
+        /** An element. @param {import('../core/schema.js').WireProperty} prop @param {any} wire @param {(kind: string | null) => Place} place */
+        _value(prop: import("realm/core/schema").WireProperty, wire: any, place: (kind: string | null) => Place): any;
+        /** @param {string} where @param {import('../core/schema.js').WireProperty} prop @param {any} value @param {"never" | null} mode */
+        _encode(where: string, prop: import("realm/core/schema").WireProperty, value: any, mode: "never" | null): any;
         /** @param {Table} table @param {any} key @param {import('../core/schema.js').Property} property @param {any} value */
         _set(table: Table, key: any, property: import("realm/core/schema").Property, value: any): void;
+        /** A property of an embedded object. @param {Place} place @param {import('../core/schema.js').Property} property @param {any} value */
+        _setIn(place: Place, property: import("realm/core/schema").Property, value: any): void;
+        /** What is at a step from a place. @param {Place} place @param {string | number} step @param {import('../core/schema.js').WireProperty} prop
+         * @param {any} wire */
+        _assign(place: Place, step: string | number, prop: import("realm/core/schema").WireProperty, wire: any): void;
+        /** What is at a place. @param {Place} place @param {any} wire */
+        _write(place: Place, wire: any): void;
+        /** @param {Table} table @param {any} key @param {any[]} edits */
+        _edit(table: Table, key: any, edits: any[]): void;
+        /** Throws unless objects of the class may be changed now. @param {string} name */
+        _writing(name: string): void;
+        /** The objects whose property leads to an object. @param {import('./objects.js').Identity} identity @param {ClassSchema} origin
+         * @param {import('../core/schema.js').Property} property */
+        _backlinks({ table, key, place }: import("realm/client/objects").Identity, origin: ClassSchema, property: import("realm/core/schema").Property): Results<any>;
         /** @param {string} name */
         _checkWritable(name: string): void;
         /** @param {any[]} items */
@@ -3307,6 +4028,10 @@ declare module "realm/client/realm" {
         export { BSON };
         export { RealmObject as Object };
         export { Results };
+        export { List };
+        export { RealmSet as Set };
+        export { Dictionary };
+        export { Counter };
         export { SyncSession };
         export { Subscription };
         export { SubscriptionSet };
@@ -3399,11 +4124,16 @@ declare module "realm/client/realm" {
     import { SubscriptionSet } from "realm/client/subscriptions";
     import { Results } from "realm/client/results";
     import { RealmObject } from "realm/client/objects";
+    import { Place } from "realm/client/live";
     import { ProgressRealmPromise } from "realm/client/opening";
     import { App } from "realm/client/app";
     import { Credentials } from "realm/client/app";
     import { User } from "realm/client/app";
     import * as BSON from "realm/core/bson";
+    import { List } from "realm/client/lists";
+    import { RealmSet } from "realm/client/sets";
+    import { Dictionary } from "realm/client/dictionaries";
+    import { Counter } from "realm/client/counters";
     import { Subscription } from "realm/client/subscriptions";
     import { MutableSubscriptionSet } from "realm/client/subscriptions";
     import { OpenRealmBehaviorType } from "realm/client/configuration";
@@ -3431,8 +4161,12 @@ declare module "realm/client/realm" {
 declare module "realm" {
     export default Realm;
     export { Realm };
+    export { Counter } from "realm/client/counters";
+    export { Dictionary } from "realm/client/dictionaries";
+    export { List } from "realm/client/lists";
     export { ProgressRealmPromise } from "realm/client/opening";
     export { Results } from "realm/client/results";
+    export { RealmSet as Set } from "realm/client/sets";
     export * as BSON from "realm/core/bson";
     export type Configuration = Exclude<ConstructorParameters<typeof Realm>[0], string | undefined>;
     export type SyncConfiguration = NonNullable<Configuration["sync"]>;
@@ -3445,301 +4179,4 @@ declare module "realm" {
     export { MutableSubscriptionSet, Subscription, SubscriptionSet } from "realm/client/subscriptions";
     export { ConnectionState, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "realm/client/syncSession";
     export { AssertionError, ClientResetError, CompensatingWriteError, PropertySchemaParseError, SchemaParseError, SyncError, TypeAssertionError } from "realm/core/errors";
-}
-declare module "realm/core/alignment" {
-    /**
-     * `origin[j]`: where element j of the list after was before, -1 for a new one. `fate[j]`: KEPT, MOVED, CHANGED (the same
-     * element with another value, in its place) or NEW. `removed`: elements of before that are gone.
-     * @typedef {{origin: number[], fate: number[], removed: number[]}} Alignment
-     */
-    /** What became of each element; KEPT and CHANGED ones are in the order they had.
-     * @param {any[]} before @param {any[]} after @returns {Alignment} */
-    export function align(before: any[], after: any[]): Alignment;
-    /**
-     * Alignment: how one list became another, told from the two alone.
-     *
-     * Decides which element of the list after is which element of the list before: kept in its place, moved, changed, or new.
-     * Deterministic and the same in every language: the server's outcome and a client's screen depend on it. Equality is that
-     * of the keys it is given (`===`); knows nothing of values. Its cost is bounded: linear in what two lists have in common at
-     * their ends, at most CELLS comparisons where the middle is small, else elements that occur once in both lead the way
-     * (patience).
-     */
-    /** Gaps of up to so many pairs of elements are compared pair by pair. */
-    export const CELLS: 10000;
-    /** How often a gap is divided by unique elements before what is left counts as replaced. */
-    export const ROUNDS: 8;
-    export const KEPT: 0;
-    export const MOVED: 1;
-    export const CHANGED: 2;
-    export const NEW: 3;
-    /**
-     * `origin[j]`: where element j of the list after was before, -1 for a new one. `fate[j]`: KEPT, MOVED, CHANGED (the same
-     * element with another value, in its place) or NEW. `removed`: elements of before that are gone.
-     */
-    export type Alignment = {
-        origin: number[];
-        fate: number[];
-        removed: number[];
-    };
-}
-declare module "realm/core/encoding" {
-    /** @typedef {import("./schema.js").WireProperty} WireProperty */
-    /** What this needs to know of classes.
-     * @typedef {{get: (name: string) => any, wireType: (prop: any) => string, element: (prop: any) => WireProperty}} Classes */
-    /** The wire value of a plain value. @param {Classes} schema @param {string} where @param {WireProperty} prop @param {any} value @returns {any} */
-    export function encodeProperty(schema: Classes, where: string, prop: WireProperty, value: any): any;
-    /** The plain value of a wire value. @param {Classes} schema @param {string} where @param {WireProperty} prop @param {any} wire @returns {any} */
-    export function decodeProperty(schema: Classes, where: string, prop: WireProperty, wire: any): any;
-    /** The wire value of a property that nobody has written: an empty collection, else null. @param {{type: string}} prop */
-    export function empty({ type }: {
-        type: string;
-    }): {} | null;
-    /** An element of a set: anything but arrays and plain objects. @param {any} wire */
-    export function checkMember(wire: any): any;
-    /** The order of elements in a set's wire value; 0: they are one element. @param {any} a @param {any} b */
-    export function compareElements(a: any, b: any): number;
-    export function sortWire(elements: any[]): any[];
-    export type WireProperty = import("realm/core/schema").WireProperty;
-    /**
-     * What this needs to know of classes.
-     */
-    export type Classes = {
-        get: (name: string) => any;
-        wireType: (prop: any) => string;
-        element: (prop: any) => WireProperty;
-    };
-}
-declare module "realm/core/edits" {
-    /** A path as people write it: `items[3].qty`. @param {Step[]} path */
-    export function pathText(path: Step[]): string;
-    /** Equal (`===`) for equal wire values, whatever their spelling in JSON; false is not 0. @param {any} wire @returns {any} */
-    export function identity(wire: any): any;
-    /** The identities of the elements of a list; those of scalars are the elements themselves.
-     * @param {Shape} element @param {any[]} wires */
-    export function identities(element: Shape, wires: any[]): any[];
-    /** Equal (`===`) for elements that are one element of a set. @param {any} wire @returns {string} */
-    export function memberKey(wire: any): string;
-    /** A counter's wire value plus that of an int, as 64-bit integers wrap. @param {any} wire @param {any} by */
-    export function increase(wire: any, by: any): any;
-    /** What an `add` adds. Throws an EditError for what is not the wire value of an int. @param {Edit & {op: "add"}} edit */
-    export function checkBy(edit: Edit & {
-        op: "add";
-    }): any;
-    /** The image after a client's own edit. Throws an EditError, and has changed nothing then.
-     * @param {Schema} schema @param {ClassSchema} cls @param {Image} image @param {Edit} edit @returns {Image} */
-    export function applyEdit(schema: Schema, cls: ClassSchema, image: Image, edit: Edit): Image;
-    /** The shape of the property that an edit is in. Throws an EditError if there is none.
-     * @param {Schema} schema @param {ClassSchema} cls @param {Edit} edit */
-    export function propertyShape(schema: Schema, cls: ClassSchema, edit: Edit): Shape;
-    /** The value of a property after an edit in it. @param {Shape} shape @param {any} value @param {Edit} edit */
-    export function editValue(shape: Shape, value: any, edit: Edit): any;
-    /** Whether the last step of the path is a place in a container; if not, the whole path leads to what is edited.
-     * @param {Edit} edit @returns {edit is Edit & {op: "set" | "insert" | "move" | "remove"}} */
-    export function takesPlace(edit: Edit): edit is Edit & {
-        op: "set" | "insert" | "move" | "remove";
-    };
-    /** An index of a list. Throws an EditError for anything else. @param {any} step @param {number} length @param {Step[]} path */
-    export function checkIndex(step: any, length: number, path: Step[]): number;
-    /** The shape of what a property of an embedded object or a key of a dictionary holds.
-     * @param {Shape} shape @param {string | null} kind @param {any} step @param {Step[]} path */
-    export function childShape(shape: Shape, kind: string | null, step: any, path: Step[]): Shape;
-    /** @param {Step[]} path */
-    export function noSuchKey(path: Step[]): EditError;
-    /** @param {string | null} kind @param {Edit} edit */
-    export function checkKeyed(kind: string | null, edit: Edit): void;
-    /** @param {Shape} shape @param {Edit} edit */
-    export function checkCounter(shape: Shape, edit: Edit): void;
-    /** @param {string | null | undefined} kind @param {Edit} edit */
-    export function checkClear(kind: string | null | undefined, edit: Edit): void;
-    /** @param {string | null | undefined} kind @param {Edit} edit */
-    export function checkSet(kind: string | null | undefined, edit: Edit): import("realm/core/messages").InObject & {
-        op: "set" | "insert" | "setInsert" | "setRemove";
-        value: any;
-    };
-    /** The edits that turn one value of a property into another: what assigning a whole list, set or dictionary means.
-     * Elements of a list that are there before and after are kept or moved, not replaced. A property that is no collection and
-     * no mixed container cannot be assigned by edits: write it as a whole.
-     * @param {Schema} schema @param {ClassSchema} cls @param {any} id @param {string} name @param {any} before @param {any} after
-     * @returns {Edit[]} */
-    export function derive(schema: Schema, cls: ClassSchema, id: any, name: string, before: any, after: any): Edit[];
-    /** @typedef {import("./schema.js").Schema} Schema */
-    /** @typedef {import("./schema.js").ClassSchema} ClassSchema */
-    /** @typedef {import("./schema.js").WireProperty} WireProperty */
-    /** @typedef {import("./messages.js").Edit} Edit */
-    /** @typedef {string | number} Step */
-    /** @typedef {Record<string, any>} Image wire values by stored name */
-    /** An edit that makes no sense where it points to. `code`: `UnknownProperty`, `InvalidPath`, `IndexOutOfRange` or
-     * `PropertyTypeMismatch`. */
-    export class EditError extends Error {
-        /** @param {string} code @param {string} reason @param {Step[]} path */
-        constructor(code: string, reason: string, path: Step[]);
-        code: string;
-        reason: string;
-        path: Step[];
-    }
-    /** What a place in a property's value can hold. `kind`: scalar (links too), counter, mixed, list, set, dictionary or
-     * embedded. Immutable. */
-    export class Shape {
-        /** @param {Schema} schema @param {WireProperty} prop */
-        constructor(schema: Schema, prop: WireProperty);
-        /** The shape of an element; of a mixed value: mixed again. @type {Shape} */
-        element: Shape;
-        kind: string;
-        /** The properties of an embedded object. */
-        get fields(): Map<string, Shape>;
-        /** The kind of container that a wire value is here; null: it is a leaf. @param {any} wire @returns {string | null} */
-        container(wire: any): string | null;
-        /** The wire value, with the empty collection that null means in a property of a collection. @param {any} [wire] */
-        read(wire?: any): any;
-        #private;
-    }
-    export type Schema = import("realm/core/schema").Schema;
-    export type ClassSchema = import("realm/core/schema").ClassSchema;
-    export type WireProperty = import("realm/core/schema").WireProperty;
-    export type Edit = import("realm/core/messages").Edit;
-    export type Step = string | number;
-    /**
-     * wire values by stored name
-     */
-    export type Image = Record<string, any>;
-}
-declare module "realm/core/tree" {
-    /** @typedef {ListBody | SetBody | MapBody} Body */
-    /** A property in the views of one client file and of everybody. Wire values given to it are never changed. */
-    export class Tree {
-        /** `value`: what the client file saw and what was there, before everything that is absorbed and applied.
-         * @param {Shape} shape @param {string} name @param {any} value */
-        constructor(shape: Shape, name: string, value: any);
-        /** Dotted paths of the counters that the last `apply`, `assign` or `join` set. @type {string[]} */
-        counters: string[];
-        /** The wire value that is there. */
-        value(): any;
-        /** The wire value as the client file sees it. */
-        seenValue(): any;
-        /** `value`: what a writer made of what was there. `write`: a rival's; null: not to be compared with anybody's.
-         * `isKnown`: the client file saw it happen. `sets`: dotted paths of counters that it set, not increased.
-         * @param {any} value @param {Write | null} [write] @param {{isKnown?: boolean, sets?: string[]}} [options] */
-        absorb(value: any, write?: Write | null, { isKnown, sets }?: {
-            isKnown?: boolean;
-            sets?: string[];
-        }): void;
-        /** Does an edit of the client file, and returns what of it stands, as edits of what was there: none, one, or for a
-         * `clear` several. `base` and `stamp` are its changeset's. Throws an EditError if it makes no sense in what the file saw,
-         * and has changed nothing then. @param {Edit} edit @param {number} [base] @param {Stamp} [stamp] @returns {Edit[]} */
-        apply(edit: Edit, base?: number, stamp?: Stamp): Edit[];
-        /** The client file writes the property as a whole; whether anything of that stands.
-         * @param {any} value @param {number} [base] @param {Stamp} [stamp] */
-        assign(value: any, base?: number, stamp?: Stamp): boolean;
-        /** The client file created an object that there is already, with this value: what both have comes together, and elements
-         * that both have are one. Whether that wrote anything. @param {any} value @param {number} [base] @param {Stamp} [stamp] */
-        join(value: any, base?: number, stamp?: Stamp): boolean;
-        #private;
-    }
-    export type Edit = import("realm/core/edits").Edit;
-    export type Step = import("realm/core/edits").Step;
-    /**
-     * when a write was made and by which client file; later stands
-     */
-    export type Stamp = [timestamp: number, origin: number];
-    /**
-     * another's write: its version in the history and its stamp
-     */
-    export type Write = {
-        version: number;
-        stamp: Stamp;
-    };
-    export type Body = ListBody | SetBody | MapBody;
-    import { Shape } from "realm/core/edits";
-    class ListBody {
-        /** @param {Shape} shape @param {any[]} wires */
-        constructor(shape: Shape, wires: any[]);
-        kind: string;
-        /** Others' changes in the list, of any kind. @type {Write[]} */
-        writes: Write[];
-        shape: Shape;
-        /** @type {Slot[]} */
-        seen: Slot[];
-        /** The same array until the views part. */
-        here: Slot[];
-        part(): void;
-    }
-    class SetBody {
-        /** @param {any[]} wires */
-        constructor(wires: any[]);
-        kind: string;
-        /** @type {Map<string, Member>} */
-        members: Map<string, Member>;
-        /** The member of a value, which this body may not have met yet. @param {any} wire */
-        member(wire: any): Member;
-    }
-    /** A dictionary or an embedded object. */
-    class MapBody {
-        /** @param {Shape} shape @param {string} kind @param {Record<string, any>} wire */
-        constructor(shape: Shape, kind: string, wire: Record<string, any>);
-        shape: Shape;
-        kind: string;
-        /** @type {Map<string, Slot>} */
-        slots: Map<string, Slot>;
-        /** The place of a key that this body may not have met yet. @param {string} key */
-        slot(key: string): Slot;
-    }
-    /** A place: the property itself, an element, the value of a key, a property of an embedded object. Each view holds ABSENT,
-     * a leaf's wire value, or a container: its wire value until somebody looks inside, then a body. One body (or wire
-     * container) in both views is one container; two are the former and what replaced it. */
-    class Slot {
-        /** @param {Shape} shape @param {any} seen @param {any} here */
-        constructor(shape: Shape, seen: any, here: any);
-        /** Others' writes of the whole place. @type {Write[] | null} */
-        writes: Write[] | null;
-        /** Others' moves of an element (Write), or increments of a counter. @type {any[] | null} */
-        marks: any[] | null;
-        shape: Shape;
-        seen: any;
-        here: any;
-        /** @param {any} mark */
-        mark(mark: any): void;
-    }
-    class Member {
-        /** @param {any} wire @param {boolean} seen @param {boolean} here */
-        constructor(wire: any, seen: boolean, here: boolean);
-        /** @type {Write[] | null} */
-        writes: Write[] | null;
-        wire: any;
-        seen: boolean;
-        here: boolean;
-    }
-    export {};
-}
-declare module "realm/core/merge" {
-    /** @typedef {import("./edits.js").Schema} Schema */
-    /** @typedef {import("./edits.js").ClassSchema} ClassSchema */
-    /** @typedef {import("./edits.js").Edit} Edit */
-    /** @typedef {import("./edits.js").Image} Image */
-    /** @typedef {import("./messages.js").Instruction} Instruction */
-    /** @param {Instruction} step @returns {step is Edit} */
-    export function isEdit(step: Instruction): step is Edit;
-    /**
-     * What a download makes of one object of a client file: its visible image, and for each pending step what it reads from now
-     * on (nothing, itself, or several steps).
-     *
-     * `old` and `now`: the server's image before and after the download, at `version`. `acknowledged`: the steps that the
-     * download takes out of what is pending, in order; `pending`: those that are left. Where nothing pending is an edit, this is
-     * `replay` and every step stays as it is. Otherwise the edits are counted in the new image, with `version` as their base. A
-     * step that can have no effect any more is dropped; one that cannot be understood stays as it is, for the server to decide.
-     * @param {Schema} schema @param {ClassSchema} cls @param {Image | null} old @param {Instruction[]} acknowledged
-     * @param {Image | null} now @param {Instruction[]} pending @param {number} version
-     * @returns {[visible: Image | null, rewritten: Instruction[][]]}
-     */
-    export function rebase(schema: Schema, cls: ClassSchema, old: Image | null, acknowledged: Instruction[], now: Image | null, pending: Instruction[], version: number): [visible: Image | null, rewritten: Instruction[][]];
-    /** The object after steps of the client file that nobody else's come between. An update or edit of an absent object does
-     * nothing (R8), nor does an edit that makes no sense; a create of an object that is there already joins it.
-     * @param {Schema} schema @param {ClassSchema} cls @param {Image | null} image @param {Iterable<Instruction>} steps */
-    export function replay(schema: Schema, cls: ClassSchema, image: Image | null, steps: Iterable<Instruction>): {
-        [x: string]: any;
-    } | null;
-    export type Schema = import("realm/core/edits").Schema;
-    export type ClassSchema = import("realm/core/edits").ClassSchema;
-    export type Edit = import("realm/core/edits").Edit;
-    export type Image = import("realm/core/edits").Image;
-    export type Instruction = import("realm/core/messages").Instruction;
 }

@@ -129,7 +129,7 @@ test("synced classes have the key _id", () => {
   refused(cls("id", { id: "int" }), text);
   ok(readConfiguration(cls("id", { id: { type: "int", mapTo: "_id" } })));
   refused({ schema: [{ name: "A", properties: { b: "B" } }] }, "Schema validation failed due to the following errors:\n- Property 'A.b' of type 'B' has unknown object type 'B'");
-  refused({ schema: [{ name: "A", properties: { list: "int[]" } }] }, "Invalid type declaration for property 'list' on 'A': a list (of 'int') is not supported yet.");
+  refused({ schema: [{ name: "A", properties: { list: "int[][]" } }] }, "Invalid type declaration for property 'list' on 'A': Nested collections are not supported.");
   refused({ schema: [TEAM, Inspection, TEAM] }, "Schema validation failed due to the following errors:\n- Type 'Team' appears more than once in the schema.");
 });
 

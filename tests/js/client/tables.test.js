@@ -12,7 +12,7 @@ const CLASS = {
 test("an index gives what a scan gives, in its order", () => {
   let seed = 5;
   const random = (below) => ((seed = (seed * 48271) % 2147483647), seed % below);
-  const table = new Table(CLASS);
+  const table = new Table(CLASS, { isEmbedded: () => false });
   const scan = (name, values) => [...table.objects.values()].filter((image) => values.includes(image[name] ?? null));
   for (let turn = 0; turn < 3000; turn += 1) {
     const key = random(60);

@@ -7,7 +7,8 @@ import { realmError } from "../core/errors.js"
 import { typeText } from "../core/schema.js"
 import { isThere, makeFile } from "./openFiles.js"
 import { Store } from "./store.js"
-import { Table } from "./tables.js"
+import { sameWire, Table } from "./tables.js"
+import { write as writeValue } from "./writing.js"
 
 /** @typedef {import('./configuration.js').Configuration} Configuration */
 
@@ -48,7 +49,7 @@ export async function writeCopy(realm, sync, declared, config, openTarget) {
 /** What a local realm can have of a synced one. @param {Store} store @param {any[] | null} declared @param {number} schemaVersion */
 function localCopy(store, declared, schemaVersion) {
   const copy = new Store(store.path, false);
-  for (const { name, keyName, properties: given } of declared ?? [...store.tables.values()].map((table) => table.cls)) {
+  for (const { name, keyName, properties: given, ...flags } of declared ?? [...store.tables.values()].map((table) => table.cls)) {
     const properties = Object.fromEntries(
       Object.entries(given).map(([property, { readOnly: _, hasDefault: __, ...described }]) => [property, described]),
     );
@@ -56,7 +57,7 @@ function localCopy(store, declared, schemaVersion) {
     for (const [key, image] of store.tables.get(name)?.objects ?? []) {
       objects.set(key, Object.fromEntries(Object.keys(properties).map((property) => [property, image[property] ?? null])));
     }
-    copy.tables.set(name, new Table({ name, keyName, properties }, objects));
+    copy.tables.set(name, new Table({ name, keyName, properties, ...flags }, copy.schema, objects));
   }
   copy.file.schemaVersion = schemaVersion;
   return copy;
@@ -82,7 +83,7 @@ function merge(copy, target) {
     /** @type {Record<string, any>} */
     const values = {};
     for (const [property, value] of Object.entries(image)) {
-      if (property === keyName || cls.properties[property].readOnly || (old && (old[property] ?? null) === value)) continue;
+      if (property === keyName || cls.properties[property].readOnly || (old && sameWire(old[property], value))) continue;
       const { type, objectType } = cls.properties[property];
       const linked = type === "object" && value !== null ? entries.get(objectType)?.get(value) : undefined;
       if (linked && !linked.isDone && !linked.table.objects.has(value)) later.push(() => put(table, key, true, { [property]: value }));
@@ -97,8 +98,9 @@ function merge(copy, target) {
   };
   const put = (/** @type {Table} */ table, /** @type {any} */ key, /** @type {boolean} */ isThere, /** @type {any} */ values) => {
     target._checkWritable(table.name);
-    if (isThere) target._file.writer.update(table, key, values);
-    else target._file.writer.create(table, { [table.keyName]: key, ...values });
+    if (isThere) {
+      for (const [name, value] of Object.entries(values)) writeValue(target, table, key, [name], table.cls.properties[name], value);
+    } else target._file.writer.create(table, { [table.keyName]: key, ...values });
   };
   target.beginTransaction();
   try {

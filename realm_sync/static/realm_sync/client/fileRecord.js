@@ -1,4 +1,5 @@
-// no Python twin: there it is tables of SQLite. File record: what one realm's file holds besides its log and its pending changesets, in one record.
+// no Python twin: there it is tables of SQLite. File record: what one realm's file holds besides its log and its pending
+// changesets, in one record.
 
 import { addClasses } from "./tables.js"
 

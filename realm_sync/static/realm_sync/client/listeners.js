@@ -5,7 +5,12 @@
 // Several commits may be told as one. Callbacks run in a task of their own, and before the next local write begins; what
 // they throw is an uncaught error of the page. Realm's own `change` listeners are called by the realm.
 
+import { align, CHANGED, KEPT } from "../core/alignment.js"
+import { identities, Shape } from "../core/edits.js"
 import { AssertionError } from "../core/errors.js"
+import { elementOf, isCollection } from "../core/schema.js"
+import { eachLink, mayLink } from "./links.js"
+import { MIXED } from "./live.js"
 
 /** @typedef {import('./tables.js').Table} Table */
 /** @typedef {import('./rebase.js').Image} Image */
@@ -13,6 +18,8 @@ import { AssertionError } from "../core/errors.js"
 /** @typedef {{insertions: number[], deletions: number[], newModifications: number[], oldModifications: number[]}} CollectionChanges
  *   `deletions` and `oldModifications` are indices in the previous state, the others in the new one; ascending */
 /** @typedef {{deleted: boolean, changedProperties: string[]}} ObjectChanges */
+/** @typedef {{insertions: string[], deletions: string[], modifications: string[]}} DictionaryChanges */
+/** @typedef {{tables: Map<string, Table>, schema: any}} World */
 
 const DEPTH = 4; // links that a collection's listeners follow
 
@@ -92,7 +99,7 @@ export function resolveKeyPaths(realm, name, keyPaths) {
       const where = `Property '${step}' in KeyPath '${path}' is not a`;
       const properties = names.flatMap((each) => Object.values(realm._classOf(each).properties)).filter((each) => step === "*" || each.name === step);
       if (!properties.length) throw new AssertionError(names.length === 1 ? `${where} valid property in ${names}.` : `'${path}' does not resolve in any valid key paths.`);
-      const links = properties.filter(({ type }) => type === "object");
+      const links = properties.filter(({ type, objectType }) => objectType !== undefined && (type === "linkingObjects" ? step !== "*" : realm._knows(objectType)));
       if (at < length - 1 && !links.length) {
         throw new AssertionError(
           step === "*" ? `'${path}' does not resolve in any valid key paths.` : `${where} collection of objects or an object reference, so it cannot be used as an intermediate keypath element.`,
@@ -105,29 +112,69 @@ export function resolveKeyPaths(realm, name, keyPaths) {
 }
 
 /** Whether an object, or one that it links to, differs in what `paths` name.
- * @param {Map<string, Table>} tables @param {Table} table @param {Image | undefined} old @param {Image | undefined} now
+ * @param {World} world @param {Table} table @param {Image | undefined} old @param {Image | undefined} now
  * @param {Touched} touched @param {string[][] | null} paths @param {number} depth @returns {boolean} */
-function isModified(tables, table, old, now, touched, paths, depth) {
-  if (old !== now) {
-    if (!paths) return true;
-    const names = paths.flatMap(([name, ...rest]) => (name !== "*" ? [name] : rest.length ? table.links.map(([link]) => link) : Object.keys(table.cls.properties)));
-    if (names.some((name) => (old?.[name] ?? null) !== (now?.[name] ?? null))) return true;
-  }
-  if (!depth || !now) return false;
-  return table.links.some(([name, targetName]) => {
-    const target = tables.get(targetName);
-    const key = now[name] ?? null;
-    const rest = paths && paths.filter((path) => path.length > 1 && [name, "*"].includes(path[0])).map((path) => path.slice(1));
-    if (!target || key === null || (rest && !rest.length)) return false;
-    const changed = touched.get(targetName);
-    const image = target.objects.get(key);
-    return isModified(tables, target, changed?.has(key) ? changed.get(key) : image, image, touched, rest, depth - 1);
+function isModified(world, table, old, now, touched, paths, depth) {
+  return differs(world, table.cls.properties, old, now, touched, paths, depth);
+}
+
+/** The same of an object of any class, embedded ones too. @param {World} world @param {Record<string, any>} properties
+ * @param {any} old @param {any} now @param {Touched} touched @param {string[][] | null} paths @param {number} depth @returns {boolean} */
+function differs(world, properties, old, now, touched, paths, depth) {
+  if (old !== now && !paths) return true;
+  return Object.keys(properties).some((name) => {
+    const rest = paths && paths.filter(([first]) => first === name || first === "*").map((path) => path.slice(1));
+    if (rest && !rest.length) return false;
+    const prop = properties[name];
+    const before = old?.[name] ?? null;
+    const after = now?.[name] ?? null;
+    const deeper = rest && rest.filter((path) => path.length);
+    if (before !== after && rest) {
+      if (rest.some((path) => !path.length)) return true;
+      const isEmbedded = prop.type === "object" && world.schema.isEmbedded(prop.objectType);
+      if (!isEmbedded || !before || !after) return mayLink(world.schema, prop) || isEmbedded;
+      return differs(world, world.schema.get(prop.objectType).properties, before, after, touched, deeper, depth);
+    }
+    if (!depth || after === null || (deeper && !deeper.length) || !mayLink(world.schema, prop)) return false;
+    return isLinkedModified(world, prop, after, touched, deeper, depth - 1);
   });
+}
+
+/** Whether an object that a value links to differs. @param {World} world @param {any} prop @param {any} wire @param {Touched} touched
+ * @param {string[][] | null} paths @param {number} depth */
+function isLinkedModified(world, prop, wire, touched, paths, depth) {
+  let found = false;
+  eachLink(world.schema, prop, wire, (name, key) => {
+    const table = world.tables.get(name);
+    if (found || !table) return;
+    const changed = touched.get(name);
+    const image = table.objects.get(key);
+    found = isModified(world, table, changed?.has(key) ? changed.get(key) : image, image, touched, paths, depth);
+  });
+  return found;
+}
+
+/** The classes that objects or values of a property lead to, in at most `depth` links. @param {World} world @param {any} prop
+ * @param {number} depth @param {Set<string>} [found] */
+function targetsOf({ tables, schema }, prop, depth, found = new Set()) {
+  /** @param {any} each @returns {string[]} */
+  const direct = (each) => {
+    if (each.type === "linkingObjects" || !mayLink(schema, each)) return [];
+    if (each.type === "mixed" || each.objectType === "mixed") return [...tables.keys()];
+    if (!schema.isEmbedded(each.objectType)) return [each.objectType];
+    return Object.values(schema.get(each.objectType).properties).flatMap(direct);
+  };
+  for (let names = direct(prop), at = 0; at < depth && names.length; at += 1) {
+    const fresh = [...new Set(names)].filter((name) => !found.has(name));
+    for (const name of fresh) found.add(name);
+    names = fresh.flatMap((name) => Object.values(tables.get(name)?.cls.properties ?? {}).flatMap(direct));
+  }
+  return found;
 }
 
 /** One listener of a collection. */
 export class CollectionObserver {
-  #tables;
+  #world;
   #results;
   #callback;
   #paths;
@@ -136,34 +183,30 @@ export class CollectionObserver {
   #revision = -1;
   #linked;
 
-  /** @param {Map<string, Table>} tables @param {any} results live @param {(collection: any, changes: any) => void} callback
+  /** @param {World} world @param {any} results live @param {(collection: any, changes: any) => void} callback
    * @param {string[][] | null} paths */
-  constructor(tables, results, callback, paths) {
-    this.#tables = tables;
+  constructor(world, results, callback, paths) {
+    this.#world = world;
     this.#results = results;
     this.#callback = callback;
     this.#paths = paths;
-    /** @type {Set<string>} */
-    this.#linked = new Set();
-    for (let names = [results.type], depth = 0; depth < DEPTH; depth += 1) {
-      names = names.flatMap((name) => tables.get(name)?.links.map(([, target]) => target) ?? []);
-      for (const name of names) this.#linked.add(name);
-    }
+    this.#linked = new Set([results.type].flatMap((name) => Object.values(world.tables.get(name)?.cls.properties ?? {}).flatMap((prop) => [...targetsOf(world, prop, DEPTH)])));
   }
 
   /** @param {Touched} touched */
   look(touched) {
-    const table = /** @type {Table} */ (this.#tables.get(this.#results.type));
+    const table = /** @type {Table} */ (this.#world.tables.get(this.#results.type));
     const isFirst = this.#members === null;
     const isDeep = [...this.#linked].some((name) => touched.get(name)?.size);
     const revision = this.#results._stamp();
-    if (!isFirst && revision === this.#revision && !isDeep) return;
+    if (!isFirst && revision === this.#revision && !isDeep && !this.#results._source) return;
     const old = this.#members ?? [];
     const next = this.#results._images();
+    if (next === old && !isDeep) return;
     this.#members = next;
     this.#revision = revision;
     const modified = (/** @type {Image} */ before, /** @type {Image} */ now) =>
-      (before !== now || isDeep) && isModified(this.#tables, table, before, now, touched, this.#paths, DEPTH);
+      (before !== now || isDeep) && isModified(this.#world, table, before, now, touched, this.#paths, DEPTH);
     const changes = isFirst ? collectionChanges([], [], "", modified) : collectionChanges(old, next, table.keyName, modified);
     const { insertions, deletions, newModifications } = changes;
     if (isFirst || insertions.length || deletions.length || newModifications.length) {
@@ -172,21 +215,129 @@ export class CollectionObserver {
   }
 }
 
+/** One listener of a list or set. */
+export class ElementsObserver {
+  #world;
+  #place;
+  #tell;
+  #paths;
+  /** @type {{wire: any[], shown: any[]} | null} */
+  #seen = null;
+  #isOver = false;
+  #linked;
+
+  /** @param {World} world @param {import('./live.js').Place} place @param {(changes: CollectionChanges) => void} tell @param {string[][] | null} paths */
+  constructor(world, place, tell, paths) {
+    this.#world = world;
+    this.#place = place;
+    this.#tell = tell;
+    this.#paths = paths;
+    this.#linked = targetsOf(world, place.prop, DEPTH + 1);
+  }
+
+  /** @param {Touched} touched */
+  look(touched) {
+    const place = this.#place;
+    if (this.#isOver) return;
+    const wire = place.isValid ? place.wire() : null;
+    const isDeep = [...this.#linked].some((name) => touched.get(name)?.size);
+    if (this.#seen && wire === this.#seen.wire && !isDeep) return;
+    const { schema, tables } = this.#world;
+    const element = place.prop.type === "mixed" ? MIXED : elementOf(place.prop);
+    const target = element.type === "object" && !schema.isEmbedded(element.objectType) ? tables.get(/** @type {string} */ (element.objectType)) : null;
+    const shown = (wire ?? []).filter((/** @type {any} */ key) => !target || target.objects.has(key));
+    const old = this.#seen?.shown;
+    this.#seen = { wire, shown };
+    this.#isOver = wire === null;
+    /** @type {CollectionChanges} */
+    const changes = { insertions: [], deletions: [], newModifications: [], oldModifications: [] };
+    if (!old) return deliver(() => this.#tell(changes));
+    const shape = new Shape(schema, /** @type {any} */ (isCollection(place.prop.type) ? place.prop : MIXED));
+    const { origin, fate, removed } = align(identities(shape.element, old), identities(shape.element, shown));
+    const deletions = new Set(removed);
+    origin.forEach((from, to) => {
+      const isLink = element.type === "object" && shape.element.kind === "scalar";
+      if (fate[to] === KEPT || (fate[to] === CHANGED && !isLink)) {
+        if (!this.#isModified(element, old[from], shown[to], touched, isLink)) return;
+        changes.newModifications.push(to);
+        changes.oldModifications.push(from);
+      } else {
+        changes.insertions.push(to);
+        if (from >= 0) deletions.add(from);
+      }
+    });
+    changes.deletions = [...deletions].sort((a, b) => a - b);
+    changes.oldModifications.sort((a, b) => a - b);
+    if (changes.insertions.length || changes.deletions.length || changes.newModifications.length) deliver(() => this.#tell(changes));
+  }
+
+  /** @param {any} element @param {any} before @param {any} after @param {Touched} touched @param {boolean} isLink */
+  #isModified(element, before, after, touched, isLink) {
+    if (isLink || element.type !== "object") return before !== after ? !isEqual(before, after) : isLinkedModified(this.#world, element, after, touched, this.#paths, DEPTH);
+    return differs(this.#world, this.#world.schema.get(element.objectType).properties, before, after, touched, this.#paths, DEPTH) && (before === after || !isEqual(before, after));
+  }
+}
+
+/** @param {any} a @param {any} b */
+const isEqual = (a, b) => a === b || (typeof a === "object" && JSON.stringify(a) === JSON.stringify(b));
+
+/** One listener of a dictionary. */
+export class DictionaryObserver {
+  #world;
+  #place;
+  #tell;
+  #paths;
+  /** @type {Record<string, any> | null} */
+  #seen = null;
+  #isOver = false;
+  #linked;
+
+  /** @param {World} world @param {import('./live.js').Place} place @param {(changes: DictionaryChanges) => void} tell @param {string[][] | null} paths */
+  constructor(world, place, tell, paths) {
+    this.#world = world;
+    this.#place = place;
+    this.#tell = tell;
+    this.#paths = paths;
+    this.#linked = targetsOf(world, place.prop, DEPTH + 1);
+  }
+
+  /** @param {Touched} touched */
+  look(touched) {
+    const place = this.#place;
+    if (this.#isOver) return;
+    const now = place.isValid ? place.wire() : null;
+    const before = this.#seen;
+    const isDeep = [...this.#linked].some((name) => touched.get(name)?.size);
+    if (before && before === now && !isDeep) return;
+    this.#isOver = now === null;
+    this.#seen = now ?? {};
+    if (!before) return deliver(() => this.#tell({ insertions: [], deletions: [], modifications: [] }));
+    const element = place.prop.type === "mixed" ? MIXED : elementOf(place.prop);
+    const keys = Object.keys(now ?? {});
+    const isChanged = (/** @type {string} */ key) =>
+      !isEqual(before[key], now[key]) || (now[key] !== null && isLinkedModified(this.#world, element, now[key], touched, this.#paths, DEPTH));
+    const changes = {
+      insertions: keys.filter((key) => !Object.hasOwn(before, key)),
+      deletions: Object.keys(before).filter((key) => !now || !Object.hasOwn(now, key)),
+      modifications: keys.filter((key) => Object.hasOwn(before, key) && isChanged(key)),
+    };
+    if (changes.insertions.length || changes.deletions.length || changes.modifications.length) deliver(() => this.#tell(changes));
+  }
+}
+
 /** One listener of an object. */
 export class ObjectObserver {
-  #table;
-  #key;
+  #read;
   #tell;
   #paths;
   #names;
   /** @type {Image | undefined | null} */
   #image = null;
 
-  /** @param {Table} table @param {any} key @param {(changes: ObjectChanges) => void} tell @param {string[][] | null} paths
+  /** @param {() => Image | undefined} read what is there now @param {(changes: ObjectChanges) => void} tell @param {string[][] | null} paths
    * @param {[string, string][]} names [wire name, name in JavaScript] of every property */
-  constructor(table, key, tell, paths, names) {
-    this.#table = table;
-    this.#key = key;
+  constructor(read, tell, paths, names) {
+    this.#read = read;
     this.#tell = tell;
     this.#names = names;
     this.#paths = paths;
@@ -194,7 +345,7 @@ export class ObjectObserver {
 
   look() {
     const before = this.#image;
-    const now = this.#table.objects.get(this.#key);
+    const now = this.#read();
     if (before === now) return;
     this.#image = now;
     if (before === null) return deliver(() => this.#tell({ deleted: !now, changedProperties: [] }));

@@ -1,4 +1,5 @@
-// no Python twin: SQLite needs none. Log: texts of changes that make the server's state in their order, folded into few now and then.
+// no Python twin: SQLite needs none. Log: texts of changes that make the server's state in their order, folded into few
+// now and then.
 //
 // Decides when and how. Each function is called inside a transaction on the disk; store.js begins it.
 

@@ -7,7 +7,10 @@
 
 import { ObjectId } from "../core/bson.js"
 import { realmError } from "../core/errors.js"
-import { HIDDEN_KEY, typeText } from "../core/schema.js"
+import { empty } from "../core/encoding.js"
+import { HIDDEN_KEY, isCollection, typeText } from "../core/schema.js"
+import { withKeys } from "./links.js"
+import { storedClasses } from "./tables.js"
 
 /** @type {Record<string, any>} */
 const DEFAULTS = {
@@ -42,7 +45,7 @@ function* differences(stored, declared) {
  * @param {any} file @param {any} config */
 export async function migrate({ store, realms }, { classes, schemaVersion, readOnly, deleteRealmIfMigrationNeeded, onMigration }) {
   if (!classes) return;
-  const declared = [...classes].map(({ name, keyName, wire }) => ({ name, keyName, properties: wire }));
+  const declared = storedClasses(classes);
   const stored = new Map(store.file.schema.map((/** @type {any} */ cls) => [cls.name, cls]));
   const last = store.file.schemaVersion;
   const found = [...differences(stored, declared)];
@@ -69,7 +72,7 @@ export async function migrate({ store, realms }, { classes, schemaVersion, readO
         const { type: was, objectType: linked } = old[property] ?? {};
         const isSame = was === type && linked === objectType;
         const kept = isSame || !was ? (image[property] ?? null) : null; // without `was`: written before the file was read
-        next[property] = kept ?? (optional ? null : property === HIDDEN_KEY ? new ObjectId().wire : DEFAULTS[type]);
+        next[property] = kept ?? (isCollection(type) ? empty({ type }) : optional ? null : property === HIDDEN_KEY ? new ObjectId().wire : DEFAULTS[type]);
       }
       objects.set(key, next);
     }
@@ -87,10 +90,9 @@ export async function migrate({ store, realms }, { classes, schemaVersion, readO
       const table = store.tables.get(name);
       const objects = new Map();
       for (const { [OLD_KEY]: _, ...image } of table.objects.values()) {
-        for (const [property, { type, objectType }] of Object.entries(properties)) {
+        for (const [property, described] of Object.entries(properties)) {
           // A link follows its target to the new key.
-          const target = type === "object" && store.tables.get(objectType).objects.get(image[property]);
-          if (target) image[property] = target[classes.get(objectType).keyName];
+          image[property] = withKeys(store.schema, described, image[property], (objectType, key) => store.tables.get(objectType).objects.get(key)?.[classes.get(objectType).keyName] ?? key);
         }
         objects.set(image[keyName], image);
       }

@@ -10,19 +10,29 @@ import {
   AssertionError, ClientResetError, CompensatingWriteError, IllegalConstructorError, PropertySchemaParseError, realmError, SchemaParseError, SyncError, TimeoutError,
   TypeAssertionError,
 } from "../core/errors.js"
-import { canonical, HIDDEN_KEY, parseClass, Schema } from "../core/schema.js"
-import { decode, encode, EXPECTED } from "../core/values.js"
+import { canonical, HIDDEN_KEY, isCollection, parseClass, Schema } from "../core/schema.js"
+import { decode, EXPECTED } from "../core/values.js"
 import { App, Credentials, files, ProviderType, User, UserState } from "./app.js"
 import { checkPath, ClientResetMode, DEFAULT_BEHAVIOR, defaults, mustBeFunction, OpenRealmBehaviorType, OpenRealmTimeOutBehavior, readConfiguration } from "./configuration.js"
 import { writeCopy } from "./copying.js"
-import { CollectionObserver, deliver, ObjectObserver, resolveKeyPaths } from "./listeners.js"
+import { Counter } from "./counters.js"
+import { Dictionary } from "./dictionaries.js"
+import { Elements } from "./elements.js"
+import { eachLink } from "./links.js"
+import { CollectionObserver, deliver, DictionaryObserver, ElementsObserver, ObjectObserver, resolveKeyPaths } from "./listeners.js"
+import { List } from "./lists.js"
+import { INVALID, Place, PLACE } from "./live.js"
 import { NumericLogLevel, setLogger, setLogLevel } from "./logging.js"
-import { encodeKey, identityOf, INVALID, prototypeFor, RealmObject, wrap } from "./objects.js"
+import { encodeKey, identityOf, prototypeFor, RealmObject, wrap } from "./objects.js"
 import { deleteFile, known, resetFile, sessions, OpenFile, release, share, userFiles } from "./openFiles.js"
 import { ProgressRealmPromise } from "./opening.js"
+import { valueOf } from "./reading.js"
 import { Results } from "./results.js"
+import { RealmSet } from "./sets.js"
 import { MutableSubscriptionSet, Subscription, SubscriptionSet } from "./subscriptions.js"
 import { ConnectionState, limited, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "./syncSession.js"
+import { storedClasses } from "./tables.js"
+import { checkAssignable, defaultOf, removeEmbedded, toWire, withDefault, write } from "./writing.js"
 
 /** @typedef {import('./tables.js').Table} Table */
 /** @typedef {import('./configuration.js').OpenBehavior} OpenBehavior */
@@ -285,13 +295,21 @@ export class Realm {
 
   /** Live results of all objects of a class. @template [T=any] @param {ObjectType<T>} type @returns {Results<T & RealmObject>} */
   objects(type) {
+    this.#mustBeQueryable(this._classOf(type));
     return new Results(this, this.#tableOf(type));
+  }
+
+  /** @param {ClassSchema} cls */
+  #mustBeQueryable({ embedded, asymmetric }) {
+    if (embedded) throw new AssertionError("You cannot query an embedded object.");
+    if (asymmetric) throw new AssertionError("You cannot query an asymmetric object.");
   }
 
   /** The object with this key, or null. @template [T=any] @param {ObjectType<T>} type @param {any} key
    * @returns {(T & RealmObject) | null} */
   objectForPrimaryKey(type, key) {
     const cls = this._classOf(type);
+    this.#mustBeQueryable(cls);
     const table = this.#tableOf(type);
     if (cls.primaryKey === undefined) throw new AssertionError(`Expected a primary key on '${cls.name}'`);
     const wire = encodeKey(cls, key);
@@ -300,7 +318,7 @@ export class Realm {
   }
 
   /** A new object, or with mode `modified` or `all` the existing one with this key, changed. Links take an object, a plain
-   * object, which is created likewise, or the target's key. @template [T=any] @param {ObjectType<T>} type @param {Record<string, any>} [values]
+   * object, which is created likewise, or the target's key. Of an asymmetric class: undefined. @template [T=any] @param {ObjectType<T>} type @param {Record<string, any>} [values]
    * @param {"never" | "modified" | "all" | boolean} [mode] @returns {T & RealmObject} */
   create(type, values = {}, mode = UpdateMode.Never) {
     if (typeof mode === "boolean") mode = mode ? UpdateMode.All : UpdateMode.Never;
@@ -311,40 +329,54 @@ export class Realm {
     if (values instanceof RealmObject && !identityOf(values)) throw new AssertionError("Cannot create an object from a detached RealmObject instance");
     const writer = this.#writing();
     const cls = this._classOf(type);
+    if (cls.embedded) throw new AssertionError(`An object of the embedded class '${cls.name}' is created by assigning it to a property.`);
     const table = this.#tableOf(type);
     this._checkWritable(cls.name);
     const { keyName, primaryKey } = cls;
     const properties = Object.values(cls.properties).filter((property) => property.type !== "linkingObjects");
-    /** @type {Record<string, any>} */
-    const image = {};
-    for (const property of properties) {
-      const value = /** @type {any} */ (values)[property.name];
-      if (value !== undefined && !(property.name === primaryKey && value === null)) image[property.mapTo] = this.#toWire(property, value, mode);
-    }
-    if (primaryKey === undefined) image[keyName] = new BSON.ObjectId().wire;
-    else if (image[keyName] === undefined) image[keyName] = this.#toWire(cls.properties[primaryKey], defaultOf(cls.properties[primaryKey]), mode);
-    const key = image[keyName];
-    image[table.keyName] ??= key; // while a migration runs, tables have keys of their own
+    const keyProperty = primaryKey === undefined ? null : cls.properties[primaryKey];
+    const given = keyProperty ? /** @type {any} */ (values)[keyProperty.name] : null;
+    const key = keyProperty ? toWire(this, keyProperty.name, keyProperty, given ?? defaultOf(keyProperty), mode) : new BSON.ObjectId().wire;
     const existing = table.objects.get(key);
     if (existing) {
       if (mode === UpdateMode.Never) {
         throw realmError(`Attempting to create an object of type '${cls.name}' with an existing primary key value '${key}'.`, "ObjectAlreadyExists");
       }
-      const changed = Object.entries(image).filter(([name, value]) => name !== keyName && (mode === UpdateMode.All || (existing[name] ?? null) !== value));
-      if (changed.length) writer.update(table, key, Object.fromEntries(changed));
-      return this._wrap(table, key);
+      this.#updateExisting(table, key, properties.filter(({ name, mapTo }) => mapTo !== keyName && /** @type {any} */ (values)[name] !== undefined), values, mode);
+      return cls.asymmetric ? /** @type {any} */ (undefined) : this._wrap(table, key);
     }
+    /** @type {Record<string, any>} */
+    const image = { [keyName]: key };
+    image[table.keyName] ??= key; // while a migration runs, tables have keys of their own
     for (const property of properties) {
-      if (property.mapTo in image) continue;
-      const { hasDefault, readOnly } = table.cls.properties[property.mapTo];
-      const value = property.mapTo === this.#partitionField ? this.#config.sync?.partitionValue : defaultOf(property);
-      if (value !== undefined) image[property.mapTo] = this.#toWire(property, value, mode);
-      else if (!property.optional && !hasDefault && !readOnly) {
-        throw realmError(`Missing value for property '${property.name}'`, "MissingPropertyValue");
-      }
+      const { name, mapTo } = property;
+      if (mapTo === keyName) continue;
+      const { hasDefault, readOnly } = table.cls.properties[mapTo];
+      let value = /** @type {any} */ (values)[name];
+      if (value === undefined && mapTo === this.#partitionField) value = this.#config.sync?.partitionValue;
+      value ??= value === undefined ? defaultOf(property) : value;
+      if (value === undefined && !isCollection(property.type) && (property.optional || hasDefault || readOnly)) continue;
+      image[mapTo] = withDefault(this, name, property, value, mode);
     }
     writer.create(table, image);
-    return this._wrap(table, key);
+    return cls.asymmetric ? /** @type {any} */ (undefined) : this._wrap(table, key);
+  }
+
+  /** @param {Table} table @param {any} key @param {import('../core/schema.js').Property[]} properties @param {any} values
+   * @param {"modified" | "all"} mode */
+  #updateExisting(table, key, properties, values, mode) {
+    const wires = properties.map((property) => toWire(this, property.name, property, values[property.name], mode));
+    const existing = /** @type {Record<string, any>} */ (table.objects.get(key));
+    properties.forEach((property) => checkAssignable(property, existing[property.mapTo], values[property.name]));
+    /** @type {Record<string, any>} */
+    const simple = {};
+    properties.forEach((property, at) => {
+      const { mapTo } = property;
+      if (mode !== UpdateMode.All && (existing[mapTo] ?? null) === wires[at]) return;
+      if (wires[at] === null || typeof wires[at] !== "object") simple[mapTo] = wires[at];
+      else write(this, table, key, [mapTo], property, wires[at]);
+    });
+    if (Object.keys(simple).length) this._file.writer.update(table, key, simple);
   }
 
   /** Deletes an object, or all of an iterable or Results. @param {any} subject */
@@ -352,6 +384,12 @@ export class Realm {
     this._open();
     if (!this.isInTransaction) throw new AssertionError("Can only delete objects within a transaction.");
     if (identityOf(subject)) return this.#delete(subject);
+    if (subject instanceof Elements && subject._target === null) {
+      const place = /** @type {any} */ (subject)[PLACE];
+      if (place.realm._store !== this._store) throw new AssertionError("Can't delete an object from another Realm");
+      if (place.writing().length) place.edit("clear");
+      return;
+    }
     if (typeof subject?.[Symbol.iterator] !== "function" || typeof subject === "string") throw new AssertionError("Can only delete objects, lists and results.");
     for (const object of [...subject]) {
       if (object === null && subject instanceof Results) continue;
@@ -362,8 +400,9 @@ export class Realm {
 
   /** @param {any} object */
   #delete(object) {
-    const { realm, table, key } = /** @type {import('./objects.js').Identity} */ (identityOf(object));
+    const { realm, table, key, place } = /** @type {import('./objects.js').Identity} */ (identityOf(object));
     if (realm._store !== this._store) throw new AssertionError("Can't delete an object from another Realm");
+    if (place) return removeEmbedded(place);
     if (!table.objects.has(key)) {
       throw realmError("Object is invalid. Either it has been previously deleted or the Realm it belongs to has been closed.", "InvalidatedObject");
     }
@@ -373,7 +412,10 @@ export class Realm {
 
   /** Deletes every object of every class. */
   deleteAll() {
-    for (const name of this.#names()) this.delete(this.objects(name));
+    for (const name of this.#names()) {
+      const { embedded, asymmetric } = this._classOf(name);
+      if (!embedded && !asymmetric) this.delete(this.objects(name));
+    }
   }
 
   // --- listeners ----------------------------------------------------------------------------------------------------
@@ -439,16 +481,39 @@ export class Realm {
   /** @param {any} results @param {any} callback @param {string | string[] | undefined} keyPaths */
   _listenToResults(results, callback, keyPaths) {
     this.#mayListen(callback);
-    this.#observe(results, callback, new CollectionObserver(this._store.tables, results, callback, resolveKeyPaths(this, results.type, keyPaths)));
+    this.#observe(results, callback, new CollectionObserver(this._store, results, callback, resolveKeyPaths(this, results.type, keyPaths)));
   }
 
   /** @param {any} object @param {import('./objects.js').Identity} identity @param {any} callback @param {string | string[] | undefined} keyPaths */
-  _listenToObject(object, { table, key, cls }, callback, keyPaths) {
+  _listenToObject(object, { table, key, cls, place }, callback, keyPaths) {
     this.#mayListen(callback);
-    if (!table.objects.has(key)) throw realmError(INVALID, "InvalidatedObject");
+    if (!object.isValid()) throw realmError(INVALID, "InvalidatedObject");
     const names = /** @type {[string, string][]} */ (Object.values(cls.properties).map(({ mapTo, name }) => [mapTo, name]));
     const tell = (/** @type {any} */ changes) => callback(object, changes);
-    this.#observe(object, callback, new ObjectObserver(table, key, tell, resolveKeyPaths(this, cls.name, keyPaths), names));
+    const read = () => (place ? (place.isValid ? place.wire() : undefined) : table.objects.get(key));
+    this.#observe(object, callback, new ObjectObserver(read, tell, resolveKeyPaths(this, cls.name, keyPaths), names));
+  }
+
+  /** A list or set. @param {any} elements @param {any} callback @param {string | string[] | undefined} keyPaths */
+  _listenToElements(elements, callback, keyPaths) {
+    this.#listenInside(elements, callback, keyPaths, elements._element, ElementsObserver);
+  }
+
+  /** @param {any} dictionary @param {any} callback @param {string | string[] | undefined} keyPaths */
+  _listenToDictionary(dictionary, callback, keyPaths) {
+    const { prop } = dictionary[PLACE];
+    this.#listenInside(dictionary, callback, keyPaths, prop, DictionaryObserver);
+  }
+
+  /** @param {any} collection @param {any} callback @param {string | string[] | undefined} keyPaths
+   * @param {import('../core/schema.js').WireProperty} prop @param {any} Observer */
+  #listenInside(collection, callback, keyPaths, { objectType }, Observer) {
+    this.#mayListen(callback);
+    const place = collection[PLACE];
+    place.wire();
+    const paths = objectType !== undefined && this._store.tables.has(objectType) ? resolveKeyPaths(this, objectType, keyPaths) : null;
+    const tell = (/** @type {any} */ changes) => callback(collection, changes);
+    this.#observe(collection, callback, new Observer(this._store, place, tell, paths));
   }
 
   /** @param {any} callback */
@@ -566,6 +631,18 @@ export class Realm {
     return bind(query, this.#classFor(type).forQueries, this.#forQueries);
   }
 
+  /** Whether the realm has been opened with this class. @param {string} name */
+  _knows(name) {
+    const { classes } = this.#config;
+    return classes ? classes.has(name) : this._store.tables.has(name);
+  }
+
+  /** An embedded object. @param {Place} place @returns {any} */
+  _wrapEmbedded(place) {
+    const { cls, prototype } = this.#classFor(/** @type {string} */ (place.prop.objectType));
+    return wrap(prototype, { realm: this, table: place.table, cls, key: place.key, place });
+  }
+
   /** @param {Table} table @param {any} key @returns {any} */
   _wrap(table, key) {
     const { cls, prototype } = this.#classFor(table.name);
@@ -573,51 +650,103 @@ export class Realm {
   }
 
   /** @param {Table} table @param {any} key @param {import('../core/schema.js').Property} property */
-  _get(table, key, { type, objectType, property: origin, mapTo }) {
+  _get(table, key, property) {
+    const { type, mapTo } = property;
     const image = this.#closed ? undefined : table.objects.get(key);
     if (!image) throw realmError(INVALID, this.#closed ? "ClosedRealm" : "InvalidatedObject");
-    if (type === "linkingObjects") return this._wrap(table, key).linkingObjects(objectType, origin);
     const value = image[mapTo] ?? null;
-    if (value === null) return null;
-    if (type !== "object") return decode(type, value);
-    const target = this._store.tables.get(/** @type {string} */ (objectType));
-    return target?.objects.has(value) ? this._wrap(target, value) : null;
+    if (type in EXPECTED && !property.presentation) return value === null ? null : decode(type, value);
+    if (type === "linkingObjects") return this.#declaredBacklinks(this._wrap(table, key), property);
+    return valueOf(this, property, value, (kind) => new Place(this, table, key, [mapTo], property, value, kind));
+  }
+
+  /** @param {any} object @param {import('../core/schema.js').Property} property */
+  #declaredBacklinks(object, { objectType, property }) {
+    return object.linkingObjects(objectType, property);
+  }
+
+  /** A property of an embedded object. @param {Place} place @param {import('../core/schema.js').Property} property */
+  _getIn(place, property) {
+    const value = place.wire()[property.mapTo] ?? null;
+    if (property.type === "linkingObjects") return this.#declaredBacklinks(this._wrapEmbedded(place), property);
+    return valueOf(this, property, value, (kind) => place.child(property.mapTo, property, kind));
+  }
+
+  /** An element. @param {import('../core/schema.js').WireProperty} prop @param {any} wire @param {(kind: string | null) => Place} place */
+  _value(prop, wire, place) {
+    return valueOf(this, prop, wire, place);
+  }
+
+  /** @param {string} where @param {import('../core/schema.js').WireProperty} prop @param {any} value @param {"never" | null} mode */
+  _encode(where, prop, value, mode) {
+    return toWire(this, where, prop, value, mode);
   }
 
   /** @param {Table} table @param {any} key @param {import('../core/schema.js').Property} property @param {any} value */
   _set(table, key, property, value) {
-    if (this.#closed || !table.objects.has(key)) throw realmError(INVALID, this.#closed ? "ClosedRealm" : "InvalidatedObject");
+    const present = this.#closed ? undefined : table.objects.get(key);
+    if (!present) throw realmError(INVALID, this.#closed ? "ClosedRealm" : "InvalidatedObject");
     const writer = this.#writing();
-    if (property.type === "linkingObjects") throw new AssertionError("Not supported");
-    if (property.mapTo === table.keyName) throw realmError("Cannot change value of primary key outside migration function", "ModifyPrimaryKey");
+    const { name, type, mapTo } = property;
+    if (type === "linkingObjects") throw new AssertionError("Not supported");
+    if (mapTo === table.keyName) throw realmError("Cannot change value of primary key outside migration function", "ModifyPrimaryKey");
     this._checkWritable(table.name);
-    writer.update(table, key, { [property.mapTo]: this.#toWire(property, value, UpdateMode.Never) });
+    if (property.presentation) checkAssignable(property, present[mapTo], value);
+    const wire = toWire(this, name, property, value, UpdateMode.Never);
+    if (type in EXPECTED) writer.update(table, key, { [mapTo]: wire });
+    else write(this, table, key, [mapTo], property, wire);
   }
 
-  /** @param {import('../core/schema.js').Property} property @param {any} value @param {"never" | "modified" | "all"} mode */
-  #toWire({ type, objectType, optional, name }, value, mode) {
-    if (type !== "object") {
-      const wire = encode(type, value, name);
-      if (wire === null && !optional) throw new TypeAssertionError(EXPECTED[type], value, name);
-      return wire;
-    }
-    if (value === null || value === undefined) return null;
-    const identity = identityOf(value);
-    const target = this._classOf(/** @type {string} */ (objectType));
-    if (identity && identity.realm._store === this._store) {
-      if (identity.table.name !== objectType) throw new TypeAssertionError(`an instance of ${objectType}`, value, name);
-      if (!value.isValid()) throw realmError(INVALID, "InvalidatedObject");
-      return identity.key;
-    }
-    if (identity || isPlain(value)) {
-      const created = this.create(target.name, value, mode);
-      return identityOf(created)?.key;
-    }
-    try {
-      return encodeKey(target, value);
-    } catch {
-      throw new TypeAssertionError(`an instance of ${objectType}`, value, name);
-    }
+  /** A property of an embedded object. @param {Place} place @param {import('../core/schema.js').Property} property @param {any} value */
+  _setIn(place, property, value) {
+    const { name, mapTo } = property;
+    const present = place.writing();
+    if (property.type === "linkingObjects") throw new AssertionError("Not supported");
+    checkAssignable(property, present[mapTo], value);
+    this._assign(place, mapTo, property, toWire(this, `${place.where}.${name}`, property, value, UpdateMode.Never));
+  }
+
+  /** What is at a step from a place. @param {Place} place @param {string | number} step @param {import('../core/schema.js').WireProperty} prop
+   * @param {any} wire */
+  _assign(place, step, prop, wire) {
+    write(this, place.table, place.key, [...place.path, step], prop, wire);
+  }
+
+  /** What is at a place. @param {Place} place @param {any} wire */
+  _write(place, wire) {
+    write(this, place.table, place.key, place.path, place.prop, wire);
+  }
+
+  /** @param {Table} table @param {any} key @param {any[]} edits */
+  _edit(table, key, edits) {
+    for (const edit of edits) this._file.writer.edit(table, key, edit);
+  }
+
+  /** Throws unless objects of the class may be changed now. @param {string} name */
+  _writing(name) {
+    this.#writing();
+    this._checkWritable(name);
+  }
+
+  /** The objects whose property leads to an object. @param {import('./objects.js').Identity} identity @param {ClassSchema} origin
+   * @param {import('../core/schema.js').Property} property */
+  _backlinks({ table, key, place }, origin, property) {
+    if (property.type === "object" && !place) return this.objects(origin.name).filtered(`${property.mapTo} == $0`, this._wrap(table, key));
+    this.#mustBeQueryable(origin);
+    const from = this.#tableOf(origin.name);
+    let revision = -1;
+    /** @type {any[]} */ let images = [];
+    const source = () => {
+      if (revision === from.revision) return images;
+      revision = from.revision;
+      if (place) return (images = from === table && place.path[0] === property.mapTo ? [from.objects.get(key)] : []);
+      return (images = [...from.objects.values()].filter((image) => {
+        let isLinked = false;
+        eachLink(this._store.schema, property, image[property.mapTo], (target, wire) => void (isLinked ||= target === table.name && wire === key));
+        return isLinked;
+      }));
+    };
+    return new Results(this, from, undefined, [], source);
   }
 
   #writing() {
@@ -629,7 +758,7 @@ export class Realm {
   /** @param {string} name */
   _checkWritable(name) {
     const { writable } = this._file.writer;
-    if (writable && !writable.has(name)) {
+    if (writable && !writable.has(name) && !this._classOf(name).asymmetric) {
       throw realmError(`Cannot write to class ${name} when no flexible sync subscription has been created.`, "NoSubscriptionForWrite");
     }
   }
@@ -677,7 +806,8 @@ export class Realm {
     const items = new MutableSubscriptionSet([...this._store.newestSet().subscriptions]);
     const before = items.length;
     for (const name of this.#names()) {
-      if (!this.#classFor(name).forQueries.wire[field] || items.findByName(`partition:${name}`)) continue;
+      const { embedded, asymmetric } = this._classOf(name);
+      if (embedded || asymmetric || !this.#classFor(name).forQueries.wire[field] || items.findByName(`partition:${name}`)) continue;
       items.add(this.objects(name).filtered(`${field} == $0`, this.#config.sync?.partitionValue), { name: `partition:${name}` });
     }
     if (items.length > before) this._addSet(items._items);
@@ -761,6 +891,10 @@ Realm.User = User;
 Realm.BSON = BSON;
 Realm.Object = RealmObject;
 Realm.Results = Results;
+Realm.List = List;
+Realm.Set = RealmSet;
+Realm.Dictionary = Dictionary;
+Realm.Counter = Counter;
 Realm.SyncSession = SyncSession;
 Realm.Subscription = Subscription;
 Realm.SubscriptionSet = SubscriptionSet;
@@ -792,20 +926,11 @@ Realm.SchemaParseError = SchemaParseError;
 Realm.PropertySchemaParseError = PropertySchemaParseError;
 Realm.IllegalConstructorError = IllegalConstructorError;
 
-/** The classes as the file keeps them. @param {Iterable<ClassSchema>} classes */
-const storedClasses = (classes) => [...classes].map(({ name, keyName, wire }) => ({ name, keyName, properties: wire }));
-
 /** A class of the file as this realm would declare it. @param {any} stored @returns {any} */
-function fromStored({ name, keyName, properties: wire }) {
+function fromStored({ name, keyName, properties: wire, embedded, asymmetric }) {
   const { [HIDDEN_KEY]: hidden, ...properties } = wire;
-  return { ...Schema.fromWire([{ name, properties }]).get(name), wire, keyName, primaryKey: hidden ? undefined : keyName };
+  return { ...Schema.fromWire([{ name, properties, embedded, asymmetric }]).get(name), wire, keyName, primaryKey: hidden || embedded ? undefined : keyName };
 }
-
-/** @param {any} property */
-const defaultOf = ({ default: given }) => (typeof given === "function" ? given() : given);
-
-/** @param {any} value */
-const isPlain = (value) => typeof value === "object" && [Object.prototype, null].includes(Object.getPrototypeOf(value));
 
 /** @param {Record<string, Set<Function>>} listeners @param {string} event */
 function listenersOf(listeners, event) {

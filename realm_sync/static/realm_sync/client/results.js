@@ -15,40 +15,22 @@ import { parse } from "../core/query.js"
 import { toText } from "../core/text.js"
 import { decode } from "../core/values.js"
 import { identityOf } from "./objects.js"
+import { INDEXED, OrderedCollection } from "./orderedCollection.js"
 
 /** @typedef {import('./rebase.js').Image} Image */
 /** @typedef {Record<"insertions" | "deletions" | "newModifications" | "oldModifications", number[]>} CollectionChanges */
 
 const NUMERIC = ["int", "float", "double", "decimal128"];
 
-/** Makes `results[0]` work. @type {ProxyHandler<any>} */
-const INDEXED = {
-  get: (target, name) => (isIndex(name) ? target._object(target._images()[/** @type {any} */ (name)]) : Reflect.get(target, name)),
-  set(target, name, value) {
-    if (isIndex(name)) throw new AssertionError("Modifying a Results collection is not supported.");
-    if (name === "length") throw new AssertionError("Cannot assign to read only property 'length'");
-    return Reflect.set(target, name, value);
-  },
-  has: (target, name) => (isIndex(name) ? Number(name) < target.length : Reflect.has(target, name)),
-  ownKeys: (target) => [...target._images().keys()].map(String).concat(/** @type {string[]} */ (Reflect.ownKeys(target))),
-  getOwnPropertyDescriptor(target, name) {
-    if (!isIndex(name)) return Reflect.getOwnPropertyDescriptor(target, name);
-    const value = target._object(target._images()[/** @type {any} */ (name)]);
-    return value && { value, enumerable: true, configurable: true, writable: true };
-  },
-};
-
-/** @param {any} name */
-const isIndex = (name) => typeof name === "string" && name.charCodeAt(0) < 58 && /^\d+$/.test(name);
-
 /** Live results. Made by `realm.objects()`; `filtered` and `sorted` narrow and order, and return new ones.
- * @template [T=any] */
-export class Results {
+ * @template [T=any] @extends {OrderedCollection<T>} */
+export class Results extends OrderedCollection {
   /** @param {any} realm @param {import('./tables.js').Table} table @param {any} [predicate] bound
    * @param {any[]} [clauses] bound @param {(() => Image[]) | null} [source] of which objects, none: all of the class; it gives
    * the same array as long as these are the same */
   constructor(realm, table, predicate = TRUE, clauses = [], source = null) {
     if (!realm?._bind) throw new IllegalConstructorError("Results");
+    super();
     // `subscriptionName` is what `subscribe` gave.
     hide(this, { _realm: realm, _table: table, _predicate: predicate, _clauses: clauses, _source: source, _from: null, _revision: -1, _cache: [], _matches: null, _keys: null, _others: null, subscriptionName: null });
     return new Proxy(this, INDEXED);
@@ -99,6 +81,16 @@ export class Results {
     return image && realm._wrap(table, image[table.keyName]);
   }
 
+  /** @param {number} index */
+  _at(index) {
+    return this._object(this._images()[index]);
+  }
+
+  /** @param {number} _index @param {any} _value @returns {never} */
+  _setAt(_index, _value) {
+    throw new AssertionError("Modifying a Results collection is not supported.");
+  }
+
   /** The members of this moment, as an array. @returns {any[]} */
   _list() {
     return this._images().map((image) => this._object(image));
@@ -121,10 +113,6 @@ export class Results {
     return !(/** @type {any} */ (this)._realm.isClosed);
   }
 
-  isEmpty() {
-    return this.length === 0;
-  }
-
   // --- narrowing ----------------------------------------------------------------------------------------------------
 
   /** The objects that also match `query`, with `$0`, `$1` … for `args`. Throws a QueryError with a caret.
@@ -136,7 +124,7 @@ export class Results {
       throw realmError("Filtering a Results with a limit is not yet implemented", "IllegalOperation");
     }
     for (const arg of args) {
-      if (arg instanceof Results) throw new AssertionError("Using a Results as a query argument is not supported.");
+      if (arg instanceof OrderedCollection) throw new AssertionError(`Using a ${arg instanceof Results ? "Results" : arg.constructor.name} as a query argument is not supported.`);
     }
     const bound = _realm._bind(parse(query, args), this.type);
     return new Results(_realm, _table, and(_predicate, bound.predicate), [..._clauses, ...bound.clauses], _source);
@@ -195,83 +183,9 @@ export class Results {
     return this._object(this._images().at(index));
   }
 
-  /** @returns {Generator<T, void>} */
-  values() {
-    return this[Symbol.iterator]();
-  }
-
-  keys() {
-    return this._images().keys();
-  }
-
-  /** @returns {IterableIterator<[number, T]>} */
-  entries() {
-    return this._list().entries();
-  }
-
-  /** @template U @param {(object: T, index: number) => U} callback @param {any} [self] @returns {U[]} */
-  map(callback, self) {
-    return this._list().map(callback, self);
-  }
-
-  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] @returns {T[]} */
-  filter(callback, self) {
-    return this._list().filter(callback, self);
-  }
-
-  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
-  forEach(callback, self) {
-    this._list().forEach(callback, self);
-  }
-
-  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] @returns {T | undefined} */
-  find(callback, self) {
-    return this._list().find(callback, self);
-  }
-
-  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
-  findIndex(callback, self) {
-    return this._list().findIndex(callback, self);
-  }
-
-  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
-  some(callback, self) {
-    return this._list().some(callback, self);
-  }
-
-  /** @param {(object: T, index: number) => unknown} callback @param {any} [self] */
-  every(callback, self) {
-    return this._list().every(callback, self);
-  }
-
-  /** @template U @param {(object: T, index: number) => U | readonly U[]} callback @param {any} [self] @returns {U[]} */
-  flatMap(callback, self) {
-    return this._list().flatMap(callback, self);
-  }
-
-  /** @param {[any, any?]} rest @returns {any} */
-  reduce(...rest) {
-    return this._list().reduce(.../** @type {[any]} */ (rest));
-  }
-
-  /** @param {[any, any?]} rest @returns {any} */
-  reduceRight(...rest) {
-    return this._list().reduceRight(.../** @type {[any]} */ (rest));
-  }
-
   /** @param {number} [start] @param {number} [end] @returns {T[]} */
   slice(start, end) {
     return this._images().slice(start, end).map((image) => this._object(image));
-  }
-
-  /** @param {...any} others @returns {any[]} */
-  concat(...others) {
-    return this._list().concat(...others.map((other) => (other instanceof Results ? other._list() : other)));
-  }
-
-  /** @param {string} [separator] */
-  join(separator) {
-    return this._list().join(separator);
   }
 
   /** Where an object is, by which object it is; -1 if it is not here. @param {any} object @param {never} [fromIndex] */
@@ -280,17 +194,12 @@ export class Results {
     const identity = identityOf(object);
     if (!identity) throw new TypeAssertionError("an instance of Realm.Object", object);
     const { _table } = /** @type {any} */ (this);
-    return identity.table === _table ? this._images().findIndex((image) => image[_table.keyName] === identity.key) : -1;
+    return identity.table === _table && !identity.place ? this._images().findIndex((image) => image[_table.keyName] === identity.key) : -1;
   }
 
-  /** @param {any} object */
+  /** @param {any} object @returns {number} */
   lastIndexOf(object) {
     return this.indexOf(object); // an object occurs once
-  }
-
-  /** @param {any} object */
-  includes(object) {
-    return this.indexOf(object) >= 0;
   }
 
   /** @param {string} [_] @param {Map<string, any>} [cache] @returns {any[]} */

@@ -21,6 +21,7 @@ import { Writer } from "./writer.js"
 /** @typedef {import('./fileRecord.js').StoredSet} StoredSet */
 /** @typedef {import('./fileRecord.js').Report} Report */
 /** @typedef {import('./fileRecord.js').Reset} Reset */
+/** @typedef {{changeset: Changeset} | {set: StoredSet} | {schema: StoredClass[], schemaVersion: number | null}} Unflushed */
 /** @typedef {import('./disk.js').Disk | import('./disk.js').MemoryDisk | import('./encryptedDisk.js').EncryptedDisk} Storage */
 
 const DEFAULT_MESSAGE_BYTES = 700_000; // until a server has said its own
@@ -49,7 +50,7 @@ export class Store {
   /** @type {Replica} */
   #replica;
   #logged = 0; // the newest record of the log that is in memory
-  /** @type {({changeset: Changeset} | {set: StoredSet} | {schema: StoredClass[], schemaVersion: number | null})[]} */
+  /** @type {Unflushed[]} */
   #unflushed = [];
   /** @type {StoredSet[]} those of #unflushed */
   #newSets = [];
@@ -99,19 +100,23 @@ export class Store {
   }
 
   /** One durable transaction, which begins with what other tabs committed. `work` changes the file's record and may be
-   * followed by `then`, which changes the memory once it is durable. Inside #exclusive.
+   * followed by `then`, which changes the memory once it is durable. With `fresh` it is not called, and nothing written,
+   * before what other tabs committed is in memory: what it writes depends on that. Inside #exclusive.
    * @template T @param {((transaction: any, file: FileRecord) => Promise<T>) | null} work null: only read
-   * @param {(result: T, file: FileRecord) => void} [then] @param {"strict" | "relaxed"} [durability] */
-  async #transact(work, then, durability = "strict") {
+   * @param {(result: T, file: FileRecord) => void} [then] @param {{durability?: "strict" | "relaxed", fresh?: boolean}} [options]
+   * @returns {Promise<T>} */
+  async #transact(work, then, { durability = "strict", fresh = false } = {}) {
     if (this.isClosed || !this.#disk) throw realmError("Cannot access realm that has been closed.", "ClosedRealm");
     /** @type {any} */ let news = null;
     /** @type {any} */ let file;
+    let isDone = true;
     const result = await this.#disk.transact(
       async (/** @type {any} */ transaction) => {
         news = null; // it may run again
         file = (await transaction.get("file", 1)) ?? newFile();
         if (file.revision !== this.file.revision || !this.isLoaded) news = await this.#readNews(transaction, file);
-        if (!work) return undefined;
+        isDone = !work || !(fresh && news);
+        if (!work || !isDone) return undefined;
         const found = await work(transaction, file);
         file.revision += 1;
         transaction.put("file", 1, file);
@@ -123,17 +128,19 @@ export class Store {
     if (this.isClosed) return /** @type {T} */ (result);
     this.#replica.adoptSchema(file.schema);
     if (news) this.#mergeNews(news);
-    then?.(/** @type {T} */ (result), file);
+    if (isDone) then?.(/** @type {T} */ (result), file);
     this.file = file;
-    if (work) this.onCommit();
+    if (work && isDone) this.onCommit();
     if (news || then) this.onChange();
-    return /** @type {T} */ (result);
+    return isDone ? /** @type {T} */ (result) : this.#transact(work, then, { durability, fresh });
   }
 
   /** @param {any} transaction @param {FileRecord} file */
   async #readNews(transaction, file) {
     const everything = !this.isLoaded || this.#logged < file.base;
-    const newest = everything ? 0 : this.pending.reduce((most, { clientVersion }) => Math.max(most, clientVersion ?? 0), 0);
+    // What others wrote of the server's state has made the edits that are pending read otherwise.
+    const isReworded = file.serverVersion !== this.file.serverVersion && this.pending.some(({ instructions }) => instructions.some((step) => step.path));
+    const newest = everything || isReworded ? 0 : this.pending.reduce((most, { clientVersion }) => Math.max(most, clientVersion ?? 0), 0);
     return {
       everything,
       // Who had read everything that a rewrite of the log replaced need not read it again.
@@ -154,11 +161,7 @@ export class Store {
       this.onRebuild();
     }
     else {
-      const known = new Set(this.pending.map((changeset) => changeset.clientVersion));
-      /** @type {Map<string, Set<any>>} */
-      const touched = new Map();
-      for (const each of changesets) if (!known.has(each.clientVersion)) this.#replica.insert(each, touched);
-      this.#replica.merge(changes, (changeset) => changeset.clientVersion !== null && changeset.clientVersion <= clientVersion, touched);
+      this.#replica.receive(changes, changesets, clientVersion, serverVersion);
     }
     this.#logged = logged;
     this.isLoaded = true;
@@ -222,7 +225,7 @@ export class Store {
         resolve();
       };
     });
-    return new Writer(() => ({
+    return new Writer(this.schema, () => ({
       baseVersion: this.file.serverVersion,
       limit: this.synced ? (this.file.maxMessageBytes || DEFAULT_MESSAGE_BYTES) - ENVELOPE_BYTES : null,
       commit: (changeset, originals) => {
@@ -261,11 +264,13 @@ export class Store {
 
   /** Everything that is not durable yet, in one transaction. */
   async #flush() {
-    const items = [...this.#unflushed];
-    if (!items.length) return;
+    /** @type {Unflushed[]} */ let items = [];
+    if (!this.#unflushed.length) return;
     await this.#transact(
       async (transaction, file) => {
+        items = [...this.#unflushed];
         const numbers = [];
+        const local = this.synced ? [] : this.#replica.localChanges(items.flatMap((item) => ("changeset" in item ? [item.changeset] : [])));
         for (const item of items) {
           if ("schema" in item) {
             addSchema(file, item.schema);
@@ -280,7 +285,7 @@ export class Store {
             transaction.put("changeset", version, { ...item.changeset, clientVersion: version });
             numbers.push(version);
             continue;
-          } else append(transaction, file, [JSON.stringify({ changes: this.#replica.changesOf(item.changeset) })], item.changeset.instructions.length);
+          } else append(transaction, file, [JSON.stringify({ changes: local.shift() })], item.changeset.instructions.length);
           numbers.push(0);
         }
         return numbers;
@@ -294,9 +299,10 @@ export class Store {
           else if ("changeset" in item && this.synced) item.changeset.clientVersion = numbers[at];
           else if ("changeset" in item) local.add(item.changeset);
         });
-        if (local.size) this.#replica.merge([...local].flatMap((changeset) => this.#replica.changesOf(changeset)), (changeset) => local.has(changeset));
+        if (local.size) this.#replica.merge(this.#replica.localChanges([...local]).flat(), (changeset) => local.has(changeset), null);
         this.#logged = file.logged;
       },
+      { fresh: true },
     );
     this.#foldSoon();
   }
@@ -360,7 +366,7 @@ export class Store {
       if (clientFile) file.clientFile = clientFile;
       file.epoch = bound.epoch;
       file.maxMessageBytes = bound.limits.maxMessageBytes;
-      const classes = bound.schema.map((/** @type {any} */ { name, properties, readOnly }) => ({ name, keyName: "_id", properties, ...(readOnly && { readOnly }) }));
+      const classes = bound.schema.map((/** @type {any} */ { name, properties, ...cls }) => ({ name, keyName: "_id", properties, ...flags(cls) }));
       addSchema(file, classes);
     });
   }
@@ -393,6 +399,7 @@ export class Store {
   apply(download, changes, texts) {
     const rows = changes.reduce((sum, { put, patch, erase }) => sum + (put?.length ?? 0) + (patch?.length ?? 0) + (erase?.length ?? 0), 0);
     const shown = new Set(this.pending);
+    const isDone = (/** @type {Changeset} */ { clientVersion }) => clientVersion !== null && clientVersion <= download.clientVersion;
     return this.#exclusive(async () => {
       /** @type {Changeset[]} */ let renumbered = [];
       const applied = await this.#transact(
@@ -404,12 +411,16 @@ export class Store {
             const kept = (await transaction.above("changeset")).filter((/** @type {[number, any]} */ [version]) => !discarded.has(version));
             transaction.delete("changeset", -1, file.nextClientVersion);
             // The new client file has sent nothing yet: its changesets count from one, and stand on what it just got.
-            renumbered = kept.map((/** @type {any} */ [, changeset], /** @type {number} */ at) => ({ ...changeset, clientVersion: at + 1, baseVersion: download.serverVersion }));
+            const reworded = this.#replica.recovered(kept.map((/** @type {any} */ [, changeset]) => changeset), changes, download.serverVersion);
+            renumbered = reworded.map((changeset, at) => ({ ...changeset, clientVersion: at + 1, baseVersion: download.serverVersion }));
             for (const changeset of renumbered) transaction.put("changeset", changeset.clientVersion, changeset);
             file.nextClientVersion = renumbered.length + 1;
             for (const set of file.sets) if (set.state === "pending") set.after = renumbered.length;
             file.reset = file.resetSet = null;
           } else {
+            for (const [changeset, instructions] of this.#replica.rebased(changes, isDone, download.serverVersion)) {
+              if (changeset.clientVersion !== null) transaction.put("changeset", changeset.clientVersion, { ...changeset, instructions });
+            }
             transaction.delete("changeset", -1, download.clientVersion);
             // A restored file meets its own later changesets: it must not use their numbers again.
             file.nextClientVersion = Math.max(file.nextClientVersion, download.clientVersion + 1);
@@ -430,10 +441,10 @@ export class Store {
             }
             this.#replica.rebuild(changes, renumbered, download.serverVersion);
             this.onRebuild();
-          } else this.#replica.merge(changes, (changeset) => changeset.clientVersion !== null && changeset.clientVersion <= download.clientVersion);
+          } else this.#replica.merge(changes, isDone, download.serverVersion);
           this.#logged = file.logged;
         },
-        "relaxed",
+        { durability: "relaxed", fresh: true },
       );
       this.#foldSoon();
       return applied;
@@ -587,7 +598,7 @@ export class Store {
       (isDone, file) => {
         if (isDone) this.#logged = file.logged;
       },
-      durability,
+      { durability },
     );
   }
 
@@ -629,9 +640,12 @@ export class Store {
   /** This moment as a store that never changes. */
   freeze() {
     const frozen = new Store(this.path, this.synced);
-    for (const [name, table] of this.tables) frozen.tables.set(name, table.frozen());
+    for (const [name, table] of this.tables) frozen.tables.set(name, table.frozen(frozen.schema));
     frozen.file = { ...this.file };
     frozen.isFrozen = frozen.isLoaded = true;
     return frozen;
   }
 }
+
+/** What a class is, besides its properties. @param {any} cls */
+const flags = ({ readOnly, embedded, asymmetric }) => ({ ...(readOnly && { readOnly }), ...(embedded && { embedded }), ...(asymmetric && { asymmetric }) });

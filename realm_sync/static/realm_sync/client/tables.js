@@ -7,8 +7,9 @@ import { realmError } from "../core/errors.js"
 import { typeText } from "../core/schema.js"
 
 /** @typedef {Record<string, any>} Image an object's wire values by property, its key included */
-/** @typedef {{name: string, keyName: string, properties: Record<string, any>, readOnly?: boolean}} StoredClass
+/** @typedef {{name: string, keyName: string, properties: Record<string, any>, readOnly?: boolean, embedded?: boolean, asymmetric?: boolean}} StoredClass
  *   a class as its file keeps it: properties by wire name */
+/** @typedef {{isEmbedded: (name: string | undefined) => boolean}} Classes */
 
 export class Table {
   cls;
@@ -25,30 +26,39 @@ export class Table {
   /** Where a key stands among the objects; made when it is first asked. @type {Map<any, number> | null} */
   #places = null;
   #nextPlace = 0;
+  #classes;
 
-  /** @param {StoredClass} cls @param {Map<any, Image>} [objects] */
-  constructor(cls, objects = new Map()) {
+  /** @param {StoredClass} cls @param {Classes} classes @param {Map<any, Image>} [objects] */
+  constructor(cls, classes, objects = new Map()) {
     this.cls = cls;
+    this.#classes = classes;
     this.name = cls.name;
     this.keyName = cls.keyName;
     this.objects = objects;
   }
 
-  /** This moment of it. */
-  frozen() {
-    return new Table(this.cls, new Map(this.objects));
+  /** This moment of it. @param {Classes} classes */
+  frozen(classes) {
+    return new Table(this.cls, classes, new Map(this.objects));
   }
 
-  /** The links of the class: [wire name, target class]. @returns {[string, string][]} */
+  /** The links of the class that are properties of their own: [wire name, target class]. @returns {[string, string][]} */
   get links() {
-    const links = Object.entries(this.cls.properties).filter(([, property]) => property.type === "object");
-    return links.map(([name, property]) => [name, property.objectType]);
+    return Object.entries(this.cls.properties).flatMap(([name, property]) => (this.#isLink(property) ? [[name, property.objectType]] : []));
+  }
+
+  /** @param {any} property */
+  #isLink({ type, objectType }) {
+    return type === "object" && !this.#classes.isEmbedded(objectType);
   }
 
   /** @param {any} key @param {Image} image */
   set(key, image) {
     const old = this.objects.get(key);
-    if (old && sameImage(old, image)) return; // the server repeats our own words: nothing to tell anybody
+    if (old) {
+      if (sameImage(old, image)) return; // the server repeats our own words: nothing to tell anybody
+      image = withKnownValues(old, image);
+    }
     if (this.#indexes.size) this.#reindex(key, old, image);
     this.objects.set(key, image);
     if (!old) this.#places?.set(key, this.#nextPlace++);
@@ -99,7 +109,8 @@ export class Table {
     let keys = [...values];
     if (name !== this.keyName) {
       const property = this.cls.properties[name];
-      if (!property?.indexed && property?.type !== "object") return undefined;
+      const isIndexed = property?.indexed && property.type !== "mixed";
+      if (!isIndexed && !(property && this.#isLink(property))) return undefined;
       const index = this.#indexes.get(name) ?? this.#makeIndex(name);
       keys = keys.flatMap((value) => [...(index.get(value) ?? [])]);
     } else keys = keys.filter((key) => this.objects.has(key));
@@ -163,9 +174,31 @@ function addTo(index, value, key) {
 
 /** Whether two images say the same; a missing property is null. @param {Image} a @param {Image} b */
 export function sameImage(a, b) {
-  for (const name in a) if (a[name] !== (b[name] ?? null)) return false;
+  for (const name in a) if (!sameWire(a[name], b[name])) return false;
   for (const name in b) if (!(name in a) && b[name] !== null) return false;
   return true;
+}
+
+/** Whether two wire values say the same; a missing one is null, and the order of keys says nothing. @param {any} a @param {any} b
+ * @returns {boolean} */
+export function sameWire(a, b) {
+  if (a === b || (a ?? null) === (b ?? null)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || !a || !b || Array.isArray(a) !== Array.isArray(b)) return false;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameWire(a[key], b[key]));
+}
+
+/** Values that say the same stay the same, so that who watches one knows by identity that it has not changed.
+ * @param {Image} old @param {Image} image */
+function withKnownValues(old, image) {
+  /** @type {Image | null} */ let copy = null;
+  for (const name in image) {
+    const value = image[name];
+    if (value === null || typeof value !== "object" || value === old[name] || !sameWire(value, old[name])) continue;
+    copy ??= { ...image };
+    copy[name] = old[name];
+  }
+  return copy ?? image;
 }
 
 /** `known` with the classes and properties of `added`, or null if there is nothing to add. Like Realm's additive mode, a
@@ -194,3 +227,7 @@ export function addClasses(known, added) {
   }
   return [...merged].some(([name, cls]) => known.get(name) !== cls) ? merged : null;
 }
+
+/** The classes as the file keeps them. @param {Iterable<any>} classes */
+export const storedClasses = (classes) =>
+  [...classes].map(({ name, keyName, wire, embedded, asymmetric }) => ({ name, keyName, properties: wire, ...(embedded && { embedded }), ...(asymmetric && { asymmetric }) }));

@@ -2,7 +2,10 @@
 //
 // Knows no storage: the store is told the changeset and what the objects were before.
 
+import { applyEdit, Shape } from "../core/edits.js"
 import { realmError } from "../core/errors.js"
+import { mayLink } from "./links.js"
+import { restore, succeed } from "./live.js"
 import { Fold } from "./rebase.js"
 
 /** @typedef {import('./rebase.js').Image} Image */
@@ -15,12 +18,16 @@ const encoder = new TextEncoder();
 
 export class Writer {
   #commit;
+  #schema;
+  /** What was replaced, for `restore`. @type {object[]} */
+  replaced = [];
   #fold = new Fold();
   /** @type {Map<Table, Map<any, Image | null>>} the objects before this transaction, by first touch */
   #originals = new Map();
 
-  /** @param {() => Commit} commit asked at the end */
-  constructor(commit) {
+  /** @param {any} schema @param {() => Commit} commit asked at the end */
+  constructor(schema, commit) {
+    this.#schema = schema;
     this.#commit = commit;
   }
 
@@ -44,7 +51,21 @@ export class Writer {
     this.#remember(table, key);
     table.set(key, { ...table.objects.get(key), ...values });
     const links = table.links.filter(([name]) => values[name] != null);
-    this.#fold.update(table.name, key, values, links.map(([name, target]) => [target, values[name]]));
+    const isSimple = Object.keys(values).every((name) => values[name] === null || typeof values[name] !== "object");
+    this.#fold.update(table.name, key, values, isSimple ? links.map(([name, target]) => [target, values[name]]) : null);
+  }
+
+  /** A step inside a property. Throws an EditError, and changes nothing, where it leads nowhere.
+   * @param {Table} table @param {any} key @param {import('./rebase.js').Instruction & {path: (string | number)[]}} step */
+  edit(table, key, step) {
+    const image = applyEdit(this.#schema, this.#schema.get(table.name), table.objects.get(key) ?? {}, /** @type {any} */ (step));
+    this.#remember(table, key);
+    const [name, ...steps] = step.path;
+    const isPlace = ["set", "insert", "move", "remove"].includes(step.op);
+    succeed(table.objects.get(key)?.[name], image[name], isPlace ? steps.slice(0, -1) : steps);
+    table.set(key, image);
+    const prop = table.cls.properties[step.path[0]];
+    this.#fold.edit(step, new Shape(this.#schema, prop), mayLink(this.#schema, prop));
   }
 
   /** @param {Table} table @param {any} key */
@@ -72,6 +93,7 @@ export class Writer {
 
   /** Undoes everything. */
   cancel() {
+    restore(this.replaced);
     for (const [table, originals] of this.#originals) {
       for (const [key, image] of originals) image ? table.set(key, image) : table.delete(key);
     }

@@ -21,7 +21,8 @@ import { decode, encode } from "./values.js"
 
 /** How many lists and dictionaries may be nested in one value; as in Realm. */
 export const DEEPEST = 100;
-/** Of an object: a function that gives its wire value in a mixed property, or throws. */
+/** Of an object: a function that gives its wire value in a mixed property, or throws. It is told where that is wanted: the
+ * `context` of `encodeMixed`. */
 export const WIRE = Symbol.for("realm-sync.wire");
 
 /** A link inside a mixed value: a class and the wire value of a key. Its target need not exist. */
@@ -43,8 +44,8 @@ const WRAPPED = {
 };
 
 /** The wire value of a mixed value. Throws a TypeAssertionError that names the element: `data["a"][0]`.
- * @param {any} value @param {string} [where] @returns {any} */
-export function encodeMixed(value, where = "value", depth = 0) {
+ * @param {any} value @param {string} [where] @param {any} [context] @returns {any} */
+export function encodeMixed(value, where = "value", context = undefined, depth = 0) {
   if (value === null || value === undefined) return null;
   switch (typeof value) {
     case "boolean":
@@ -61,7 +62,7 @@ export function encodeMixed(value, where = "value", depth = 0) {
       throw new TypeAssertionError("a value that mixed can hold", value, where);
   }
   if (typeof value[WIRE] === "function") {
-    const wire = value[WIRE]();
+    const wire = value[WIRE](context);
     mustBeShallow(wire, depth, where);
     return wire;
   }
@@ -73,13 +74,13 @@ export function encodeMixed(value, where = "value", depth = 0) {
   if (value instanceof Set) throw new AssertionError("Using a Set as a Mixed value is not supported.");
   if (Array.isArray(value)) {
     checkDepth(depth, where);
-    return value.map((item, at) => encodeMixed(item, `${where}[${at}]`, depth + 1));
+    return value.map((item, at) => encodeMixed(item, `${where}[${at}]`, context, depth + 1));
   }
   if (![Object.prototype, null].includes(Object.getPrototypeOf(value))) throw new TypeAssertionError("a value that mixed can hold", value, where);
   checkDepth(depth, where);
   /** @type {Record<string, any>} */
   const wire = {};
-  for (const key of Object.keys(value)) wire[checkKey(key)] = encodeMixed(value[key], `${where}["${key}"]`, depth + 1);
+  for (const key of Object.keys(value)) wire[checkKey(key)] = encodeMixed(value[key], `${where}["${key}"]`, context, depth + 1);
   return wire;
 }
 
