@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 f7feeadac5c12539d8b5e955ce84b1e50df3e2903641a792dcdd57807dfbfe69. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 5e5c7d666e323f86792a3c26082697e3a840df354730f6bfc605bbdf5f19eedf. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
