@@ -17,8 +17,8 @@ from rich.table import Table
 
 from .setting import DATABASES, Figure, Setting, open_setting
 
-NAMES = ("saving", "matching", "bootstrap", "uploads", "deliveries", "latency", "opening", "browser")
-WITHOUT_DATABASE = ("matching", "opening", "browser")
+NAMES = ("saving", "matching", "merge", "bootstrap", "uploads", "deliveries", "latency", "opening", "browser")
+WITHOUT_DATABASE = ("matching", "merge", "opening", "browser")
 """Measured once, on the first database."""
 PACKAGES = ("Django", "channels", "daphne", "msgspec", "psycopg", "websockets")
 COLUMNS = ("measured", "database", "result", "baseline", "baseline's result", "ratio", "target")

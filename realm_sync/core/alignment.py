@@ -3,7 +3,8 @@
 Decides which element of the list after is which element of the list before: kept in its place, moved, changed, or new.
 Deterministic and the same in every language: the server's outcome and a client's screen depend on it. Equality is that
 of the keys it is given; knows nothing of values. Its cost is bounded: linear in what two lists have in common at their
-ends, at most CELLS comparisons where the middle is small, else elements that occur once in both lead the way (patience).
+ends; in between elements that occur once in both lead the way (patience) where most do, else the longest common
+subsequence is looked for where that takes at most CELLS comparisons.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
+FEW_CELLS = 64
+"""Gaps of up to so many pairs of elements are compared pair by pair at once."""
 CELLS = 10_000
-"""Gaps of up to so many pairs of elements are compared pair by pair."""
+"""Gaps of up to so many pairs are compared pair by pair where few elements are unique."""
 ROUNDS = 8
 """How often a gap is divided by unique elements before what is left counts as replaced."""
 
@@ -80,14 +83,15 @@ def _common(before: Sequence[Hashable], after: Sequence[Hashable]) -> list[tuple
             pairs.append((a_end, b_end))
         if a == a_end or b == b_end:
             continue
-        if (a_end - a) * (b_end - b) <= CELLS:
+        shorter, cells = min(a_end - a, b_end - b), (a_end - a) * (b_end - b)
+        anchors = _anchors(before, after, a, a_end, b, b_end) if cells > FEW_CELLS and rounds < ROUNDS else []
+        if cells <= CELLS and 2 * len(anchors) < shorter:
             pairs += _longest(before, after, a, a_end, b, b_end)
-        elif rounds < ROUNDS:
-            anchors = _anchors(before, after, a, a_end, b, b_end)
-            pairs += anchors
-            for at, to in [*anchors, (a_end, b_end)] if anchors else ():
-                todo.append((a, at, b, to, rounds + 1))
-                a, b = at + 1, to + 1
+            continue
+        pairs += anchors
+        for at, to in [*anchors, (a_end, b_end)] if anchors else ():
+            todo.append((a, at, b, to, rounds + 1))
+            a, b = at + 1, to + 1
     pairs.sort()
     return pairs
 

@@ -97,10 +97,14 @@ class Rivals:
                 continue
             stamp = Stamp(change.timestamp, change.origin)
             if self._shapes:
-                self._rows.append(_row(change, None if is_own else stamp))
+                row = _row(change, None if is_own else stamp)
+                self._rows.append(row)
+                written = row.after if row.before is None else {name: row.after.get(name) for name in row.before}
+            else:
+                written = change.written()
             if is_own:
                 continue
-            for name, value in change.written().items():
+            for name, value in written.items():
                 if change.kind == "insert" and (value is None or value == self._defaults.get(name)):
                     continue
                 self._writes[name].append((change.version, stamp))
@@ -134,10 +138,13 @@ class Rivals:
         return view
 
 
+_decode = msgspec.json.Decoder().decode
+
+
 def _row(change: Change, stamp: Stamp | None) -> _Row:
-    before = msgspec.json.decode(change.before) if change.before else None
-    sets = frozenset(msgspec.json.decode(change.sets)) if change.sets else frozenset()
-    return _Row(change.version, stamp, before, msgspec.json.decode(change.after or "{}"), sets)
+    before = _decode(change.before) if change.before else None
+    sets = frozenset(_decode(change.sets)) if change.sets else frozenset()
+    return _Row(change.version, stamp, before, _decode(change.after or "{}"), sets)
 
 
 _UNKNOWN: Any = object()

@@ -256,8 +256,9 @@ class Tree:
 
     def _absorb_list(self, body: _List, wires: list[Any], path: str) -> bool:
         before = body.here
-        olds = [_wire(slot.here) for slot in before]
-        if body.shape.kind == "scalar" and olds == wires:
+        is_plain = body.shape.kind == "scalar"
+        olds = [slot.here for slot in before] if is_plain else [_wire(slot.here) for slot in before]
+        if is_plain and olds == wires:
             return False
         origin, fate, removed = align(identities(body.shape, olds), identities(body.shape, wires))
         if not removed and fate.count(KEPT) == len(before) == len(wires):

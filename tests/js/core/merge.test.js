@@ -1,6 +1,7 @@
 import { equal, ok, test, vectors } from "../harness.js";
+import { perform, withoutNames } from "../merging.js";
 import { align } from "/realm_sync/core/alignment.js";
-import { EditError, Shape, derive, editValue, identity } from "/realm_sync/core/edits.js";
+import { Shape, derive, editValue, identity } from "/realm_sync/core/edits.js";
 import { rebase, replay } from "/realm_sync/core/merge.js";
 import { Schema } from "/realm_sync/core/schema.js";
 import { Tree } from "/realm_sync/core/tree.js";
@@ -11,23 +12,6 @@ const kit = schema.get("Kit");
 const copy = (value) => JSON.parse(JSON.stringify(value));
 /** Whether two JSON values are equal, whatever the order of keys. */
 const alike = (one, other, note) => ok(identity(one) === identity(other), `${note}: expected ${JSON.stringify(other)}, got ${JSON.stringify(one)}`);
-
-function perform(tree, step) {
-  if ("absorb" in step) {
-    const write = step.write && { version: step.write[0], stamp: step.write.slice(1) };
-    tree.absorb(step.absorb, write, { isKnown: step.known, sets: step.sets });
-    return {};
-  }
-  const base = step.base ?? 10;
-  if ("assign" in step) return { stands: tree.assign(step.assign, base, step.stamp) };
-  if ("join" in step) return { stands: tree.join(step.join, base, step.stamp) };
-  try {
-    return { done: tree.apply(step.apply, base, step.stamp) };
-  } catch (error) {
-    if (!(error instanceof EditError)) throw error;
-    return { error: error.code };
-  }
-}
 
 test("every cell of the tables, and random ones", () => {
   ok(trees.length > 200);
@@ -45,11 +29,6 @@ test("every cell of the tables, and random ones", () => {
     alike([value, steps], given, `tree ${at}: what it was given`);
   }
 });
-
-/** As vectors tell edits: without the object they are of. */
-function withoutNames({ class: className, _id, ...edit }) {
-  return edit;
-}
 
 test("derived edits are those of Python", () => {
   for (const [at, { property, before, after, edits }] of derived.entries()) {

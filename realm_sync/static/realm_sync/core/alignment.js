@@ -4,14 +4,16 @@
  * Decides which element of the list after is which element of the list before: kept in its place, moved, changed, or new.
  * Deterministic and the same in every language: the server's outcome and a client's screen depend on it. Equality is that
  * of the keys it is given (`===`); knows nothing of values. Its cost is bounded: linear in what two lists have in common at
- * their ends, at most CELLS comparisons where the middle is small, else elements that occur once in both lead the way
- * (patience).
+ * their ends; in between elements that occur once in both lead the way (patience) where most do, else the longest common
+ * subsequence is looked for where that takes at most CELLS comparisons.
  */
 
-/** Gaps of up to so many pairs of elements are compared pair by pair. */
-export const CELLS = 10_000;
+/** Gaps of up to so many pairs of elements are compared pair by pair at once. */
+const FEW_CELLS = 64;
+/** Gaps of up to so many pairs are compared pair by pair where few elements are unique. */
+const CELLS = 10_000;
 /** How often a gap is divided by unique elements before what is left counts as replaced. */
-export const ROUNDS = 8;
+const ROUNDS = 8;
 
 export const KEPT = 0;
 export const MOVED = 1;
@@ -83,17 +85,18 @@ function common(before, after) {
     while (a < aEnd && b < bEnd && before[a] === after[b]) pairs.push([a++, b++]);
     while (a < aEnd && b < bEnd && before[aEnd - 1] === after[bEnd - 1]) pairs.push([--aEnd, --bEnd]);
     if (a === aEnd || b === bEnd) continue;
-    if ((aEnd - a) * (bEnd - b) <= CELLS) {
+    const cells = (aEnd - a) * (bEnd - b);
+    const found = cells > FEW_CELLS && rounds < ROUNDS ? anchors(before, after, a, aEnd, b, bEnd) : [];
+    if (cells <= CELLS && 2 * found.length < Math.min(aEnd - a, bEnd - b)) {
       for (const pair of longest(before, after, a, aEnd, b, bEnd)) pairs.push(pair);
-    } else if (rounds < ROUNDS) {
-      const found = anchors(before, after, a, aEnd, b, bEnd);
-      for (const pair of found) pairs.push(pair);
-      /** @type {[number, number][]} */
-      const ends = found.length ? [...found, [aEnd, bEnd]] : [];
-      for (const [at, to] of ends) {
-        todo.push([a, at, b, to, rounds + 1]);
-        [a, b] = [at + 1, to + 1];
-      }
+      continue;
+    }
+    for (const pair of found) pairs.push(pair);
+    /** @type {[number, number][]} */
+    const ends = found.length ? [...found, [aEnd, bEnd]] : [];
+    for (const [at, to] of ends) {
+      todo.push([a, at, b, to, rounds + 1]);
+      [a, b] = [at + 1, to + 1];
     }
   }
   return pairs.sort((one, other) => one[0] - other[0]);
