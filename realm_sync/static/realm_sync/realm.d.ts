@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 5e5c7d666e323f86792a3c26082697e3a840df354730f6bfc605bbdf5f19eedf. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 bd93c5c3a210ae4edf2389e8262778a6c23ac0058430993acf201490c1ac3b85. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1334,19 +1334,6 @@ declare module "realm/core/alignment" {
     /** What became of each element; KEPT and CHANGED ones are in the order they had.
      * @param {any[]} before @param {any[]} after @returns {Alignment} */
     export function align(before: any[], after: any[]): Alignment;
-    /**
-     * Alignment: how one list became another, told from the two alone.
-     *
-     * Decides which element of the list after is which element of the list before: kept in its place, moved, changed, or new.
-     * Deterministic and the same in every language: the server's outcome and a client's screen depend on it. Equality is that
-     * of the keys it is given (`===`); knows nothing of values. Its cost is bounded: linear in what two lists have in common at
-     * their ends, at most CELLS comparisons where the middle is small, else elements that occur once in both lead the way
-     * (patience).
-     */
-    /** Gaps of up to so many pairs of elements are compared pair by pair. */
-    export const CELLS: 10000;
-    /** How often a gap is divided by unique elements before what is left counts as replaced. */
-    export const ROUNDS: 8;
     export const KEPT: 0;
     export const MOVED: 1;
     export const CHANGED: 2;
