@@ -233,3 +233,58 @@ def test_types_of_the_fields():
     assert isinstance(Kit._meta.get_field("parts").base, EmbeddedField)
     assert ListField(Address).deconstruct()[1] == "realm_sync.fields.ListField"
     assert isinstance(ListField(models.CharField(max_length=3)).deconstruct()[3]["base"], models.CharField)
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ({"tags__contains": "a"}, True), ({"tags__contains": ["a", "ü𝄞"]}, True), ({"tags__contains": "A"}, False),
+        ({"tags__contains": ["a", "z"]}, False), ({"maybe_tags__contains": None}, True), ({"tags__contains": []}, True),
+        ({"flags__contains": True}, True), ({"numbers__contains": 2**63 - 1}, True), ({"numbers__contains": 2}, False),
+        ({"doubles__contains": 0.5}, True), ({"dates__contains": MOMENT}, True), ({"uuids__contains": ID}, True),
+        ({"route__contains": "ENGM"}, True), ({"decimal_set__contains": Decimal("1.50")}, True),
+        ({"mixes__contains": 1}, True), ({"mixed_set__contains": "1"}, True), ({"mixed_set__contains": False}, False),
+        ({"parts__contains": VALUES["parts"][0]}, True), ({"parts__contains": Part(name="x")}, False),
+        ({"tags__len": 3}, True), ({"tags__len__gt": 3}, False), ({"tag_map__len": 2}, True), ({"number_set__len": 0}, True),
+        ({"tags__0": "a"}, True), ({"tags__1": "a"}, False), ({"dates__0": MOMENT}, True), ({"days__0": date(2026, 1, 1)}, True),
+        ({"address__city": "Oslo"}, True), ({"address__city__icontains": "os"}, True), ({"address__city": "Bergen"}, False),
+        ({"address__lines__contains": "x"}, True), ({"parts__0__maker__city": "Bergen"}, True),
+        ({"parts__0__amount__gte": 1}, True), ({"parts__0__prices__nok": Decimal("9.5")}, True),
+        ({"part_map__a__labels__len": 2}, True), ({"part_map__a__airfield": "ENGM"}, True), ({"tag_map__a": "1"}, True),
+        ({"tag_map__has_key": "ø"}, True), ({"tag_map__has_key": "z"}, False), ({"anything__a__1__b": None}, True),
+        ({"anything__isnull": False}, True), ({"anything": None}, False), ({"part": None}, True), ({"part__isnull": True}, True),
+        ({"tags": ["a", "ü𝄞", ""]}, True), ({"tags": []}, False), ({"tag_set": {"b", "a"}}, True), ({"number_set": []}, True),
+        ({"address": Address(city="Oslo", lines=["x"])}, True), ({"flags__0": True}, True), ({"flags__1": True}, False),
+    ],
+)  # fmt: skip
+def test_lookups(kit_of_each_database, condition, found):
+    assert Kit.objects.filter(**condition).exists() is found
+    assert Kit.objects.exclude(**condition).exists() is not found
+
+
+@pytest.fixture
+def kit_of_each_database(each_database):
+    return Kit.objects.create(**VALUES)
+
+
+def test_parts_are_selected_as_python_values(kit_of_each_database):
+    names = ["tags__0", "dates__0", "days__0", "uuids__0", "flags__0", "numbers__1", "doubles__1", "decimals__0",
+             "address__city", "address__lines", "parts__0__maker", "part_map__a__labels", "number_map__a", "tags__len"]  # fmt: skip
+    assert list(Kit.objects.values_list(*names)) == [
+        ("a", MOMENT, date(2026, 1, 1), ID, True, 2**63 - 1, math.inf, Decimal("0.1"),
+         "Oslo", ["x"], Address(city="Bergen"), {"a", "z"}, None, 3)
+    ]  # fmt: skip
+
+
+def test_bulk_writes_and_expressions(each_database):
+    kits = Kit.objects.bulk_create([Kit(name=str(at), tags=[str(at)]) for at in range(3)])
+    Kit.objects.update(address=Address(city="Oslo"), anything=None, number_set={2, 1})
+    kits[0].tags.append("x")
+    kits[0].address = None
+    Kit.objects.bulk_update(kits[:1], ["tags", "address"])
+    first = Kit.objects.get(name="0")
+    assert (first.tags, first.address, first.number_set) == (["0", "x"], None, {1, 2})
+    assert Kit.objects.get(name="1").address == Address(city="Oslo")
+    assert Kit.objects.filter(anything=None).count() == 3
+    Kit.objects.update(visits=models.F("visits") + 2)
+    assert {kit.visits for kit in Kit.objects.all()} == {2}

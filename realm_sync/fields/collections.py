@@ -20,6 +20,7 @@ from .columns import JSONColumn
 from .embedded import EmbeddedField, EmbeddedObject
 from .errors import Key, Problems, Step
 from .forms import KeyedRowsField, LinkFormField, RowsField, part_field
+from .lookups import Contains, Length
 from .mixed import MixedField
 from .types import from_wire, parse, realm_type, to_wire
 
@@ -120,6 +121,9 @@ class CollectionField(JSONColumn):
 
     def part_fields(self) -> Iterator[tuple[Step, models.Field]]:
         yield "[…]", self.base
+
+    def part_at(self, name: str) -> models.Field | None:
+        return self.base  # type: ignore[no-any-return]
 
     def refused_part(self, part: models.Field) -> Iterator[tuple[str, str]]:
         if isinstance(part, CollectionField):
@@ -307,3 +311,8 @@ class DictionaryField(CollectionField):
 
     def from_wire(self, wire: Any) -> Any:
         return {key: from_wire(self.base, each) for key, each in wire.items()} if isinstance(wire, dict) else wire
+
+
+CollectionField.register_lookup(Length)
+ListField.register_lookup(Contains)
+SetField.register_lookup(Contains)

@@ -17,6 +17,7 @@ from django.db.models.fields.json import KeyTransform
 from django.utils.text import capfirst
 
 from .errors import Problems, Step, named, shown
+from .lookups import Exact, ToPart, extracted
 
 
 class JSONColumn(models.JSONField):
@@ -116,9 +117,23 @@ class JSONColumn(models.JSONField):
         with named(self.name):
             return self.to_wire(self.parse(value))
 
+    def get_transform(self, name: str) -> Any:
+        """To a part that there is, or that there may be; of a mixed value that is anything."""
+        found = models.Field.get_transform(self, name)
+        if found is not None:
+            return found
+        part = self.part_at(name)
+        return super().get_transform(name) if part is None else ToPart(name, part)
+
+    def part_at(self, name: str) -> models.Field | None:
+        """The field of the part that a step of a lookup leads to."""
+        return None
+
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        if isinstance(expression, KeyTransform) or value is None:
-            return super().from_db_value(value, expression, connection)
+        if value is None:
+            return None
+        if isinstance(expression, KeyTransform):
+            return self.from_wire(extracted(self, value, connection))
         try:
             wire = json.loads(value)
         except (TypeError, ValueError):
@@ -156,3 +171,6 @@ def examine(field: Any, value: Any, instance: Any) -> None:
     elif value is not None or not field.null:  # in Realm what can be null may be null, whatever `blank` tells forms
         field.validate(value, instance)
         field.run_validators(value)
+
+
+JSONColumn.register_lookup(Exact)

@@ -126,6 +126,9 @@ class EmbeddedField(JSONColumn):
     def part_fields(self) -> Iterator[tuple[Step, models.Field]]:
         yield from self.embedded.fields.items()
 
+    def part_at(self, name: str) -> models.Field | None:
+        return self.embedded.fields.get(name)
+
     def bind(self, model: type[models.Model]) -> None:
         if not isinstance(self._given, str):
             super().bind(model)
