@@ -11,7 +11,8 @@ wonders. Ids are stable. `manage.py check` runs all but the triggers, which need
     E006 key that clients cannot make       W002 nobody may see or write the class
     E007 key that cannot be one             W003 triggers are missing or outdated
     W004 option that looks misspelt         W005 clients cannot create objects
-    E012 CUSTOM_JWT that is not safe
+    E012 CUSTOM_JWT that is not safe        E013 class name of an embedded class used twice
+    E014 part of a column that cannot be one (of fields/columns.py: in models that do not sync, too)
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from .conf import CLIENT_CLASSES, PER_CLIENT, Settings, settings
 from .core.schema import KEY_TYPES
 from .fields import LONGEST_KEY, realm_type
 from .models import Change
-from .registry import ModelSync, SyncedModel, refusal, registry
+from .registry import ModelSync, SyncedModel, embedded_classes, every_field, refusal, registry
 
 TAG = "realm_sync"
 VENDORS = ("sqlite", "postgresql")
@@ -253,7 +254,15 @@ def check_bindings(bindings: Iterable[ModelSync], every: Sequence[ModelSync]) ->
     return [
         message
         for binding in bindings
-        for check in (_check_name, _check_table, _check_key, _check_options, _check_fields, _check_access)
+        for check in (
+            _check_name,
+            _check_embedded,
+            _check_table,
+            _check_key,
+            _check_options,
+            _check_fields,
+            _check_access,
+        )
         for message in check(binding, every)
     ]
 
@@ -267,6 +276,25 @@ def _check_name(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[Chec
             obj=binding.model,
             id="realm_sync.E005",
         )
+
+
+def _check_embedded(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[CheckMessage]:
+    """Every class of the schema has a name of its own, embedded ones too."""
+    taken: dict[str, Any] = {each.class_name: each.model for each in every}
+    for other in every:
+        for cls in embedded_classes(other.fields_by_name.values()):
+            taken.setdefault(cls.wire_name(), cls)
+    for field in binding.fields_by_name.values():
+        for cls in embedded_classes([field]):
+            first = taken[cls.wire_name()]
+            if first is not cls:
+                yield Error(
+                    f"The class name '{cls.wire_name()}' of an embedded class is taken by {first.__module__}."
+                    f"{first.__qualname__}.",
+                    hint=f'Write class_name = "{cls.__name__}Part" in {cls.__name__}, or another name that is free.',
+                    obj=field,
+                    id="realm_sync.E013",
+                )
 
 
 def _check_table(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[CheckMessage]:
@@ -308,7 +336,7 @@ def _check_key(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[Check
 
 
 def _check_options(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[CheckMessage]:
-    known = [field.name for field in (*binding.model._meta.concrete_fields, *binding.model._meta.many_to_many)]
+    known = [field.name for field in every_field(binding.model)]
     for option in ("fields", "exclude", "read_only_fields"):
         names = getattr(binding, option)
         if isinstance(names, str):
@@ -341,7 +369,7 @@ def _option_error(binding: ModelSync, problem: str, remedy: str) -> CheckMessage
 def _check_fields(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[CheckMessage]:
     if binding.model._meta.parents:
         return
-    chosen = [field for field in binding.chosen_fields if not field.primary_key]
+    chosen = [field for field in binding.chosen_fields if field is not binding.primary_key]
     refused = [field.name for field in chosen if refusal(field)]
     for field in chosen:
         if reason := refusal(field):
@@ -380,6 +408,18 @@ def _fills_itself(field: Any) -> bool:
 
 
 def _check_access(binding: ModelSync, every: Sequence[ModelSync]) -> Iterator[CheckMessage]:
+    if binding.asymmetric:
+        if binding.read_only:
+            problem = "asymmetric and read_only are both set: clients could neither send nor see an object."
+            yield _option_error(binding, problem, "Remove one of them")
+        elif _is_default(binding, "writable_by"):
+            yield Warning(
+                "Nobody may send objects of this class: writable_by is not defined.",
+                hint=f"Write def writable_by(self, user): return True in {_place(binding)}, or return a Q.",
+                obj=binding.model,
+                id="realm_sync.W002",
+            )
+        return
     if _is_default(binding, "readable_by") and _is_default(binding, "writable_by"):
         yield Warning(
             "Nobody may see or write objects of this class: neither readable_by nor writable_by is defined.",

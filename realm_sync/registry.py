@@ -29,6 +29,11 @@ def refusal(field: Any) -> str | None:
     """Why a field of a model cannot be a property, as the end of a sentence that begins with the field; else None."""
     if isinstance(field, models.ManyToManyField):
         return _refused_set(field)
+    # Told by what they have, for importing them needs the app of content types.
+    if hasattr(field, "ct_field"):
+        return f"is a {type(field).__name__}, which leads to objects of any class; a link leads to those of one"
+    if hasattr(field, "content_type_field_name"):
+        return f"is a {type(field).__name__}, the other end of links that are not of one class"
     if field.name == PRIMARY_KEY and not field.primary_key:
         return f"is called {PRIMARY_KEY}, which is the name of the primary key on the wire"
     if isinstance(field, models.ForeignKey) and not field.target_field.primary_key:
@@ -58,6 +63,11 @@ def _refused_set(field: models.ManyToManyField[Any, Any]) -> str | None:
     if realm_type(target._meta.pk) is None:
         return f"links to {target.__name__}, whose key cannot sync"
     return None
+
+
+def every_field(model: type[models.Model]) -> list[Any]:
+    """The fields that a declaration may name: those with a column, sets of links, and generic relations."""
+    return [*model._meta.concrete_fields, *model._meta.many_to_many, *model._meta.private_fields]
 
 
 ClassOf = Callable[[type[models.Model]], "ModelSync | None"]
@@ -138,11 +148,10 @@ class ModelSync:
     @property
     def chosen_fields(self) -> list[Any]:
         """The fields that the options select, whether they can sync or not; the primary key is always one."""
-        every = [*self.model._meta.concrete_fields, *self.model._meta.many_to_many]
         return [
             field
-            for field in every
-            if field.primary_key
+            for field in every_field(self.model)
+            if getattr(field, "primary_key", False)
             or ((self.fields is None or field.name in self.fields) and field.name not in self.exclude)
         ]
 
@@ -263,6 +272,7 @@ def _has_default(field: Any) -> bool:
     if field.many_to_many:
         return True
     computed = field.generated or getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
+    computed = computed or isinstance(field, models.FileField)
     blank_text = isinstance(field, (models.CharField, models.TextField)) and field.blank and not field.null
     return bool(computed or blank_text or field.has_default() or field.has_db_default())
 

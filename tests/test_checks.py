@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import connections, models
 from django.test import override_settings
@@ -23,6 +26,7 @@ from realm_sync.checks import (
     check_triggers,
 )
 from realm_sync.conf import Settings, settings
+from realm_sync.fields import CounterField, DictionaryField, EmbeddedField, EmbeddedObject, Link, ListField, SetField
 from realm_sync.registry import Registry
 from tests.testapp.models import Airfield, Team
 
@@ -410,3 +414,117 @@ def test_a_custom_jwt_that_anybody_could_sign_is_an_error():
     assert error.id == "realm_sync.E012" and "32" in error.msg
     with override_settings(REALM_SYNC={}):
         assert check_custom_jwt() == []
+
+
+@isolate_apps("tests.testapp")
+def test_generic_relations_are_refused():
+    class Note(models.Model):
+        id = models.UUIDField(primary_key=True)
+        about_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, related_name="+")
+        about_id = models.UUIDField()
+        about = GenericForeignKey("about_type", "about_id")
+        replies = GenericRelation("Note", "about_id", "about_type")
+
+        class Meta:
+            app_label = "testapp"
+
+    own = Registry()
+    own.register(Note, type("NoteSync", (sync.ModelSync,), RULES))
+    messages = check_bindings(own.registered, own.registered)
+    assert [(message.id, message.msg) for message in messages] == [
+        (
+            "realm_sync.E008",
+            "The field is a GenericForeignKey, which leads to objects of any class; a link leads to those of one.",
+        ),
+        ("realm_sync.E008", "The field is a GenericRelation, the other end of links that are not of one class."),
+    ]
+    assert 'Write exclude = ["about", "replies"] in NoteSync' in messages[0].hint
+    assert of((Note, RULES | {"exclude": ["about", "replies"]})) == {}
+
+
+class Team2(EmbeddedObject):
+    class_name = "Team"
+    name = models.CharField(max_length=9)
+
+
+class Point(EmbeddedObject):
+    x = models.FloatField()
+
+
+def test_embedded_classes_need_names_of_their_own():
+    class Other(EmbeddedObject):
+        class_name = "Point"
+        y = models.FloatField()
+
+    with isolate_apps("tests.testapp"):
+        crew = declare(
+            "Crew",
+            id=models.UUIDField(primary_key=True),
+            teams=ListField(Team2),
+            at=EmbeddedField(Point, null=True),
+            back=DictionaryField(Other),
+        )
+        own = Registry()
+        own.register(Team, type("TeamSync", (sync.ModelSync,), RULES | {"fields": ["name"]}))
+        own.register(crew, type("CrewSync", (sync.ModelSync,), RULES))
+        messages = check_bindings(own.registered, own.registered)
+    assert [(message.id, message.msg) for message in messages] == [
+        ("realm_sync.E013", "The class name 'Team' of an embedded class is taken by tests.testapp.models.Team."),
+        ("realm_sync.E013", "The class name 'Point' of an embedded class is taken by tests.test_checks.Point."),
+    ]
+    assert messages[0].hint == 'Write class_name = "Team2Part" in Team2, or another name that is free.'
+
+
+@isolate_apps("tests.testapp")
+def test_parts_that_columns_cannot_hold():
+    crew = declare(
+        "Crew",
+        id=models.UUIDField(primary_key=True),
+        nested=ListField(ListField(models.IntegerField())),
+        times=ListField(models.TimeField()),
+        counters=SetField(CounterField()),
+        keys=DictionaryField(models.ForeignKey(Team, on_delete=models.CASCADE)),
+        lost=ListField(Link("testapp.Nobody")),
+        maybe=ListField(Link(Team, null=True)),
+        points=SetField(Point),
+        fine=DictionaryField(Link(Team)),
+    )
+    messages = [message for message in crew.check() if message.id == "realm_sync.E014"]
+    assert [message.msg for message in messages] == [
+        "nested[…] is a collection within a collection.",
+        "times[…] is a TimeField, which has no type in Realm.",
+        "counters[…] is a counter, which collections do not hold.",
+        "keys[…] is a field that only a column of its own can be.",
+        "lost[…] links to 'testapp.Nobody', which is not a model.",
+        "maybe[…] has null=True. Links in a list or set are never null.",
+        "points[…] is embedded, which sets cannot hold.",
+    ]
+    assert messages[0].hint == "Use a MixedField, which nests, or a class of EmbeddedObject."
+
+
+@pytest.mark.parametrize(
+    ("field", "problem"),
+    [
+        (models.ForeignKey(Team, on_delete=models.CASCADE), "is a relation, which needs a column; write Link"),
+        (models.UUIDField(primary_key=True), "is a primary key; an embedded object has none"),
+        (models.FileField(), "is a FileField, which needs a column of its own"),
+        (models.DateTimeField(auto_now=True), "has auto_now or auto_now_add, which only columns have"),
+        (models.TimeField(), "is a TimeField, which has no type in Realm"),
+    ],
+)
+def test_what_an_embedded_object_cannot_have_is_refused_where_it_is_written(field, problem):
+    with pytest.raises(ImproperlyConfigured, match=f"Spot.when {problem}"):
+        type("Spot", (EmbeddedObject,), {"when": field})
+
+
+def test_an_asymmetric_class_needs_a_rule_for_writing_only():
+    with isolate_apps("tests.testapp"):
+        crew = declare("Crew", id=models.UUIDField(primary_key=True))
+    assert of((crew, {"asymmetric": True, "writable_by": RULES["writable_by"]})) == {}
+    assert of((crew, {"asymmetric": True}))["W002"][0] == (
+        "Nobody may send objects of this class: writable_by is not defined."
+    )
+    assert of((crew, RULES | {"asymmetric": True, "read_only": True}))["E009"] == (
+        "asymmetric and read_only are both set: clients could neither send nor see an object.",
+        "Remove one of them of CrewSync.",
+    )

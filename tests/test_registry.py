@@ -7,6 +7,7 @@ import sys
 import uuid
 from decimal import Decimal
 from types import ModuleType
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -20,11 +21,12 @@ from django.db.migrations.writer import MigrationWriter
 from django.test.utils import isolate_apps
 
 from realm_sync import fields, sync
+from realm_sync.core.declarations import parse_class
 from realm_sync.core.errors import SchemaError
-from realm_sync.core.schema import Property
+from realm_sync.core.schema import Property, type_text
 from realm_sync.core.values import ObjectId
 from realm_sync.registry import Registry, SyncedModel, realm_type, refusal, registry
-from tests.testapp.models import Airfield, Inspection, Sample, Team
+from tests.testapp.models import Airfield, Inspection, Kit, Reading, Sample, Team
 
 SCALARS = {
     "bool": "bool", "int": "int", "float": "float", "double": "double", "decimal": "decimal128", "fixed": "decimal128",
@@ -363,3 +365,140 @@ def test_the_facade_and_the_package_import_as_documented():
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["ModelSync", "SyncedModel", "access_changed", "register", "unregister"]
+
+
+def test_collections_embedded_objects_counters_and_mixed_have_properties():
+    own = Registry()
+    for model in (Airfield, Team, Kit):
+        own.register(model, type(f"{model.__name__}Sync", (sync.ModelSync,), {}))
+    own.schema.check()
+    kit = own.schema["Kit"].properties
+    assert kit["tags"] == Property(type="list", object_type="string", has_default=True)
+    assert kit["maybe_tags"] == Property(type="list", object_type="string", optional=True, has_default=True)
+    assert kit["mixed_set"] == Property(type="set", object_type="mixed", optional=True, has_default=True)
+    assert kit["airfield_set"] == Property(type="set", object_type="Airfield", has_default=True)
+    assert kit["airfield_map"] == Property(type="dictionary", object_type="Airfield", optional=True, has_default=True)
+    assert kit["parts"] == Property(type="list", object_type="Part", has_default=True)
+    assert kit["part_map"] == Property(type="dictionary", object_type="Part", optional=True, has_default=True)
+    assert kit["address"] == Property(type="object", object_type="Address", optional=True)
+    assert kit["visits"] == Property(type="int", presentation="counter", has_default=True)
+    assert kit["anything"] == kit["json"] == Property(type="mixed", optional=True)
+    assert kit["teams"] == Property(type="set", object_type="Team", has_default=True)
+    assert list(kit)[-1] == "teams" and list(own.for_model(Kit).sets_by_name) == ["teams"]
+    part = own.schema["Part"]
+    assert part.embedded and part.properties["maker"].object_type == "Address"
+    assert part.properties["airfield"] == Property(type="object", object_type="Airfield", optional=True)
+    assert part.properties["used"].is_counter and part.properties["name"].max_length == 20
+    names = own.schema.names()
+    assert names.index("Address") < names.index("Part") < names.index("Kit")
+
+
+def test_links_of_parts_are_keys_where_their_target_does_not_sync():
+    own = Registry()
+    own.register(Kit, sync.ModelSync)
+    kit = own.schema["Kit"].properties
+    assert (kit["route"].object_type, kit["airfield_map"].object_type, kit["teams"].object_type) == (
+        "string", "string", "uuid",
+    )  # fmt: skip
+    own.schema.check()
+
+
+def test_an_asymmetric_class_is_uploaded_only_and_linked_to_by_nothing():
+    own = Registry()
+    own.register(Reading, type("ReadingSync", (sync.ModelSync,), {"asymmetric": True}))
+    assert own.schema["Reading"].asymmetric
+    own.register(Team, type("TeamSync", (sync.ModelSync,), {"asymmetric": True}))
+    assert own.schema["Reading"].properties["team"].type == "uuid"
+
+
+def test_files_are_names_that_clients_do_not_write():
+    with isolate_apps("tests.testapp"):
+
+        class Photo(models.Model):
+            id = models.UUIDField(primary_key=True)
+            file = models.FileField(upload_to="photos", blank=True)
+
+            class Meta:
+                app_label = "testapp"
+
+    own = Registry()
+    own.register(Photo, sync.ModelSync)
+    assert own.schema["Photo"].properties["file"] == Property(type="string", read_only=True, has_default=True)
+
+
+BAG = {
+    "name": "Bag",
+    "properties": {
+        "_id": "uuid",
+        "uses": "counter",
+        "any": "mixed",
+        "labels": {"type": "list", "objectType": "string", "default": ["new"]},
+        "sizes": "int?<>",
+        "prices": "decimal128{}",
+        "owners": "Person[]",
+        "home": "Place",
+        "places": "Place{}",
+        "bags": {"type": "linkingObjects", "objectType": "Person", "property": "bags"},
+    },
+}
+PLACE = {"name": "Place", "embedded": True, "properties": {"street": "string", "person": "Person", "notes": "string[]"}}
+
+
+def test_every_realm_type_becomes_a_field(kennel):
+    place = declare(kennel, PLACE)
+    declare(kennel, {"name": "Person", "properties": {"_id": "uuid"}})
+    bag = declare(kennel, BAG, embedded=[place])
+    declare(kennel, {"name": "Log", "asymmetric": True, "properties": {"_id": "uuid", "at": "Place"}}, embedded=[place])
+    registry.schema.check()
+    assert registry.schema["Log"].asymmetric and registry.schema["Place"].embedded
+    properties = registry.schema["Bag"].properties
+    declared = {name: each for name, each in parse_class(BAG).properties.items() if name != "bags"}
+    assert {name: type_text(each) for name, each in properties.items()} == {
+        name: type_text(each) for name, each in declared.items()
+    }
+    example = bag(home=place(street="x", person=uuid.UUID(int=1)))
+    assert (example.labels, bag().labels is example.labels, example.uses) == (["new"], False, 0)
+    example.full_clean(validate_unique=False)
+    assert place.__module__ == "tests.testapp.kennel" or place.__module__ == kennel["__name__"]
+
+
+def test_migrations_of_columns_with_parts_are_stable(kennel):
+    kennel |= {"models": models, "fields": fields, "SyncedModel": SyncedModel}
+    source = """
+class Spot(fields.EmbeddedObject):
+    x = models.FloatField(default=0)
+
+class Bag(SyncedModel):
+    tags = fields.ListField(models.CharField(max_length=5), default=["a"])
+    sizes = fields.SetField(models.IntegerField(null=True), blank=False)
+    owners = fields.DictionaryField(fields.Link("Team"))
+    spot = fields.EmbeddedField(Spot, null=True)
+    spots = fields.ListField(Spot)
+    any = fields.MixedField()
+    mixes = fields.ListField(fields.MixedField())
+    uses = fields.CounterField()
+    class Meta:
+        app_label = "testapp"
+"""
+    exec(source, kennel)
+    after, questioner = ProjectState.from_apps(apps), MigrationQuestioner(specified_apps={"testapp"}, dry_run=True)
+    detector = MigrationAutodetector(ProjectState(), after, questioner)
+    changes = detector.changes(graph=_EmptyGraph(), convert_apps={"testapp"}, trim_to_apps={"testapp"})
+    text = "".join(MigrationWriter(migration).as_string() for migration in changes["testapp"])
+    assert "('any', realm_sync.fields.MixedField())" in text and "('uses', realm_sync.fields.CounterField())" in text
+    assert "('tags', realm_sync.fields.ListField(base=models.CharField(max_length=5), default=['a']))" in text
+    assert "('spot', realm_sync.fields.EmbeddedField(embedded='tests.testapp.kennel.Spot', null=True))" in text
+    assert "realm_sync.fields.Link(blank=True, null=True, to='testapp.Team')" in text
+    before = ProjectState.from_apps(apps)
+    for name in [name for app, name in before.models if app == "testapp"]:
+        before.remove_model("testapp", name)
+    for migration in changes["testapp"]:
+        space: dict[str, Any] = {}
+        exec(compile(MigrationWriter(migration).as_string(), "migration.py", "exec"), space)
+        for operation in space["Migration"].operations:
+            operation.state_forwards("testapp", before)
+    again = MigrationAutodetector(before, ProjectState.from_apps(apps), questioner)
+    assert again.changes(graph=_EmptyGraph(), convert_apps={"testapp"}, trim_to_apps={"testapp"}) == {}
+    # Where the class is gone, the value is the wire JSON, and a migration still runs.
+    gone = fields.EmbeddedField("tests.testapp.nowhere.Spot")
+    assert gone.from_wire({"x": 1}) == {"x": 1} and gone.clone().deconstruct() == gone.deconstruct()

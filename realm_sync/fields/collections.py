@@ -16,6 +16,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..core.encoding import wire_set
+from ..core.schema import KEY_TYPES
 from .columns import JSONColumn
 from .embedded import EmbeddedField, EmbeddedObject
 from .errors import Key, Problems, Step
@@ -62,6 +63,16 @@ class Link(models.Field):
     def realm_type(self) -> str | None:
         """That of the key, as a ForeignKey's is."""
         return realm_type(self.key_field)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """(problem, hint) of a target that cannot be one."""
+        try:
+            kind = self.realm_type
+        except LookupError:
+            yield f"links to '{self.to}', which is not a model", "Write Link('app_label.ModelName')."
+        else:
+            if kind not in KEY_TYPES:
+                yield f"links to {self.target.__name__}, whose key cannot sync", "Link to a model with a UUID key."
 
     def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
         raise ImproperlyConfigured(
@@ -119,7 +130,7 @@ class CollectionField(JSONColumn):
         kwargs["base"] = self.base
         return name, path, args, kwargs
 
-    def part_fields(self) -> Iterator[tuple[Step, models.Field]]:
+    def part_fields(self) -> Iterator[tuple[str, models.Field]]:
         yield "[…]", self.base
 
     def part_at(self, name: str) -> models.Field | None:
@@ -129,13 +140,14 @@ class CollectionField(JSONColumn):
         if isinstance(part, CollectionField):
             yield "is a collection within a collection", "Use a MixedField, which nests, or a class of EmbeddedObject."
         elif isinstance(part, Link):
-            yield from _refused_link(part)
+            pass
         elif part.remote_field or part.primary_key or part.generated:
             yield "is a field that only a column of its own can be", "Use Link('app.Model') for links."
         elif getattr(part, "presentation", ""):
             yield "is a counter, which collections do not hold", "Use models.BigIntegerField()."
         elif realm_type(part) is None or isinstance(part, models.FileField):
             yield f"is a {type(part).__name__}, which has no type in Realm", "Use a field of a type that syncs."
+        yield from super().refused_part(part)
 
     def formfield(self, **kwargs: Any) -> Any:
         return super().formfield(name=self.name, **kwargs)
@@ -160,16 +172,6 @@ class CollectionField(JSONColumn):
         # A default is given once and must not be shared.
         value = super().get_default()
         return self.parse(value) if value is not None else None
-
-
-def _refused_link(part: Link) -> Iterator[tuple[str, str]]:
-    try:
-        kind = part.realm_type
-    except LookupError:
-        yield f"links to '{part.to}', which is not a model", "Write Link('app_label.ModelName')."
-    else:
-        if kind is None:
-            yield f"links to {part.target.__name__}, whose key cannot sync", "Link to a model with a UUID key."
 
 
 class _Elements(CollectionField):

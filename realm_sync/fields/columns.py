@@ -16,7 +16,7 @@ from django.db import models
 from django.db.models.fields.json import KeyTransform
 from django.utils.text import capfirst
 
-from .errors import Problems, Step, named, shown
+from .errors import Problems, Step, named
 from .lookups import Exact, ToPart, extracted
 
 
@@ -56,8 +56,8 @@ class JSONColumn(models.JSONField):
         """(step, field, value) of every part of a parsed value."""
         return iter(())
 
-    def part_fields(self) -> Iterator[tuple[Step, models.Field]]:
-        """The fields of its parts, with the step that names each in a check."""
+    def part_fields(self) -> Iterator[tuple[str, models.Field]]:
+        """The fields of its parts, with what names each in a check: `[…]`, `.street`."""
         return iter(())
 
     def to_wire(self, value: Any) -> Any:
@@ -85,7 +85,7 @@ class JSONColumn(models.JSONField):
         """What makes a part one that cannot be stored or synced; `where` names this field, a part of `column`."""
         found: list[checks.CheckMessage] = []
         for step, part in self.part_fields():
-            place = where + shown([step])
+            place = where + step
             found += [
                 checks.Error(f"{place} {problem}.", hint=hint, obj=column, id="realm_sync.E014")
                 for problem, hint in self.refused_part(part)
@@ -96,7 +96,8 @@ class JSONColumn(models.JSONField):
 
     def refused_part(self, part: models.Field) -> Iterator[tuple[str, str]]:
         """(problem, hint) of a part that this column cannot hold."""
-        return iter(())
+        if hasattr(part, "problems"):
+            yield from part.problems()
 
     def to_python(self, value: Any) -> Any:
         with named(self.name):

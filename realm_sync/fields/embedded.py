@@ -123,8 +123,9 @@ class EmbeddedField(JSONColumn):
         kwargs["embedded"] = given if isinstance(given, str) else f"{given.__module__}.{given.__qualname__}"
         return name, path, args, kwargs
 
-    def part_fields(self) -> Iterator[tuple[Step, models.Field]]:
-        yield from self.embedded.fields.items()
+    def part_fields(self) -> Iterator[tuple[str, models.Field]]:
+        for name, field in self.embedded.fields.items():
+            yield f".{name}", field
 
     def part_at(self, name: str) -> models.Field | None:
         return self.embedded.fields.get(name)
