@@ -9,6 +9,7 @@ class: web or python.
 from __future__ import annotations
 
 from typing import Any, Literal
+from urllib.parse import urljoin
 
 from django.conf import settings as django_settings
 
@@ -147,6 +148,8 @@ def client_configuration(base_url: str, client: str | None = None) -> dict[str, 
         "cancelWaitsOnNonFatalError": resolved["CANCEL_WAITS_ON_NON_FATAL_ERROR"],
         "timeouts": Settings.CLIENT_TIMEOUTS | settings.CLIENT_TIMEOUTS | resolved["CLIENT_TIMEOUTS"],
         "partitionField": settings.PARTITION_FIELD,
+        # Properties that are files hold names: this in front makes them URLs.
+        "mediaUrl": urljoin(base_url.rstrip("/") + "/", django_settings.MEDIA_URL),
     }
 
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import sys
 import uuid
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
 
 import pytest
+from django.apps import apps
 from django.core import serializers
 from django.core.exceptions import ValidationError
 from django.db import DataError, connections, models
+from django.utils import timezone
 
 from realm_sync.core.encoding import decode_property, encode_property
 from realm_sync.core.mixed import Link as MixedLink
 from realm_sync.core.values import ObjectId
 from realm_sync.fields import EmbeddedField, ListField, plain_json, realm_type
-from realm_sync.registry import Registry
+from realm_sync.registry import Registry, registry
 from tests.testapp.models import Address, Airfield, Kit, Part, Team
 from tests.testapp.sync import AirfieldSync, KitSync, TeamSync
 
@@ -288,3 +294,40 @@ def test_bulk_writes_and_expressions(each_database):
     assert Kit.objects.filter(anything=None).count() == 3
     Kit.objects.update(visits=models.F("visits") + 2)
     assert {kit.visits for kit in Kit.objects.all()} == {2}
+
+
+def test_what_the_page_of_types_says_is_true(each_database, monkeypatch):
+    text = (Path(__file__).resolve().parent.parent / "docs" / "types.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    module = ModuleType("tests.testapp.depots")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    before, synced = dict(apps.all_models["testapp"]), list(registry.registered)
+    for icao in ("ENGM", "ENBR"):
+        Airfield.objects.create(icao=icao, name=icao)
+    space = vars(module) | {"ValidationError": ValidationError, "Airfield": Airfield, "timezone": timezone}
+    try:
+        exec(
+            blocks[0].replace(
+                "class Depot(sync.SyncedModel):",
+                "class Depot(sync.SyncedModel):\n    class Meta:\n        app_label = 'testapp'\n",
+            ),
+            space,
+        )
+        with connections[each_database].schema_editor() as editor:
+            editor.create_model(space["Depot"])
+        for block in blocks[1:]:
+            exec(block, space)
+        depot = space["Depot"].objects.get()
+        assert depot.route == ["ENGM", "ENBR"] and depot.address.phones == {"night": "+47 22"}
+        filters = [line for line in blocks[3].splitlines() if line.startswith("Depot")]
+        assert len(filters) == 6 and all(len(eval(line, space)) == 1 for line in filters)
+        assert list(eval(filters[-1], space)) == [("Oslo", 3)]
+        registry.schema.check()
+        assert registry.schema["Walk"].properties["spots"].object_type == "Spot"
+    finally:
+        for name in set(apps.all_models["testapp"]) - set(before):
+            del apps.all_models["testapp"][name]
+        for binding in registry.registered:
+            if binding not in synced:
+                registry.unregister(binding.model)
+        apps.clear_cache()

@@ -71,8 +71,8 @@ def test_the_elements_and_their_order() -> None:
 def test_the_configuration_is_that_of_the_http_api_for_browsers() -> None:
     asked = Client().get("/api/client/v2.0/app/realm-sync/config?client=web").json()
     assert asked["cancelWaitsOnNonFatalError"] is True
-    assert page().configuration | {"baseUrl": "http://testserver"} == asked
-    assert page().configuration["baseUrl"] == ""
+    assert page().configuration | {"baseUrl": "http://testserver", "mediaUrl": "http://testserver/"} == asked
+    assert (page().configuration["baseUrl"], page().configuration["mediaUrl"]) == ("", "/")
 
 
 @override_settings(ROOT_URLCONF=__name__)

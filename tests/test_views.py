@@ -108,6 +108,16 @@ def test_config(http: Client, configure: Any) -> None:
     times = {"request": 60_000, "connect": 120_000, "ping": 60_000, "pong": 120_000}
     assert answer["timeouts"] == times | {"linger": 30_000, "fastReconnect": 60_000}
     assert answer["partitionField"] == "_partition"
+    assert answer["mediaUrl"] == "http://testserver/"
+
+
+@pytest.mark.parametrize(
+    ("media", "url"),
+    [("/media/", "http://testserver/media/"), ("https://files.example/a/", "https://files.example/a/")],
+)
+def test_config_tells_where_files_are(http: Client, settings: Any, media: str, url: str) -> None:
+    settings.MEDIA_URL = media
+    assert call(http, "GET", f"{APP}/config").json()["mediaUrl"] == url
 
 
 def test_config_tells_what_the_operator_decided(http: Client, configure: Any) -> None:

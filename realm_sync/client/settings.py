@@ -99,6 +99,8 @@ class ClientSettings:
     cancel_waits_on_non_fatal_error: bool = False
     timeouts: Timeouts = field(default_factory=Timeouts)
     partition_field: str = "_partition"
+    media_url: str = ""
+    """In front of the name that a property of a file holds, it makes the file's URL."""
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> ClientSettings:
@@ -110,6 +112,7 @@ class ClientSettings:
                 cancel_waits_on_non_fatal_error=_typed(bool, wire.get("cancelWaitsOnNonFatalError", False)),
                 timeouts=_timeouts(wire.get("timeouts") or {}),
                 partition_field=_typed(str, wire.get("partitionField", "_partition")),
+                media_url=_typed(str, wire.get("mediaUrl", "")),
             )
         except (AttributeError, TypeError, OverflowError) as error:
             raise RealmError(f"These are no settings for clients: {error}", code="InvalidArgument") from error
