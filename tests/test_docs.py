@@ -2,12 +2,14 @@
 
 The JavaScript blocks of a page are one module, in their order; after `console.log(…); // this` just that is expected.
 Blocks that begin with the name of another file are that file; other language tags than js do not run. The Python blocks
-of opening.md are one program.
+of opening.md are one program, those of python-clients.md another.
 """
 
 from __future__ import annotations
 
 import re
+import sys
+import types
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,7 @@ SAID = re.findall(r"^ *console\.log\(.*\); // (.*)$", MODULE, re.M)
 ((_, SHORT),) = BLOCK.findall(README.partition("\n## Web clients\n")[2].partition("\n## ")[0])
 """The README's own example, on a page that differs by its module only."""
 
+PYTHON = (ROOT / "docs" / "python-clients.md").read_text()
 OPENING_MODULE = "".join(text for language, text in BLOCK.findall(OPENING) if language == "js")
 OPENING_PYTHON = [text for language, text in BLOCK.findall(OPENING) if language == "python"]
 
@@ -228,3 +231,17 @@ def test_links_lead_somewhere() -> None:
         for file, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page):
             text = (ROOT / "docs" / file).read_text() if file else page
             assert not anchor or anchor in headings(text), f"{file}#{anchor}"
+
+
+def test_the_python_classes_are_one_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = types.ModuleType("python_clients")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    program = "\n".join(text for language, text in BLOCK.findall(PYTHON) if language == "python")
+    exec(compile(program, "docs/python-clients.md", "exec"), vars(module))
+    module.realm.close()
+    assert capsys.readouterr().out.splitlines() == [
+        "<List Inspection.tags ['urgent', 'new']> 1 -12.5",
+        "['Fence'] Tromsø",
+        "gate",
+    ]
