@@ -131,7 +131,7 @@ function taking({ via, type = "", name = "", cls = "", key = "", index = 0, inne
     case "element":
       return (value) => {
         const found = Array.isArray(value) ? value.at(index) : undefined;
-        return isSort && value ? found ?? null : found;
+        return isSort && value !== undefined ? found ?? null : found;
       };
     case "backlinks":
       return (image) => (image ? links(objects, cls, name, image[key]) : []);
