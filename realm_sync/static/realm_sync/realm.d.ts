@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 bd93c5c3a210ae4edf2389e8262778a6c23ac0058430993acf201490c1ac3b85. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 f9efba2a075d3e9692906d28dd385754974fa64f7926a62af8dd467ad6eaa3a5. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
