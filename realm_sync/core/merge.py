@@ -24,7 +24,7 @@ from .changes import Change
 from .edits import EditError, Shape, edit_value, identity, property_shape
 from .messages import AnyEdit, AnyInstruction, Create, Delete, Edit, Insert, Set, SetInsert, SetRemove, Update
 from .schema import ObjectSchema, Schema
-from .tree import Stamp, Tree, Write
+from .tree import Stamp, Tree, Write, remember
 
 __all__ = ["Outcome", "Rivals", "Shapes", "Stamp", "merge", "rebase", "replay", "shapes_of", "witness"]
 
@@ -85,7 +85,7 @@ class Rivals:
         self._defaults = defaults or {}
         self._shapes = shapes or {}
         self._deleted = 0
-        self._writes: dict[str, list[tuple[int, Stamp]]] = defaultdict(list)
+        self._writes: dict[str, list[Write]] = defaultdict(list)
         self._rows: list[_Row] = []
         self._views: dict[str, _View] = {}
         for change in changes:
@@ -107,7 +107,7 @@ class Rivals:
             for name, value in written.items():
                 if change.kind == "insert" and (value is None or value == self._defaults.get(name)):
                     continue
-                self._writes[name].append((change.version, stamp))
+                remember(self._writes[name], Write(change.version, stamp))
 
     def deleted_since(self, base: int) -> bool:
         """Whether another deleted the object above `base`; re-created since or not."""
@@ -213,8 +213,9 @@ class _View:
     def _tree_for(self, present: Any, known: int) -> Tree:
         """The tree, with others' writes up to `known` seen by the file, and with what is really there."""
         tree = self._tree
-        if tree is None or any(self._known < row.version <= known and row.stamp for row in self._rows):
-            self._known = max(known, self._known)
+        learns = known > self._known and any(self._known < row.version <= known and row.stamp for row in self._rows)
+        self._known = max(known, self._known)
+        if tree is None or learns:
             tree = self._tree = self._grow()
             self._there = tree.value()
         if self._there is not present and not _is_equal(self._there, present):

@@ -62,6 +62,16 @@ class Write(NamedTuple):
 
 NOBODY = Stamp(0, 0)
 """The stamp of a client's own writes before the server has decided: nothing is compared with it."""
+
+
+def remember(writes: list[Write], write: Write) -> None:
+    """Adds a write, of a version not below those before it. One that is older and earlier than another decides nothing
+    any more, so that few are left however many there were."""
+    while writes and writes[-1].stamp <= write.stamp:
+        writes.pop()
+    writes.append(write)
+
+
 ABSENT: Any = object()
 """What a place holds in a view that it is not in."""
 
@@ -181,7 +191,7 @@ class Tree:
         if self._write is not None:
             if slot.writes is None:
                 slot.writes = []
-            slot.writes.append(self._write)
+            remember(slot.writes, self._write)
 
     def _absorb(self, slot: _Slot, wire: Any, path: str) -> bool:
         """Whether that changed anything."""
@@ -212,7 +222,9 @@ class Tree:
     def _absorb_increase(self, slot: _Slot, wire: Any) -> None:
         by = int(wire) - int(slot.here)
         if self._write is not None:
-            _mark(slot, (self._write, by))
+            if slot.marks is None:
+                slot.marks = []
+            slot.marks.append((self._write, by))
         slot.here = wire
         if self._is_known:
             slot.seen = wire if slot.seen is None or slot.seen is ABSENT else increase(slot.seen, by)
@@ -275,7 +287,9 @@ class Tree:
             slot = before[at]
             after.append(slot)
             if fate[to] == MOVED and self._write is not None:
-                _mark(slot, self._write)
+                if slot.marks is None:
+                    slot.marks = []
+                remember(slot.marks, self._write)
             elif fate[to] == CHANGED:
                 is_known, self._is_known = self._is_known, self._is_known and slot.seen is not ABSENT
                 self._absorb(slot, body.shape.read(wires[to]), f"{path}.{to}")
@@ -290,7 +304,7 @@ class Tree:
         elif self._is_known:
             self._show(body, fate)
         if self._write is not None:
-            body.writes.append(self._write)
+            remember(body.writes, self._write)
         return True
 
     def _show(self, body: _List, fate: list[int]) -> None:
@@ -717,12 +731,6 @@ def _wire(content: Any, *, seen: bool = False) -> Any:
         views = ((key, _view(slot, seen)) for key, slot in content.slots.items())
         return {key: _wire(view, seen=seen) for key, view in views if view is not ABSENT}
     return content
-
-
-def _mark(slot: _Slot, mark: Any) -> None:
-    if slot.marks is None:
-        slot.marks = []
-    slot.marks.append(mark)
 
 
 def _view(slot: _Slot, seen: bool) -> Any:

@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 f9efba2a075d3e9692906d28dd385754974fa64f7926a62af8dd467ad6eaa3a5. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 f184a4220dec1daf22399d8ac7f518bc722fa1b1991ccdffe39eed3441bbf1df. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1992,8 +1992,6 @@ declare module "realm/core/tree" {
         shape: Shape;
         seen: any;
         here: any;
-        /** @param {any} mark */
-        mark(mark: any): void;
     }
     class Member {
         /** @param {any} wire @param {boolean} seen @param {boolean} here */

@@ -41,12 +41,6 @@ class Slot {
     this.seen = seen;
     this.here = here;
   }
-
-  /** @param {any} mark */
-  mark(mark) {
-    if (this.marks) this.marks.push(mark);
-    else this.marks = [mark];
-  }
 }
 
 class ListBody {
@@ -172,7 +166,7 @@ export class Tree {
 
   /** @param {Slot | Member} slot */
   #record(slot) {
-    if (this.#write) slot.writes = [...(slot.writes ?? []), this.#write];
+    if (this.#write) remember((slot.writes ??= []), this.#write);
   }
 
   /** Whether that changed anything. @param {Slot} slot @param {any} wire @param {string} path @returns {boolean} */
@@ -204,7 +198,7 @@ export class Tree {
   /** @param {Slot} slot @param {any} wire */
   #absorbIncrease(slot, wire) {
     const by = BigInt(wire) - BigInt(slot.here);
-    if (this.#write) slot.mark({ write: this.#write, by });
+    if (this.#write) (slot.marks ??= []).push({ write: this.#write, by });
     slot.here = wire;
     if (this.#isKnown) slot.seen = slot.seen === null || slot.seen === ABSENT ? wire : increase(slot.seen, by);
   }
@@ -264,7 +258,7 @@ export class Tree {
         return new Slot(body.shape, this.#isKnown ? content : ABSENT, content);
       }
       const slot = before[at];
-      if (fate[to] === MOVED && this.#write) slot.mark(this.#write);
+      if (fate[to] === MOVED && this.#write) remember((slot.marks ??= []), this.#write);
       if (fate[to] === CHANGED) {
         const isKnown = this.#isKnown;
         this.#isKnown = isKnown && slot.seen !== ABSENT;
@@ -280,7 +274,7 @@ export class Tree {
     body.here = after;
     if (!parted) body.seen = after;
     else if (this.#isKnown) show(body, fate);
-    if (this.#write) body.writes.push(this.#write);
+    if (this.#write) remember(body.writes, this.#write);
     return true;
   }
 
@@ -691,6 +685,14 @@ function hide(body) {
   } else {
     for (const slot of body.slots.values()) slot.seen = body.kind === "dictionary" ? ABSENT : slot.shape.read(null);
   }
+}
+
+/** Adds a write, of a version not below those before it. One that is older and earlier than another decides nothing any
+ * more, so that few are left however many there were. @param {Write[]} writes @param {Write} write */
+function remember(writes, write) {
+  const isLater = (/** @type {Stamp} */ [timestamp, origin]) => timestamp > write.stamp[0] || (timestamp === write.stamp[0] && origin > write.stamp[1]);
+  while (writes.length && !isLater(writes[writes.length - 1].stamp)) writes.pop();
+  writes.push(write);
 }
 
 /** What happened to a list in `here` happens in `seen`, where the two have parted. @param {ListBody} body @param {number[]} fate */
