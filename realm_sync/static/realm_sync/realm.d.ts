@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 f184a4220dec1daf22399d8ac7f518bc722fa1b1991ccdffe39eed3441bbf1df. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 255193d523c1782063721437f7d6738952a9b925b7ee7612af5aca647976b893. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
