@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,7 +15,17 @@ import pytest
 from django.db import router, transaction
 from django.db.models import F
 
-from realm_sync.client import App, CompensatingWriteError, Credentials, Link, ObjectId, Realm, SyncConfiguration
+from realm_sync.client import (
+    App,
+    CompensatingWriteError,
+    Credentials,
+    Dictionary,
+    Link,
+    List,
+    ObjectId,
+    Realm,
+    SyncConfiguration,
+)
 from realm_sync.registry import registry
 from tests.testapp.models import Kit, Reading
 from tests.world import World
@@ -209,3 +220,80 @@ def test_asymmetric_objects_are_uploaded(client, world):
     settle(laptop)
     assert Reading.objects.get().value == 1.5
     assert laptop._store.pending_count() == 0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_is_edited_all_end_with_what_the_server_has(client, seed):
+    """Edits of every kind at random, online and offline, by two devices and the ORM."""
+    rng = random.Random(seed)
+    realms = [client("laptop"), client("phone")]
+    with realms[0].write():
+        realms[0].create("Kit", {"_id": uuid4(), "tags": ["0", "1", "2"], "parts": [part("a"), part("b")], "visits": 0})
+    settle(*realms)
+    for number in range(120):
+        realm = rng.choice(realms)
+        kit = realm.objects("Kit")[0]
+        match rng.randrange(12):
+            case 0:
+                realm.sync_session.pause()
+            case 1 | 2:
+                realm.sync_session.resume()
+            case 3:
+                with transaction.atomic(router.db_for_write(Kit)):
+                    Kit.objects.update(visits=F("visits") + 1)
+                    there = Kit.objects.get()
+                    rng.shuffle(there.tags)
+                    there.tags = [*there.tags[1:], f"s{number}"]
+                    there.parts = there.parts[1:]
+                    Kit.objects.update(tags=there.tags, parts=there.parts)
+            case _:
+                with realm.write():
+                    for _ in range(rng.randrange(1, 4)):
+                        edit(rng, kit, str(number))
+    for realm in realms:
+        realm.sync_session.resume()
+    settle(*realms)
+    settle(*realms)
+    found, kit = same(*realms), Kit.objects.get()
+    assert found["tags"] == kit.tags and found["visits"] == kit.visits and found["tag_map"] == kit.tag_map
+    assert set(found["tag_set"]) == set(kit.tag_set)
+    assert [each["name"] for each in found["parts"]] == [each.name for each in kit.parts]
+
+
+def edit(rng: random.Random, kit: Any, name: str) -> None:
+    """One edit of a kit."""
+    tags, parts = kit.tags, kit.parts
+    match rng.randrange(16):
+        case 0 | 1:
+            tags.insert(rng.randint(0, len(tags)), name)
+        case 2 if tags:
+            del tags[rng.randrange(len(tags))]
+        case 3 if tags:
+            tags.move(rng.randrange(len(tags)), rng.randrange(len(tags)))
+        case 4 if tags:
+            tags[rng.randrange(len(tags))] = name
+        case 5:
+            kit.visits.increment(rng.randint(-3, 3))
+        case 6:
+            kit.tag_set.add(rng.choice("abcd"))
+        case 7:
+            kit.tag_set.discard(rng.choice("abcd"))
+        case 8:
+            kit.tag_map[rng.choice("abcd")] = name
+        case 9:
+            kit.tag_map.remove(rng.choice("abcd"))
+        case 10:
+            parts.insert(rng.randint(0, len(parts)), part(name))
+        case 11 if parts:
+            rng.choice(list(parts)).name = name
+        case 12 if parts:
+            rng.choice(list(parts)).used.increment()
+        case 13 if parts:
+            parts.move(rng.randrange(len(parts)), rng.randrange(len(parts)))
+        case 14:
+            kit.anything = rng.choice([{"list": [name]}, [name, {"deep": 1}], name])
+        case 15:
+            if isinstance(kit.anything, List):
+                kit.anything.append(name)
+            elif isinstance(kit.anything, Dictionary):
+                kit.anything[rng.choice("abcd")] = [name]
