@@ -54,12 +54,13 @@ _INSTEAD = {
     "date": "Use `range`, or `gte` with `lt`.",
 }
 _LOOKUPS = {
-    "list": ("contains", "overlap", "len", "exact"),
-    "set": ("contains", "overlap", "len"),
-    "dictionary": ("has_key", "len"),
+    "list": ("contains", "overlap", "exact"),
+    "set": ("contains", "overlap"),
+    "dictionary": ("has_key",),
     "embedded": ("isnull",),
 }
-"""What can be asked of a value that is no scalar."""
+"""What can be asked of a value that is no scalar; `len` of a collection is a number, of which all that can be asked of
+numbers can."""
 _WORDS = (*_OPERATORS, *_INSTEAD, "in", "range", "isnull", "overlap", "len", "has_key")
 """Lookups, which no key of a dictionary can be named by in an access rule."""
 _KINDS = {"embedded": "an embedded object", "mixed": "mixed value"}
@@ -162,6 +163,8 @@ class _Rule:
         if kind == "mixed":
             allowed = tuple(each for each in allowed if each != "contains")
         if lookup not in allowed:
+            if kind in ("list", "set", "dictionary"):
+                allowed = (*allowed, "len")
             problem = f"the lookup '{key}' cannot be used in an access rule: '{rest[0] if rest else key}' says nothing "
             raise SchemaError(
                 self.cls.name, f"{problem}of a {_KINDS.get(kind, kind)} here.", f"Use one of {', '.join(allowed)}."
@@ -174,6 +177,8 @@ class _Rule:
         if kind == "embedded":
             inner = self.schema[str(prop.object_type)].properties.get(name)
             return None if inner is None else (name, inner)
+        if name == "len" and kind in _LOOKUPS and kind != "embedded":
+            return "@count", Property(type="int")
         if name in _WORDS:
             return None
         if kind in ("list", "mixed") and name.isdecimal():
@@ -193,8 +198,6 @@ class _Rule:
             return Comparison(operator, path, Constant("null", None))
         if lookup == "has_key":
             return Comparison("IN", self.value(key, value), Path((*path.steps, "@keys"), "ANY"))
-        if lookup == "len":
-            return Comparison("==", Path((*path.steps, "@count")), self.value(key, value))
         if lookup in ("in", "range", "overlap"):
             items = tuple(self.value(key, item) for item in self.listed(key, value))
             if lookup == "range" and len(items) != 2:

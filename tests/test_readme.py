@@ -156,12 +156,16 @@ def test_the_map_names_what_is_there_and_all_of_it() -> None:
     assert {path.stem for path in package.glob("*.py")} - {"__init__"} <= named, "the map lacks modules"
 
 
-def test_links_lead_somewhere() -> None:
-    headings = {
-        re.sub(r"[^a-z0-9 ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^##+ (.*)", README, re.M)
+def headings(text: str) -> set[str]:
+    return {
+        re.sub(r"[^a-z0-9 ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^##+ (.*)", text, re.M)
     }
+
+
+def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\((.*?)\)", README):
-        if target.startswith("#"):
-            assert target[1:] in headings, target
-        elif not target.startswith("http"):
-            assert (ROOT / target).exists(), target
+        if target.startswith("http"):
+            continue
+        name, _, heading = target.partition("#")
+        assert not name or (ROOT / name).exists(), target
+        assert not heading or heading in headings((ROOT / name).read_text() if name else README), target

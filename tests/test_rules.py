@@ -80,6 +80,8 @@ RULES: dict[str, tuple[Q, str]] = {
     "list overlaps": (Q(tags__overlap=["y", "z"]), "ab"),
     "list is": (Q(tags=["x"]), "d"),
     "list has length": (Q(numbers__len=0), "bc"),
+    "list is long": (Q(tags__len__gt=1), "a"),
+    "dictionary has length": (Q(tag_map__len__in=[1, 2]), "ab"),
     "list element": (Q(tags__0="y"), "b"),
     "set contains": (Q(tag_set__contains="z"), "b"),
     "not": (~Q(tag_set__contains="x"), "bcd"),
@@ -120,7 +122,7 @@ def test_a_rule_into_a_value(kits: str, rule: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        (Q(tags__icontains="x"), ["tags__icontains", "Use one of contains, overlap, len, exact"]),
+        (Q(tags__icontains="x"), ["tags__icontains", "Use one of contains, overlap, exact, len"]),
         (Q(tag_set={"x"}), ["tag_set", "contains, overlap, len"]),
         (Q(tag_map={"k": "v"}), ["tag_map", "has_key"]),
         (Q(tag_map__has_keys=["k"], tag_map__k__nothing="x"), ["tag_map"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from realm_sync.client import Configuration, Realm
 from realm_sync.client.queries import REMEMBERED, StoredObjects
 from realm_sync.client.results import Results
 from realm_sync.client.store import Store
@@ -109,3 +111,24 @@ def test_numbers_are_forgotten_when_there_are_many(store: Store) -> None:
         expected = [image["_id"] for image in VECTORS["objects"]["Person"] if number in image["scores"]]
         assert keys(store, case) == expected
     assert keys(store, {"class": "Person", "query": "scores == 3"}) == ["ada", "cyd"]
+
+
+def test_a_listener_hears_of_the_objects_that_its_query_reads(tmp_path: FilePath) -> None:
+    dog = {"name": "Dog", "properties": {"_id": "int", "age": "int"}, "primaryKey": "_id"}
+    person = {"name": "Person", "properties": {"_id": "string", "dogs": "Dog[]", "best": "Dog"}, "primaryKey": "_id"}
+    with Realm(Configuration(path=tmp_path / "local.realm", schema=[person, dog])) as realm:
+        with realm.write():
+            rex = realm.create("Dog", {"_id": 1, "age": 1})
+            realm.create("Person", {"_id": "ada", "dogs": [rex], "best": rex})
+            realm.create("Person", {"_id": "bob"})
+        heard: queue.Queue[list[Any]] = queue.Queue()
+        old = realm.objects("Person").filtered("ANY dogs.age > 3")
+        old.add_listener(lambda members, changes: heard.put([member._id for member in members]))
+        by_age = realm.objects("Person").sorted("best.age")
+        assert heard.get(timeout=5) == [] and [each._id for each in by_age] == ["ada", "bob"]
+        with realm.write():
+            rex.age = 5
+        assert heard.get(timeout=5) == ["ada"]
+        with realm.write():
+            realm.delete(rex)
+        assert heard.get(timeout=5) == []

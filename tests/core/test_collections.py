@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path as FilePath
@@ -18,6 +19,7 @@ from realm_sync.core.nodes import Query, not_
 from realm_sync.core.predicate import apply_clauses, compile_predicate
 from realm_sync.core.query import parse
 from realm_sync.core.schema import Schema
+from realm_sync.core.subscribable import check_subscribable
 from realm_sync.core.text import to_text
 from tests.core.test_query import argument as scalar_argument
 
@@ -96,6 +98,21 @@ def test_refusal(case: dict[str, Any]) -> None:
     assert caught.value.problem.startswith(case["error"])
     assert caught.value.code == case.get("code", "InvalidQuery")
     assert caught.value.position == case.get("position")
+
+
+GUIDE = (FilePath(__file__).parents[2] / "docs" / "queries.md").read_text(encoding="utf-8")
+EXAMPLES = [
+    (line.split("//")[0].strip(), bool(kind))
+    for kind, block in re.findall(r"```rql( subscription)?\n(.*?)```", GUIDE, re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+@pytest.mark.parametrize(("text", "subscribable"), EXAMPLES)
+def test_the_examples_of_the_guide_mean_something(text: str, subscribable: bool) -> None:
+    query = bound({"class": "Person", "query": text})
+    if subscribable:
+        check_subscribable(query)
 
 
 def test_a_link_of_a_mixed_value_is_an_argument() -> None:
