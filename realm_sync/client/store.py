@@ -525,7 +525,9 @@ class FrozenStore(Store):
         self._schema_revision = -1
         self._tables, self._schema, self.closed = {}, Schema(), False
         self._guard = threading.Lock()
+        self.queries = StoredQueries(self.table)
         connection = store.new_connection()
+        self.queries.register(connection)
         connection.execute("PRAGMA query_only = ON")
         connection.execute("BEGIN")
         references = sys.getrefcount(connection)

@@ -682,3 +682,16 @@ def test_an_object_tells_of_its_collections(realm, kit):
         kit.visits.increment()
     until(lambda: len(told) == 2)
     assert set(told[1].changed_properties) == {"tags", "visits"}
+
+
+def test_a_frozen_realm_keeps_its_collections_and_answers_deep_queries(realm, kit):
+    with realm.write():
+        kit.tags = ["a", "b"]
+        kit.airfields = ["ENSB"]
+    frozen = realm._freeze()
+    with realm.write():
+        kit.tags.clear()
+        kit.airfields.append("ENTC")
+    (seen,) = frozen.objects(Kit).filtered("tags == 'b' AND airfields.name == 'ensb'")
+    assert seen.tags == ["a", "b"] and [field._id for field in seen.airfields] == ["ENSB"]
+    frozen.close()
