@@ -114,7 +114,7 @@ class Client:
 def steps(draw: st.DrawFn, visible: Image | None, names: list[str]) -> AnyInstruction:
     name = draw(st.sampled_from(names))
     if visible is None:
-        return Create(class_name="Kit", id=KEY, values={name: draw(VALUES[name])})
+        return Create(class_name="Kit", id=KEY, values={"uses": 0, name: draw(VALUES[name])})
     chance = draw(st.integers(0, 19))
     if chance == 0:
         return Delete(class_name="Kit", id=KEY)
