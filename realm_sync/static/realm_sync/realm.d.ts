@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 255193d523c1782063721437f7d6738952a9b925b7ee7612af5aca647976b893. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 3a7eb22d4e3f3809811d8fc80b6654bff4a3d67dbd6b53e8479da3a4252a6f5c. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -2060,6 +2060,8 @@ declare module "realm/client/rebase" {
         update(name: string, key: any, values: Image, links: [string, any][] | null): void;
         /** @param {Instruction} step @param {any} shape of its property (core/edits.js) @param {boolean} mayLink */
         edit(step: Instruction, shape: any, mayLink: boolean): void;
+        /** Edits that together make `value` of a property. @param {Instruction[]} steps @param {string} property @param {any} value @param {boolean} mayLink */
+        assign(steps: Instruction[], property: string, value: any, mayLink: boolean): void;
         /** @param {string} name @param {any} key */
         delete(name: string, key: any): void;
         steps(): Instruction[];
@@ -2350,6 +2352,9 @@ declare module "realm/client/writer" {
         edit(table: Table, key: any, step: import("realm/client/rebase").Instruction & {
             path: (string | number)[];
         }): void;
+        /** Steps that together make `value` of a property. @param {Table} table @param {any} key @param {import('./rebase.js').Instruction[]} steps
+         * @param {string} name @param {any} value */
+        assign(table: Table, key: any, steps: import("realm/client/rebase").Instruction[], name: string, value: any): void;
         /** @param {Table} table @param {any} key */
         delete(table: Table, key: any): void;
         /** Makes the changeset pending. Throws if it is larger than the server takes; `cancel` then. @param {number} timestamp */

@@ -195,3 +195,62 @@ test("an object that was deleted and comes again is edited no more", async () =>
   equal(shown(store), undefined);
   await store.close();
 });
+
+// --- at random ------------------------------------------------------------------------------------------------------
+
+test("whatever tabs, downloads, acknowledgements and reloads do, every tab shows the same, and so does the next page", async () => {
+  let seed = 7;
+  const random = (below) => ((seed = (seed * 48271) % 2147483647), seed % below);
+  const name = `rebase-random-${Date.now()}`;
+  const tabs = [await opened(name), await opened(name), await opened(name)];
+  let version = 1;
+  let acknowledged = 0;
+  let server = kit("k", { tags: ["s0", "s1", "s2"] });
+  await download(tabs[0], put(server));
+  let dropped = 0;
+  for (let turn = 0; turn < 400; turn += 1) {
+    const at = random(3);
+    const store = tabs[at];
+    const kind = random(10);
+    const image = shown(store);
+    if (kind < 5 && image) {
+      const length = image.tags.length;
+      const place = random(length || 1);
+      const steps = [step("insert", ["tags", random(length + 1)], { value: `t${turn}` }), step("add", ["visits"], { by: 1 }), step("set", ["notes", `n${random(3)}`], { value: `t${turn}` })];
+      if (length) steps.push(step("remove", ["tags", place]), step("move", ["tags", place], { to: random(length) }), step("set", ["tags", place], { value: `t${turn}` }));
+      write(store, steps[random(steps.length)]);
+    } else if (kind < 7) {
+      // the leader downloads: somebody wrote, and the server may have taken some of what is pending
+      const leader = tabs[0];
+      await leader.writesFlushed();
+      await leader.catchUp();
+      const taken = random(2) ? leader.pendingAbove(acknowledged, null, random(2) ? 1 : 1e6) : [];
+      for (const { clientVersion, instructions } of taken) {
+        server = replay(schema, { name: "Kit", keyName: "_id" }, server, instructions);
+        acknowledged = clientVersion;
+      }
+      const tags = [...server.tags];
+      if (random(2)) tags.splice(random(tags.length + 1), 0, `o${turn}`);
+      else if (tags.length) tags.splice(random(tags.length), 1);
+      server = { ...server, tags };
+      await download(leader, [{ class: "Kit", patch: [{ _id: "k", tags, visits: server.visits, notes: server.notes }] }], { serverVersion: (version += 1), clientVersion: acknowledged });
+    } else if (kind === 7) await store.catchUp();
+    else if (kind === 8) await store.writesFlushed();
+    else if (random(4) === 0) {
+      await store.close();
+      tabs[at] = await opened(name);
+      dropped += 1;
+    } else await new Promise((resolve) => setTimeout(resolve, random(3)));
+  }
+  await Promise.all(tabs.map((store) => store.writesFlushed()));
+  await Promise.all(tabs.map((store) => store.catchUp()));
+  const fresh = await opened(name);
+  for (const store of tabs) {
+    equal(told(store), told(fresh));
+    equal(shown(store), shown(fresh));
+  }
+  ok(acknowledged > 30 && dropped > 5, `${acknowledged} acknowledged, ${dropped} reloads`);
+  const left = fresh.pending.flatMap(({ instructions }) => instructions.filter(({ op }) => op === "add").map(({ by }) => by));
+  equal(shown(fresh).visits, server.visits + left.reduce((sum, by) => sum + by, 0), "no increment is lost");
+  await Promise.all([...tabs, fresh].map((store) => store.close()));
+});

@@ -71,6 +71,16 @@ export class Fold {
     } else this.#add({ ...step });
   }
 
+  /** Edits that together make `value` of a property. @param {Instruction[]} steps @param {string} property @param {any} value @param {boolean} mayLink */
+  assign(steps, property, value, mayLink) {
+    const [{ class: name, _id: key }] = steps;
+    const at = this.#placesOf(name, key)?.at(-1) ?? -1;
+    const last = at < 0 ? null : this.#steps[at];
+    const isFree = last?.values && !(mayLink && this.#lastCreate > at);
+    if (isFree && (last.op === "create" || property in /** @type {Image} */ (last.values))) /** @type {Image} */ (last.values)[property] = value;
+    else for (const step of steps) this.#add(step);
+  }
+
   /** @param {string} name @param {any} key */
   delete(name, key) {
     const places = this.#placesOf(name, key) ?? [];
@@ -95,12 +105,12 @@ export class Fold {
  * object that is there joins it. @param {any} schema @param {any} table @param {Image | null} image @param {Instruction[]} steps
  * @returns {Image | null} */
 export function replay(schema, { name, keyName }, image, steps) {
-  for (const step of steps) {
+  for (const [at, step] of steps.entries()) {
     const { op, _id, values } = step;
     if (op === "delete") image = null;
     else if (op === "create" && !image) image = { [keyName]: _id, ...values };
     else if (op === "update" && image) image = { ...image, ...values };
-    else if (image) image = core.replay(schema, schema.get(name), image, [/** @type {any} */ (step)]);
+    else if (image) return core.replay(schema, schema.get(name), image, /** @type {any} */ (at ? steps.slice(at) : steps));
   }
   return image;
 }

@@ -355,21 +355,35 @@ export class Replica {
   localChanges(changesets) {
     /** @type {Map<string, Map<any, Image | null>>} */
     const images = new Map();
-    return changesets.map(({ instructions }) =>
-      instructions.map((step) => {
-        const { op, class: name, _id: key, values, path } = step;
+    return changesets.map(({ instructions }) => {
+      /** @type {Map<string, Map<any, Instruction[]>>} */
+      const byObject = new Map();
+      for (const step of instructions) {
+        if (!byObject.has(step.class)) byObject.set(step.class, new Map());
+        const steps = byObject.get(step.class)?.get(step._id);
+        if (steps) steps.push(step);
+        else byObject.get(step.class)?.set(step._id, [step]);
+      }
+      return [...byObject].map(([name, objects]) => {
         const table = /** @type {Table} */ (this.tables.get(name));
-        const { keyName } = table;
         const made = images.get(name) ?? new Map();
         images.set(name, made);
-        const before = made.has(key) ? made.get(key) : (this.#serverImage(table, key) ?? null);
-        const after = replay(this.schema, table, before, [step]);
-        made.set(key, after);
-        if (op === "delete") return { class: name, erase: [key] };
-        if (op === "create") return { class: name, put: [{ [keyName]: key, ...values }] };
-        return { class: name, patch: [{ [keyName]: key, ...(path ? { [path[0]]: after?.[path[0]] ?? null } : values) }] };
-      }),
-    );
+        /** @type {Required<Changes>} */
+        const changes = { class: name, put: [], patch: [], erase: [] };
+        for (const [key, steps] of objects) {
+          const before = made.has(key) ? made.get(key) : (this.#serverImage(table, key) ?? null);
+          const after = replay(this.schema, table, before, steps);
+          made.set(key, after);
+          if (!after) changes.erase.push(key);
+          else if (!before || steps.some(({ op }) => op === "delete" || op === "create")) changes.put.push(after);
+          else {
+            const names = new Set(steps.flatMap(({ path, values }) => (path ? [`${path[0]}`] : Object.keys(values ?? {}))));
+            changes.patch.push({ [table.keyName]: key, ...Object.fromEntries([...names].map((each) => [each, after[each] ?? null])) });
+          }
+        }
+        return changes;
+      });
+    });
   }
 
   /** What is durable of what is pending reads so in a client reset, when the server's state is that of `list`.

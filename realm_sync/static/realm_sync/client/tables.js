@@ -184,6 +184,11 @@ export function sameImage(a, b) {
 export function sameWire(a, b) {
   if (a === b || (a ?? null) === (b ?? null)) return true;
   if (typeof a !== "object" || typeof b !== "object" || !a || !b || Array.isArray(a) !== Array.isArray(b)) return false;
+  if (Array.isArray(a)) {
+    if (a.length !== b.length) return false;
+    for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at] && !sameWire(a[at], b[at])) return false;
+    return true;
+  }
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameWire(a[key], b[key]));
 }

@@ -68,6 +68,15 @@ export class Writer {
     this.#fold.edit(step, new Shape(this.#schema, prop), mayLink(this.#schema, prop));
   }
 
+  /** Steps that together make `value` of a property. @param {Table} table @param {any} key @param {import('./rebase.js').Instruction[]} steps
+   * @param {string} name @param {any} value */
+  assign(table, key, steps, name, value) {
+    if (!steps.length) return;
+    this.#remember(table, key);
+    table.set(key, { ...table.objects.get(key), [name]: value });
+    this.#fold.assign(steps, name, value, mayLink(this.#schema, table.cls.properties[name]));
+  }
+
   /** @param {Table} table @param {any} key */
   delete(table, key) {
     this.#remember(table, key);

@@ -11,7 +11,7 @@ import { checkKey, encodeMixed } from "../core/mixed.js"
 import { elementOf, isCollection } from "../core/schema.js"
 import { encode, EXPECTED } from "../core/values.js"
 import { Counter } from "./counters.js"
-import { INVALID, PLACE, replace } from "./live.js"
+import { INVALID, PLACE, replace, succeed } from "./live.js"
 import { encodeKey, identityOf } from "./objects.js"
 
 /** @typedef {import('./tables.js').Table} Table */
@@ -116,7 +116,9 @@ export function write(realm, table, key, path, prop, wire) {
   const [name, ...steps] = /** @type {[string, ...any[]]} */ (path);
   const root = table.objects.get(key)?.[name] ?? null;
   if (isCollection(prop.type)) {
-    for (const edit of derive(realm._store.schema, realm._store.schema.get(table.name), key, name, root, setIn(root, steps, wire))) writer.edit(table, key, edit);
+    const after = setIn(root, steps, wire);
+    succeed(root, after, steps);
+    writer.assign(table, key, derive(realm._store.schema, realm._store.schema.get(table.name), key, name, root, after), name, after);
     return;
   }
   replace(steps.reduce((value, step) => value?.[step], root), writer.replaced);
