@@ -155,6 +155,8 @@ class _Step(NamedTuple):
 class _Story:
     """What an upload did to one object so far; told again where a part of it is undone."""
 
+    __slots__ = ("_rivals", "_seen", "_start", "_steps", "rivals")
+
     def __init__(self, start: Mapping[str, Any] | None, rivals: Callable[[], Rivals]) -> None:
         self._start, self._rivals = start, rivals
         self.rivals = rivals()
@@ -293,7 +295,8 @@ class _Upload:
         # What was written is what the next batch finds.
         for key, it in objects.items():
             self._objects[key] = Pending(it.image, it.existed)
-            self._told[key] = len(self._story(key))
+            if key in self._stories:
+                self._told[key] = len(self._stories[key])
         self.rejected += rejected
 
     def _decide(self, batch: Sequence[Changeset]) -> tuple[dict[Key, Pending], list[RejectedWrite]]:
@@ -373,13 +376,23 @@ class _Upload:
                 is_new = isinstance(step, Create) and not exists
                 exists = True
                 # Together: the properties of a new object, and those without an inside.
-                together = {name: it for name, it in step.values.items() if is_new or name not in cls.shapes}
+                together = step.values
+                if cls.shapes and not is_new:
+                    together = {name: wire for name, wire in together.items() if name not in cls.shapes}
                 values = self._accept(cls, together, refusals, cls.required if is_new else ())
+                for name in cls.required if is_new else ():
+                    if name not in values:
+                        raise Refused("MissingPropertyValue", f"Missing value for property '{name}'", name)
+                if len(values) == len(step.values):
+                    yield _Unit(step, values)
+                    continue
                 if is_new or values:
                     yield _Unit(replace(step, values={name: together[name] for name in values}), values)
-                for name in step.values.keys() - together.keys():
+                for name, wire in step.values.items() if len(together) < len(step.values) else ():
+                    if name in together:
+                        continue
                     try:
-                        wire = cls.canonical(name, step.values[name])
+                        wire = cls.canonical(name, wire)
                         yield _Unit(replace(step, values={name: wire}), name=name, where=name)
                     except Refused as refused:
                         refusals.append(refused)
@@ -436,6 +449,8 @@ class _Upload:
     ) -> bool:
         """Applies units of a changeset; whether anything of them stands. Values with an inside are validated when all
         are merged, as that costs by their size; if one is refused then, the culprits are looked for by halves."""
+        if not cls.shapes:
+            return self._take(cls, story, target, units, base, stamp, refusals)
         if len(culprits) >= MOST_CULPRITS:
             reason = f"{MOST_CULPRITS} writes of this changeset to this object were refused before."
             refusals += [Refused("LimitExceeded", reason, it.where or None) for it in units if not it.is_refused]
@@ -486,14 +501,16 @@ class _Upload:
                     cls.check_add((before or {}).get(unit.name), edit)
             target.image = outcome.image
             if isinstance(step, Delete):
-                target.values, target.sets, inside, written = {}, set(), set(), True
+                target.values, target.sets, inside, written = {}, frozenset(), set(), True
             elif before is None and outcome.image is not None:
                 target.values = dict(unit.values) | self._validation.complete(cls, outcome.image)
                 written = True
             else:
-                target.values.update((name, unit.values[name]) for name in outcome.written if name in unit.values)
-                target.sets.update(outcome.sets)
-                inside.update(name for name in outcome.written if name in cls.shapes)
+                if unit.values:
+                    target.values.update({name: unit.values[name] for name in outcome.written})
+                else:
+                    target.sets = target.sets.union(outcome.sets)
+                    inside.update(outcome.written)
                 written = written or bool(outcome.written)
             if cls.shapes:
                 story.add(step, base, stamp, target.image)

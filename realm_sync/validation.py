@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime, time
+from datetime import time
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -24,11 +24,28 @@ from .core.errors import ValueTypeError
 from .core.merge import shapes_of
 from .core.messages import Add, AnyEdit, Insert, Set, SetInsert, SetRemove
 from .core.schema import Property, Schema
+from .core.values import SCALARS, decode
 from .fields import CollectionField, EmbeddedField, plain_json, to_wire
 from .fields.columns import examine, named
 from .fields.types import parse
 from .registry import ModelSync, registry
 from .writing import Key, Pending, Refused, Table, chunks
+
+
+class _Place:
+    """What is looked up once of a property, as the values of most uploads are many and small."""
+
+    __slots__ = ("field", "is_day", "is_json", "is_link", "is_set", "is_writable", "scalar", "where")
+
+    def __init__(self, class_name: str, name: str, prop: Property, field: Any) -> None:
+        self.where, self.field = f"{class_name}.{name}", field
+        kind = registry.schema.wire_type(prop)
+        self.scalar = kind if kind in SCALARS else ""
+        """The type of the values, links' too; "" where there is more to a value than that."""
+        self.is_link, self.is_set = isinstance(field, models.ForeignKey), isinstance(field, models.ManyToManyField)
+        self.is_json = type(field) is models.JSONField
+        self.is_day = kind == "date" and not isinstance(field, models.DateTimeField)
+        self.is_writable = not prop.read_only and name != "_id"
 
 
 class Rules(Table):
@@ -45,24 +62,34 @@ class Rules(Table):
         self.required = frozenset(
             name
             for name, prop in properties.items()
-            if name != "_id" and not prop.has_default and not prop.is_collection and not fields[name].null
+            if name != "_id"
+            and not prop.read_only
+            and not prop.has_default
+            and not prop.is_collection
+            and not fields[name].null
         )
         """Properties that a new object must be given."""
+        self.places = {name: _Place(self.name, name, prop, fields[name]) for name, prop in properties.items()}
 
-    def check_writable(self, name: Any) -> None:
+    def check_writable(self, name: Any) -> _Place:
         """Refuses what clients never write: properties that there are not, or that are read-only."""
-        prop = self.schema.properties.get(name) if isinstance(name, str) else None
-        if prop is None:
+        place = self.places.get(name) if isinstance(name, str) else None
+        if place is None:
             raise Refused("UnknownProperty", f"Class '{self.name}' has no property '{name}'.", str(name))
-        if prop.read_only or name == "_id":
+        if not place.is_writable:
             raise Refused("ReadOnlyProperty", f"Clients do not write '{self.name}.{name}'.", name)
+        return place
 
     def decode(self, name: str, wire: Any) -> Any:
         """The Python value of a wire value of the property's type; Refused for any other."""
+        place = self.places[name]
         try:
-            return decode_property(registry.schema, f"{self.name}.{name}", self.schema.properties[name], wire)
+            if wire is not None and place.scalar:
+                return decode(place.scalar, wire)
+            return decode_property(registry.schema, place.where, self.schema.properties[name], wire)
         except ValueTypeError as error:
-            raise Refused("PropertyTypeMismatch", str(error), name) from error
+            named = ValueTypeError(error.expected, error.value, place.where) if place.scalar else error
+            raise Refused("PropertyTypeMismatch", str(named), name) from error
 
     def canonical(self, name: str, wire: Any) -> Any:
         """A wire value as images have it: sets in order, embedded objects with every property. Or Refused."""
@@ -182,19 +209,19 @@ class Validation:
 
     def value(self, cls: Rules, name: str, wire: Any, present: Any = None) -> Any:
         """The Python value that the field takes for a wire value, or Refused. `present`: the wire value it replaces."""
-        cls.check_writable(name)
-        field, value = cls.fields[name], cls.decode(name, wire)
-        if isinstance(field, models.ForeignKey):
+        place, value = cls.check_writable(name), cls.decode(name, wire)
+        field = place.field
+        if place.is_link:
             return self._link(name, field, value)
-        if isinstance(field, models.ManyToManyField):
+        if place.is_set:
             return self._links(name, field, value, cls.decode(name, present))
-        if isinstance(value, datetime) and not isinstance(field, models.DateTimeField):
-            if value.timetz().replace(tzinfo=None) != time():
-                raise Refused("ValidationFailed", f"'{name}' is a date without a time: expected midnight UTC.", name)
-            value = value.date()
         try:
-            # Plain JSON has fewer types than mixed.
-            value = plain_json(value) if type(field) is models.JSONField and value is not None else value
+            if value is not None and place.is_day:
+                if value.timetz().replace(tzinfo=None) != time():
+                    raise ValidationError("Expected a date without a time: midnight UTC.")
+                value = value.date()
+            elif value is not None and place.is_json:
+                value = plain_json(value)  # which has fewer types than mixed
             return field.clean(value, cls.blank)
         except ValidationError as error:
             refused = _refusal(error, name)
@@ -228,14 +255,12 @@ class Validation:
 
     def complete(self, cls: Rules, image: dict[str, Any]) -> dict[str, Any]:
         """The Python values that a new object has in the properties its creator left out, and, in `image`, their wire
-        values; refuses the object if one is required. What the database or the clock fills in is null until it does."""
+        values. What the database or the clock fills in is null until it does."""
         values: dict[str, Any] = {}
         for name, prop in cls.schema.properties.items():
             if name in image:
                 continue
             field = cls.fields[name]
-            if name in cls.required and not prop.read_only:
-                raise Refused("MissingPropertyValue", f"Missing value for property '{name}'", name)
             image[name] = empty(prop)
             if isinstance(field, models.ManyToManyField):
                 continue

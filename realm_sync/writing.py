@@ -23,6 +23,7 @@ from .conf import settings
 from .core.encoding import decode_property
 from .core.errors import ValueTypeError
 from .core.messages import RejectedWrite
+from .core.values import decode
 from .registry import ModelSync, registry
 
 KEYS_PER_QUERY = 500
@@ -58,7 +59,7 @@ class Pending:
         self.existed = existed or self.stored
         """Whether its row ever was, as far as this upload knows: updating it when it is gone is then no refusal."""
         self.values: dict[str, Any] = {}
-        self.sets: set[str] = set()
+        self.sets: frozenset[str] = frozenset()
         """Counters that were set and not added to, as dotted paths."""
         self.timestamp = 0
 
@@ -74,7 +75,7 @@ class Pending:
     def copy(self) -> Pending:
         twin = Pending(self.start, self.existed)
         twin.image, twin.values, twin.timestamp = self.image, dict(self.values), self.timestamp
-        twin.sets = set(self.sets)
+        twin.sets = self.sets
         return twin
 
 
@@ -87,6 +88,8 @@ class Table:
         self.sets = model_sync.sets_by_name
         """ManyToManyFields: sets of links, which have rows in a table of their own."""
         self.fields: dict[str, Any] = {**model_sync.fields_by_name, **self.sets}
+        self._key_type = self.schema.key_type
+        self._keys: dict[str, Any] = {}
         self.blank = self.model()
         """For validators and automatic fields that look at the instance."""
 
@@ -103,10 +106,15 @@ class Table:
 
     def key(self, wire: Any) -> Any:
         """The Python value of a key's wire value; None if it is none of this class."""
-        try:
-            return decode_property(registry.schema, f"{self.name}._id", self.schema.properties["_id"], wire)
-        except ValueTypeError:
-            return None
+        known = self._keys.get(wire) if type(wire) is str else None  # each is asked for several times
+        if known is None:
+            try:
+                known = decode(self._key_type, wire)
+            except ValueTypeError:
+                return None
+            if type(wire) is str:
+                self._keys[wire] = known
+        return known
 
 
 class Writer:
@@ -187,8 +195,10 @@ class Writer:
             self._create(self._tables[name], [it for it in by_class[name] if it.image and not it.stored])
         for name in order:
             table = self._tables[name]
-            columns = [it for it in by_class[name] if it.image and it.stored and it.values.keys() - table.sets.keys()]
-            self._update(table, columns)
+            changed = [it for it in by_class[name] if it.image and it.stored and it.values]
+            if table.sets:
+                changed = [it for it in changed if it.values.keys() - table.sets.keys()]
+            self._update(table, changed)
         for name in order:
             for set_name, field in self._tables[name].sets.items():
                 owners = [it for it in by_class[name] if it.image and set_name in it.values]
@@ -226,7 +236,7 @@ class Writer:
         automatic: list[Any] = [f for f in table.model._meta.concrete_fields if getattr(f, "auto_now", False)]
         groups: dict[tuple[str, ...], list[tuple[Any, list[Any]]]] = defaultdict(list)
         for it in objects:
-            names = tuple(sorted(it.values.keys() - table.sets.keys()))
+            names = tuple(sorted(it.values.keys() - table.sets.keys() if table.sets else it.values))
             key = table.key((it.image or {})["_id"])
             now = [field.pre_save(table.blank, False) for field in automatic]
             groups[names].append((key, [*(it.values[name] for name in names), *now]))

@@ -115,11 +115,12 @@ class Rivals:
 
     def beat(self, name: str, base: int, stamp: Stamp) -> bool:
         """Whether another's write of the property, above `base`, is later than `stamp`."""
-        return any(version > base and other > stamp for version, other in self._writes.get(name, ()))
+        writes = self._writes.get(name)
+        return writes is not None and any(version > base and other > stamp for version, other in writes)
 
-    def has_inside(self, name: str) -> bool:
-        """Whether the property is merged from within."""
-        return name in self._shapes
+    def with_inside(self, names: Iterable[str]) -> list[str]:
+        """Those of the properties that are merged from within."""
+        return [name for name in names if name in self._shapes] if self._shapes else []
 
     def forget(self) -> None:
         """The object begins anew by the client file's own hand: what was is nobody's rival."""
@@ -293,7 +294,7 @@ def merge(
     if isinstance(instruction, Edit):
         return _merge_edit(present, cast(AnyEdit, instruction), base, stamp, rivals)
     values = instruction.values
-    whole = [name for name in values if rivals.has_inside(name)]
+    whole = rivals.with_inside(values)
     if not whole:
         written = tuple(name for name in values if not rivals.beat(name, base, stamp))
         present.update({name: values[name] for name in written})
