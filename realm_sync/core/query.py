@@ -53,6 +53,9 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 50
 """Deepest nesting of parentheses and NOTs (an arithmetic operator counts as three); deeper is refused with code
 LimitExceeded. The narrowest place that a query has to pass is SQLite's parser, which has a stack of 100 entries."""
+MAX_STEPS = 120
+"""Most steps of one key path after its first: mixed values nest 100 deep, and links are few; more is refused with code
+LimitExceeded."""
 TRUSTED_DEPTH = 60
 """The same for text that `to_text` made, where conditions were joined and parentheses added."""
 
@@ -101,8 +104,12 @@ def _syntax_error(text: str, error: lark.exceptions.UnexpectedInput) -> QueryErr
     return QueryError(f"Invalid predicate: '{excerpt(text, 200)}': syntax error, unexpected {found}", text, position)
 
 
+_IN_PATHS = ("RSQB", "NAME", "AT_WORD", "INTEGER", "STRING", "BASE64", "STAR", "FIRST", "LAST", "SIZE", "ARGUMENT")
+"""Tokens that do not end a path; a keyword after a dot is a name, too."""
+
+
 class _Depth(lark.lark.PostLex):
-    """Refuses deep nesting while tokens stream by, before anything recursive (or SQLite) sees the query."""
+    """Refuses deep nesting and endless paths while tokens stream by, before anything recursive (or SQLite) sees the query."""
 
     always_accept = ()
 
@@ -111,9 +118,18 @@ class _Depth(lark.lark.PostLex):
 
     def process(self, stream: Iterator[lark.Token]) -> Iterator[lark.Token]:
         enclosing: list[int] = []  # for every open parenthesis: the weight of the operators before it in its comparison
-        operators = 0
+        operators = steps = 0
+        previous = ""
         for token in stream:
             kind = token.type
+            if kind in ("DOT", "LSQB"):
+                steps += 1
+            elif kind not in _IN_PATHS and previous != "DOT":
+                steps = 0
+            if steps > MAX_STEPS:
+                problem = f"The key path is too long: at most {MAX_STEPS} steps are allowed."
+                raise QueryError(problem, "", token.start_pos, "LimitExceeded")
+            previous = kind
             if kind == "NOT":
                 operators += 1
             elif kind in ("PLUS", "MINUS", "SLASH", "STAR"):

@@ -22,7 +22,9 @@ import { FALSE, STRING_OPERATORS, TRUE, constant, joined, not } from "./nodes.js
 export const MAX_BYTES = 256 * 1024;
 /** Deepest nesting of parentheses and NOTs (an arithmetic operator counts as three). */
 export const MAX_DEPTH = 50;
-/** The same for text that `toText` made, where conditions were joined and parentheses added. */
+/** Most steps of one key path after its first. */
+const MAX_STEPS = 120;
+/** The same as MAX_DEPTH for text that `toText` made, where conditions were joined and parentheses added. */
 export const TRUSTED_DEPTH = 60;
 
 /**
@@ -332,10 +334,12 @@ class Parser {
     const start = first ?? this.expect("AT_WORD", ...NAMES);
     /** @type {Path["steps"]} */
     const steps = [this.step(start)];
-    for (;;) {
-      if (this.accept(".")) steps.push(this.step(this.expect("AT_WORD", ...NAMES)));
-      else if (this.accept("[")) steps.push(this.index());
-      else break;
+    for (let token; (token = this.accept(".", "[")); ) {
+      if (steps.length > MAX_STEPS) {
+        const problem = `The key path is too long: at most ${MAX_STEPS} steps are allowed.`;
+        throw new QueryError(problem, "", token.position, "LimitExceeded");
+      }
+      steps.push(token.type === "." ? this.step(this.expect("AT_WORD", ...NAMES)) : this.index());
     }
     const { position } = start;
     return { kind: "Path", steps, quantifier, type: "", target: "", hops: [], many: false, optional: true, position };
