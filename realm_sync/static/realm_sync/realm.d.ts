@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 3a7eb22d4e3f3809811d8fc80b6654bff4a3d67dbd6b53e8479da3a4252a6f5c. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 efbe051ceef532d0066aaa5b04a098987c5c0cee760ca1b80b45651159837efa. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -3492,7 +3492,7 @@ declare module "realm/core/query" {
     export const MAX_BYTES: number;
     /** Deepest nesting of parentheses and NOTs (an arithmetic operator counts as three). */
     export const MAX_DEPTH: 50;
-    /** The same for text that `toText` made, where conditions were joined and parentheses added. */
+    /** The same as MAX_DEPTH for text that `toText` made, where conditions were joined and parentheses added. */
     export const TRUSTED_DEPTH: 60;
     export type Node = import("realm/core/nodes").Node;
     export type Operand = import("realm/core/nodes").Operand;
