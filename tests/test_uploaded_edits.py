@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connections
 
 from realm_sync.core import messages as m
 from realm_sync.models import Change
@@ -262,6 +263,30 @@ async def test_a_plain_json_field_holds_what_json_has(world: World) -> None:
         assert (refused.property, refused.code) == ("json.b", "ValidationFailed") and "date" in refused.reason
 
 
+async def test_embedded_objects_may_lack_what_has_a_default(world: World) -> None:
+    """A client that does not know a property, and JSON of the time before there was one."""
+    kit = await db(Kit.objects.create, address=Address(city="Oslo"))
+
+    def forget_streets() -> None:
+        with connections[Kit.objects.db].cursor() as cursor:
+            cursor.execute("""UPDATE testapp_kit SET address = '{"city": "Oslo"}'""")
+
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Kit")
+        await db(forget_streets)
+        await wire.mark()
+        await wire.write(on(kit, m.Set, "address", "city", value="Bergen"))
+        await wire.write(on(kit, m.Insert, "parts", 0, value={"name": "p"}), update(kit, part={"name": "q"}))
+        new = m.Create(class_name="Kit", id=str(uuid.uuid4()), values={"part": {"name": "r"}})
+        await wire.write(new, m.Set(class_name="Kit", id=new.id, path=["part", "weight"], value=1.0))
+        assert wire.rejected == []
+        found = await row(kit)
+        assert (found.address, found.parts[0].amount, found.part) == (Address(city="Bergen"), 1, Part(name="q"))
+        assert wire.of("Kit")[new.id]["part"] == part(name="r", weight=1.0)
+        await wire.write(on(kit, m.Set, "address", "city", value=None))
+        assert [(it.property, it.code) for it in wire.rejected] == [("address.city", "PropertyTypeMismatch")]
+
+
 async def test_database_errors_cost_the_property_and_not_what_others_saw(world: World, monkeypatch: Any) -> None:
     """A trigger of the database's own that refuses a value nobody could know of."""
     from django.db import IntegrityError
@@ -360,7 +385,7 @@ HOSTILE: list[tuple[str, dict[str, Any]]] = [
     ("a key that is not there", {"op": "remove", "path": ["tag_map", "nothing"]}),
     ("a property of the class's base", {"op": "set", "path": ["part", "__class__"], "value": 1}),
     ("an unknown embedded property", {"op": "set", "path": ["part", "colour"], "value": 1}),
-    ("an embedded object without a property it needs", {"op": "insert", "path": ["parts", 0], "value": {"amount": None}}),
+    ("an embedded object without a property it needs", {"op": "update", "values": {"address": {"street": "x"}}}),
     ("an embedded object with a key", {"op": "insert", "path": ["parts", 0], "value": {"_id": "1"}}),
     ("removing an embedded property", {"op": "remove", "path": ["part", "name"]}),
     ("a step into null", {"op": "set", "path": ["address", "city"], "value": "x"}),

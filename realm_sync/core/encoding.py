@@ -9,7 +9,7 @@
     scalars             as values.py says                                   as values.py says
 
 A collection is never null: null on the wire reads as an empty one. Decoding is strict about values, not about order:
-sets come in any order, objects may lack properties that can be null or are collections. Errors name the element:
+sets come in any order, objects may lack properties that can be null, are collections or have a default. Errors name the element:
 `Kit.tags[2]`, `Kit.address.street`, `Kit.prices['a']`. Knows classes (schema.py), no storage.
 """
 
@@ -143,7 +143,17 @@ class _Codec:
         for name in value:
             if name not in cls.properties:
                 raise ValueTypeError(f"an object of class '{cls.name}', which has no property '{name}'", value, where)
-        return {name: self.convert(f"{where}.{name}", inner, value.get(name)) for name, inner in cls.properties.items()}
+        return {
+            name: self.convert(f"{where}.{name}", inner, value.get(name))
+            for name, inner in cls.properties.items()
+            if not self.is_left_out(inner, name, value)
+        }
+
+    def is_left_out(self, prop: Property, name: str, value: Mapping[str, Any]) -> bool:
+        """Whether the default is to take the place of what is missing: a client need not know the property, and JSON
+        that was written before there was one lacks it; a merge then reads null."""
+        missing = name not in value or (not self.encoding and value[name] is None)
+        return missing and prop.has_default and not prop.optional and not prop.is_collection
 
     def mixed(self, where: str, value: Any) -> Any:
         if self.encoding:

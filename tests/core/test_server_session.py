@@ -177,8 +177,8 @@ def test_changesets_that_are_integrated_already_are_not_again() -> None:
     assert session.receive(changesets(5, 6)) == []
 
 
-@pytest.mark.parametrize("versions", [(5, 5), (6, 5), (0,), (-1,)])
-def test_client_versions_must_rise(versions: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("versions", [(5, 5), (6, 5), (0,), (-1,), (2**63,)])
+def test_client_versions_must_rise_and_be_storable(versions: tuple[int, ...]) -> None:
     assert names(bound(server_version=50, view=1).receive(changesets(*versions))) == ["BadChangeset", Close]
 
 
