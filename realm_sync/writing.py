@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, reduce
 from operator import or_
 from typing import Any
@@ -26,6 +26,8 @@ from .core.messages import RejectedWrite
 from .core.values import decode
 from .registry import ModelSync, registry
 
+PATIENCE = "400ms"
+"""Well below PostgreSQL's `deadlock_timeout`, which is a second."""
 KEYS_PER_QUERY = 500
 """Keys named in one statement: SQLite's limit on parameters is near."""
 LINKS_PER_QUERY = 100
@@ -281,7 +283,8 @@ class Writer:
         if m2m_changed.has_listeners(through):
             for it in owners:
                 instance = table.rows.get(pk=table.key((it.image or {})["_id"]))
-                getattr(instance, field.name).set(it.values[name])
+                with self._giving_way():
+                    getattr(instance, field.name).set(it.values[name])
             return
         source = through._meta.get_field(field.m2m_field_name()).attname
         target = through._meta.get_field(field.m2m_reverse_field_name()).attname
@@ -294,16 +297,32 @@ class Writer:
             added += [through(**{source: key, target: other}) for other in it.values[name] if other not in held]
             removed += [models.Q(**{source: key, target: other}) for other in held - wanted]
         rows = through._base_manager.using(settings.DATABASE)
-        for start in range(0, len(removed), LINKS_PER_QUERY):
-            rows.filter(reduce(or_, removed[start : start + LINKS_PER_QUERY])).delete()
-        # Another may have made the same link a moment ago.
-        rows.bulk_create(added, batch_size=KEYS_PER_QUERY, ignore_conflicts=True)
+        with self._giving_way():
+            for start in range(0, len(removed), LINKS_PER_QUERY):
+                rows.filter(reduce(or_, removed[start : start + LINKS_PER_QUERY])).delete()
+            # Another may have made the same link a moment ago.
+            rows.bulk_create(added, batch_size=KEYS_PER_QUERY, ignore_conflicts=True)
 
     def _delete(self, table: Table, objects: Sequence[Pending]) -> None:
         """Through Django's collector: cascades, protection and signals are those of the models."""
         keys = [table.key((it.start or {})["_id"]) for it in objects]
-        for chunk in chunks(keys):
-            table.rows.filter(pk__in=chunk).delete()
+        with self._giving_way() if table.sets else nullcontext():
+            for chunk in chunks(keys):
+                table.rows.filter(pk__in=chunk).delete()
+
+    @contextmanager
+    def _giving_way(self) -> Iterator[None]:
+        """Waits for other transactions only so long that PostgreSQL does not find a deadlock. An upload locks an object
+        and then its links, whoever else writes links the other way round (a trigger locks the object): the upload is the
+        one that can try again."""
+        if self._connection.vendor != "postgresql":
+            yield
+            return
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('lock_timeout'), set_config('lock_timeout', %s, true)", [PATIENCE])
+            usual = cursor.fetchone()[0]
+            yield
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [usual])
 
 
 def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

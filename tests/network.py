@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -189,6 +190,22 @@ class Device:
                 writer.update(table, table.key_from_wire(key), values)
             else:
                 writer.delete(table, table.key_from_wire(key))
+            writer.finish(timestamp)
+        self.woken.set()
+        return True
+
+    def edit(self, timestamp: int, edits: Sequence[m.AnyEdit]) -> bool:
+        """A local write transaction of edits of one property; False if the object is gone."""
+        table = self.store.table(edits[0].class_name)
+        assert table is not None
+        with self.store.transaction() as connection:
+            writer, key = self.store.writer(connection), table.key_from_wire(edits[0].id)
+            row = writer.get(table, key)
+            if row is None:
+                return False
+            name = str(edits[0].path[0])
+            column = row[table.place[name]]
+            writer.edit(table, key, edits, column, table.to_wire(name, column))
             writer.finish(timestamp)
         self.woken.set()
         return True

@@ -30,7 +30,6 @@ from realm_sync.registry import registry
 from tests.testapp.models import Kit, Reading
 from tests.world import World
 
-pytestmark = pytest.mark.skipif("Kit" not in registry, reason="Kit does not sync yet: set REALM_SYNC_TEST_KIT")
 
 
 def until(condition: Callable[[], object], what: str = "it", seconds: float = 10) -> None:

@@ -6,18 +6,15 @@ import time
 import uuid
 from typing import Any
 
-import pytest
 from django.core.exceptions import ValidationError
 from django.db import connections
 
 from realm_sync.core import messages as m
 from realm_sync.models import Change
-from realm_sync.registry import registry
 from tests.testapp.models import Address, Kit, Part, Reading
 from tests.wire import Wire
 from tests.world import World, db
 
-pytestmark = pytest.mark.skipif("Kit" not in registry, reason="Kit does not sync yet: set REALM_SYNC_TEST_KIT")
 NOW = int(time.time() * 1000)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from django.db.models import Q
 
 from realm_sync import sync
@@ -37,6 +35,7 @@ class SampleSync(sync.ModelSync):
         return True
 
 
+@sync.register(Kit)
 class KitSync(sync.ModelSync):
     def readable_by(self, user):
         return True
@@ -45,13 +44,9 @@ class KitSync(sync.ModelSync):
         return True
 
 
+@sync.register(Reading)
 class ReadingSync(sync.ModelSync):
     asymmetric = True
 
     def writable_by(self, user):
         return Q(team__in=user.teams.all())
-
-
-if os.environ.get("REALM_SYNC_TEST_KIT"):  # until both clients know every type
-    sync.register(Kit)(KitSync)
-    sync.register(Reading)(ReadingSync)
