@@ -26,10 +26,8 @@ from realm_sync.client import (
     Realm,
     SyncConfiguration,
 )
-from realm_sync.registry import registry
 from tests.testapp.models import Kit, Reading
 from tests.world import World
-
 
 
 def until(condition: Callable[[], object], what: str = "it", seconds: float = 10) -> None:
