@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from typing import Any
@@ -147,6 +148,152 @@ async def test_offline_work_arrives_when_its_user_is_back(demo: Server, profile:
     await expect(noah.locator('.column[data-status="done"] .title', has_text="Apron markings")).to_be_visible()
     sql = of_title("status, notes")
     await in_database(page, demo, sql, "Apron markings", expected=[("done", "Paint is here.")])
+
+
+async def items(pane: Locator) -> list[str]:
+    """The open checklist, as it is shown: `+` is done."""
+    rows = pane.locator(".item")
+    shown = "(rows) => rows.map((row) => (row.querySelector('.done').checked ? '+' : '') + row.querySelector('.text').value)"
+    found: list[str] = await rows.evaluate_all(shown)
+    return found
+
+
+def item(pane: Locator, at: int) -> Locator:
+    return pane.locator(".item").nth(at)
+
+
+async def drag(page: Page, handle: Locator, target: Locator) -> None:
+    """By the mouse, to where the lower edge of the target is."""
+    await handle.hover()
+    await page.mouse.down()
+    box = await target.bounding_box()
+    assert box
+    await page.mouse.move(box["x"] + 20, box["y"] + box["height"] - 2, steps=8)
+    await page.mouse.up()
+
+
+def checklist(demo: Server, title: str) -> list[str]:  # noqa: F811
+    (found,) = asked(demo, of_title("checklist"), title)
+    return [("+" if each["done"] else "") + each["text"] for each in json.loads(found)]
+
+
+async def open_checklist(demo: Server, pane: Locator, title: str, *texts: str) -> None:  # noqa: F811
+    """Gives it these items, and opens it."""
+    value = json.dumps([{"text": text, "done": False} for text in texts])
+    with sqlite3.connect(demo.environment["DATABASE_URL"].removeprefix("sqlite:///")) as database:
+        database.execute("UPDATE inspections_inspection SET checklist = ? WHERE title = ?", (value, title))
+    database.close()
+    await card(pane, title).locator(".title").click()
+    await expect(pane.locator(".item")).to_have_count(len(texts))
+    await expect(item(pane, 0).locator(".text")).to_have_value(texts[0])
+
+
+async def test_two_browsers_edit_one_checklist_offline(
+    demo: Server,  # noqa: F811
+    profile: BrowserContext,
+    chromium: Browser,
+) -> None:
+    title = "Radio and recorder"
+    pages = [await profile.new_page(), await chromium.new_page(viewport={"width": 1280, "height": 1000})]
+    (nora,), (noah,) = [await board(page, demo.url, name) for page, name in zip(pages, ("nora", "noah"), strict=True)]
+    for pane in (nora, noah):
+        await open_checklist(demo, pane, title, "one", "two", "three", "four", "five")
+        await pane.locator(".switch").click()
+        await expect(pane.locator(".light")).to_have_text("offline")
+
+    await item(nora, 0).locator(".done").check()
+    await item(nora, 4).locator(".handle").press("ArrowUp")
+    await pages[0].keyboard.press("ArrowUp")
+    await expect(item(nora, 2).locator(".handle")).to_be_focused()
+    await nora.locator(".checklist .add").fill("from Nora")
+    await nora.locator(".checklist .add").press("Enter")
+    await nora.locator(".tags .add").press_sequentially("Nora,urgent,")
+    await nora.locator(".visits button").click(click_count=2)
+    assert await items(nora) == ["+one", "two", "five", "three", "four", "from Nora"]
+
+    await item(noah, 1).locator(".text").fill("two, better")
+    await item(noah, 3).locator(".remove").click()
+    await drag(pages[1], item(noah, 0).locator(".handle"), item(noah, 2))
+    await noah.locator(".checklist .add").fill("from Noah")
+    await noah.locator(".checklist .add").press("Enter")
+    await noah.locator(".tags .add").press_sequentially("Noah,urgent,")
+    await noah.locator(".visits button").click(click_count=3)
+    await expect(noah.locator(".item")).to_have_count(5)
+    assert await items(noah) == ["two, better", "three", "one", "five", "from Noah"]
+
+    visits, tags = asked(demo, of_title("visits, tags"), title)[0]
+    for pane in (nora, noah):
+        await pane.locator(".switch").click()
+        await expect(pane.locator(".light")).to_have_text("in sync")
+    # What each did is there, and once: a tick, an edit, a removal, two moves, two new items.
+    expected = {"+one", "two, better", "three", "five", "from Nora", "from Noah"}
+    for pane in (nora, noah):
+        await expect(pane.locator(".item")).to_have_count(len(expected))
+        await expect(pane.locator(".visits output")).to_have_text(str(visits + 5))
+        await expect(pane.locator(".chip")).to_have_text(
+            [f"{tag}×" for tag in sorted({*json.loads(tags), "nora", "noah", "urgent"})]
+        )
+    shown = await items(nora)
+    assert set(shown) == expected
+    assert shown.index("five") < shown.index("three") < shown.index("+one"), "both moves stand"
+    assert await items(noah) == shown == checklist(demo, title)
+    await pages[1].context.close()
+
+
+async def test_nobody_is_disturbed_while_typing_or_dragging(demo: Server, profile: BrowserContext) -> None:  # noqa: F811
+    page = await profile.new_page()
+    nora, noah = await board(page, demo.url, "nora", "noah")
+    title = "Obstacle survey"
+    await open_checklist(demo, nora, title, "one", "two", "three", "four")
+    await card(noah, title).locator(".title").click()
+    text = item(nora, 2).locator(".text")
+    await text.press("End")
+    await page.keyboard.insert_text(" and")
+    mine = await text.element_handle()
+
+    async def noah_does(script: str) -> None:
+        """What a click would take the focus for."""
+        await noah.locator(".checklist").evaluate(script)
+
+    await noah_does("(list) => list.querySelector('.remove').click()")
+    key = "new KeyboardEvent('keydown', {key: 'ArrowUp', bubbles: true})"
+    await expect(nora.locator(".item")).to_have_count(3)
+    await noah_does(f"(list) => list.querySelectorAll('.handle')[1].dispatchEvent({key})")
+    await expect(item(nora, 0).locator(".text")).to_have_value("three and")
+    await page.keyboard.type(" a half")
+    assert (
+        mine and await mine.evaluate("(field) => field === document.activeElement && field.value") == "three and a half"
+    )
+    await expect(item(noah, 0).locator(".text")).to_have_value("three and a half")
+    # While Nora holds an item, her rows stay; where she lets go is beside what she saw there.
+    await item(nora, 2).locator(".handle").hover()
+    await page.mouse.down()
+    await noah_does("(list) => list.querySelectorAll('.remove')[1].click()")
+    await expect(noah.locator(".item")).to_have_count(2)
+    assert await items(nora) == ["three and a half", "two", "four"]
+    box = await item(nora, 0).bounding_box()
+    assert box
+    await page.mouse.move(box["x"] + 20, box["y"] + 2, steps=8)
+    await page.mouse.up()
+    for pane in (nora, noah):
+        await expect(pane.locator(".item")).to_have_count(2)
+        await expect(item(pane, 0).locator(".text")).to_have_value("four")
+    await page.wait_for_timeout(300)
+    assert await items(nora) == await items(noah) == ["four", "three and a half"] == checklist(demo, title)
+
+
+async def test_a_refused_item_is_named(demo: Server, profile: BrowserContext) -> None:  # noqa: F811
+    page = await profile.new_page()
+    (nora,) = await board(page, demo.url, "nora")
+    title = "Passenger hut"
+    await open_checklist(demo, nora, title, "one", "two")
+    await item(nora, 1).locator(".text").fill("two " * 30)
+    await item(nora, 1).locator(".text").press("Enter")
+    toast = page.locator(".toast[data-kind=refused]")
+    await expect(toast).to_contain_text(f"refused Nora's checklist item 2 of “{title}”")
+    await expect(toast).to_contain_text("at most 80 characters (it has 119)")
+    await expect(item(nora, 1).locator(".text")).to_have_value("two")
+    assert checklist(demo, title) == ["one", "two"]
 
 
 async def test_the_page_starts_without_a_network(demo: Server, profile: BrowserContext) -> None:  # noqa: F811

@@ -15,6 +15,7 @@ from django.db import models, transaction
 from django.db.models import Q
 
 from realm_sync import sync
+from realm_sync.fields import CounterField, EmbeddedObject, ListField, SetField
 
 
 def team_of(user: Any) -> UUID | None:
@@ -83,6 +84,16 @@ class Inspector(models.Model):
             return super().delete(*args, **kwargs)
 
 
+class ChecklistItem(EmbeddedObject):
+    """One thing to do on an inspection. It has no row of its own: it lives in its inspection's checklist."""
+
+    text = models.CharField(max_length=80)
+    done = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Inspection(sync.SyncedModel):
     """Something to look at on an airfield: seen and written by the team it belongs to."""
 
@@ -102,6 +113,9 @@ class Inspection(sync.SyncedModel):
     due = models.DateField()
     hours = models.DecimalField("hours worked", max_digits=6, decimal_places=2, default=0)
     notes = models.TextField(blank=True)
+    checklist = ListField(ChecklistItem)
+    tags = SetField(models.CharField(max_length=20))
+    visits = CounterField(help_text="How often somebody was there")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -16,7 +16,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from demo_project.inspections.models import Airfield, Inspection, Inspector, Team
+from demo_project.inspections.models import Airfield, ChecklistItem, Inspection, Inspector, Team
 
 PASSWORD = "demo"
 USERS = {"nora": "North", "noah": "North", "sol": "South", "admin": None}
@@ -27,27 +27,128 @@ AIRFIELDS = {
     "South": "SAWH SAWG SAVE SCGZ SCCI SCBA SCIP EGYP SFAL FHAW YFLI YLHI NZQN NZMF NZCI NZIR",
 }
 WORK = [
-    ("Runway surface after frost", "Cracks along the centre line between the second and third exit; measure depth."),
-    ("Windsock and mast", "The sock is bleached and hangs on two of four rings. Spare one is in the fire hut."),
-    ("Threshold and edge lights", "Circuit 2 drops out in rain. Check the transformer pit for water."),
-    ("PAPI alignment", "Pilots report one red too many on short final. Bring the levelling kit."),
-    ("Fuel storage and bunding", "Drain valve was found open last year. Photograph the seal number."),
-    ("Rescue and fire cover", "Foam expires this month; test the pump under load."),
-    ("Perimeter fence", "Sheep on the strip twice. Walk the north side down to the river."),
-    ("Wildlife log", "Geese are back. Compare with the counts of the last two seasons."),
-    ("Apron markings", "Stand 3 was repainted without the lead-in line."),
-    ("Radio and recorder", "Recorder clock runs four minutes fast."),
-    ("Snow clearing plan", "The plan names a plough that was sold. Agree on a new one with the village."),
-    ("Obstacle survey", "New mast on the ridge, not on the chart. Take its top with the total station."),
-    ("Emergency generator", "Starts, then dies after ten minutes. Bring a fuel filter."),
-    ("Passenger hut", "Heating, extinguishers, exit signs. The key is with the postmistress."),
-    ("Taxiway drainage", "Water stands 5 cm deep at the holding point after rain."),
-    ("Weather station", "Dew point is off by 3 °C against the handheld."),
-    ("Ground handling equipment", "Brakes of the tow bar trolley; hoses of the air starter."),
-    ("Aerodrome manual", "Chapter 4 still describes the old turning pad."),
-    ("Landing fees and visitors' book", "Three landings in the book that nobody was billed for."),
-    ("Helicopter pad", "Net is loose at two corners."),
+    (
+        "Runway surface after frost",
+        "Cracks along the centre line between the second and third exit; measure depth.",
+        "runway winter",
+        "Close the runway by NOTAM|Walk the centre line with the gauge|Depth of each crack deeper than 2 cm|Open the runway again",
+    ),
+    (
+        "Windsock and mast",
+        "The sock is bleached and hangs on two of four rings. Spare one is in the fire hut.",
+        "equipment",
+        "Spare sock from the fire hut|Four new rings|Grease the bearing|Lamp at the top burns",
+    ),
+    (
+        "Threshold and edge lights",
+        "Circuit 2 drops out in rain. Check the transformer pit for water.",
+        "lights electric",
+        "Pump out the transformer pit|Insulation of circuit 2|Replace cracked lenses|Count lamps at dusk",
+    ),
+    (
+        "PAPI alignment",
+        "Pilots report one red too many on short final. Bring the levelling kit.",
+        "lights flight-check",
+        "Level all four units|Clean the filters|Ask a pilot for a check approach",
+    ),
+    (
+        "Fuel storage and bunding",
+        "Drain valve was found open last year. Photograph the seal number.",
+        "fuel safety",
+        "Drain valve closed and sealed|Photograph the seal number|Water in the sump|Spill kit complete|Dip the tank",
+    ),
+    (
+        "Rescue and fire cover",
+        "Foam expires this month; test the pump under load.",
+        "safety",
+        "Date on the foam drums|Pump under load for ten minutes|Two sets of breathing gear|Siren heard in the village",
+    ),
+    (
+        "Perimeter fence",
+        "Sheep on the strip twice. Walk the north side down to the river.",
+        "safety wildlife",
+        "North side down to the river|Gate locks oiled|Warning signs readable|Ask whose sheep they are",
+    ),
+    (
+        "Wildlife log",
+        "Geese are back. Compare with the counts of the last two seasons.",
+        "wildlife paperwork",
+        "Count geese at dawn|Compare with last two seasons|Batteries of the scare cannon",
+    ),
+    (
+        "Apron markings",
+        "Stand 3 was repainted without the lead-in line.",
+        "apron",
+        "Paint and stencils ordered|Lead-in line of stand 3|Tug driver signs off",
+    ),
+    (
+        "Radio and recorder",
+        "Recorder clock runs four minutes fast.",
+        "electric",
+        "Set the recorder's clock|Test on 121.5|Copy last month's tapes",
+    ),
+    (
+        "Snow clearing plan",
+        "The plan names a plough that was sold. Agree on a new one with the village.",
+        "winter paperwork",
+        "Visit the new plough|Agree on times with the village|Print two copies for the hut",
+    ),
+    (
+        "Obstacle survey",
+        "New mast on the ridge, not on the chart. Take its top with the total station.",
+        "safety flight-check",
+        "Set up on the survey point|Top of the new mast|Light on the mast|Send the figures to the chart office",
+    ),
+    (
+        "Emergency generator",
+        "Starts, then dies after ten minutes. Bring a fuel filter.",
+        "electric",
+        "New fuel filter|Run it for an hour|Switch-over under 15 seconds|Top up the day tank",
+    ),
+    (
+        "Passenger hut",
+        "Heating, extinguishers, exit signs. The key is with the postmistress.",
+        "building",
+        "Key from the postmistress|Heating holds 18 °C|Extinguishers in date|Exit signs lit",
+    ),
+    (
+        "Taxiway drainage",
+        "Water stands 5 cm deep at the holding point after rain.",
+        "runway",
+        "Rod the drain at the holding point|Clear the ditch|Come back after rain",
+    ),
+    (
+        "Weather station",
+        "Dew point is off by 3 °C against the handheld.",
+        "equipment",
+        "Clean the screen|Compare with the handheld for an hour|Order a new probe",
+    ),
+    (
+        "Ground handling equipment",
+        "Brakes of the tow bar trolley; hoses of the air starter.",
+        "apron equipment",
+        "Brakes of the tow bar trolley|Hoses of the air starter|Chocks: eight of them",
+    ),
+    (
+        "Aerodrome manual",
+        "Chapter 4 still describes the old turning pad.",
+        "paperwork",
+        "New drawing of the turning pad|Chapter 4 rewritten|Signed by the operator",
+    ),
+    (
+        "Landing fees and visitors' book",
+        "Three landings in the book that nobody was billed for.",
+        "paperwork",
+        "Three landings to bill|A new book for the hut",
+    ),
+    (
+        "Helicopter pad",
+        "Net is loose at two corners.",
+        "safety",
+        "Re-tension the net|Edge markers|Friction after rain",
+    ),
 ]
+"""Title, notes, tags, and what is on the checklist."""
 
 
 class Command(BaseCommand):
@@ -97,8 +198,10 @@ class Command(BaseCommand):
             inspectors = cycle([None, *(inspector.user for inspector in team.inspectors.select_related("user"))])
             places = Airfield.objects.in_bulk(codes)
             work = zip(chance.sample(WORK, len(WORK)), cycle(codes), inspectors, strict=False)
-            for (title, notes), code, inspector in work:
+            for (title, notes, tags, items), code, inspector in work:
                 status = Inspection.Status.OPEN if inspector is None else chance.choice(Inspection.Status.values)
+                texts = items.split("|")
+                finished = {Inspection.Status.OPEN: 0, Inspection.Status.DONE: len(texts)}.get(status, len(texts) // 2)
                 inspections.append(
                     Inspection(
                         airfield=places[code],
@@ -109,6 +212,9 @@ class Command(BaseCommand):
                         status=status,
                         priority=chance.randint(1, 5),
                         due=date.today() + timedelta(days=chance.randint(-10, 50)),
+                        checklist=[ChecklistItem(text=text, done=at < finished) for at, text in enumerate(texts)],
+                        tags=set(tags.split()),
+                        visits=(finished + 1) // 2,
                         hours=0 if status == Inspection.Status.OPEN else Decimal(chance.randint(2, 48)) / 4,
                     )
                 )

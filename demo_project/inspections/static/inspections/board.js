@@ -7,13 +7,16 @@ import { Airfields, airfieldsOf } from "./airfields.js";
 import { Card } from "./cards.js";
 import { makeDraggable } from "./drag.js";
 import { announce, calm, config, copyOf, memory, nameOf, number, paint, setText, toast } from "./page.js";
-import { Airfield, Inspection, STATUSES, Team } from "./schema.js";
+import { Airfield, ChecklistItem, Inspection, STATUSES, Team } from "./schema.js";
 
 const ORDERS = { due: [["due", false], ["priority", true]], priority: [["priority", true], ["due", false]], title: [["title", false]] };
 const NARROW = 560; // px: one column at a time; the stylesheet knows it, too
 const AT_ONCE = { type: "openImmediately" };
 const EMPTY = { open: "Nothing to start.", "in progress": "Nobody is at work.", done: "Nothing finished yet." };
 const Decimal128 = Realm.BSON.Decimal128;
+
+/** What a refusal names, in words: `checklist[2].text` is "checklist item 3". */
+const partOf = (property = "change") => property.replace(/\[(\d+)\].*/, (_, at) => ` item ${Number(at) + 1}`);
 
 export class Pane {
   realm = null;
@@ -62,7 +65,7 @@ export class Pane {
 
   async open() {
     this.realm = await Realm.open({
-      schema: [Team, Airfield, Inspection],
+      schema: [Team, Airfield, Inspection, ChecklistItem],
       sync: {
         user: this.user,
         flexible: true,
@@ -160,7 +163,7 @@ export class Pane {
     for (const { primaryKey, property, reason } of error.writes) {
       const key = String(primaryKey);
       const title = this.inspection(key)?.title;
-      toast(reason.replace(`${property}: `, ""), { kind: "refused", title: `The server refused ${nameOf(this.person)}'s ${property ?? "change"}${title ? ` of “${title}”` : ""}:`, seconds: 14 });
+      toast(reason.replace(`${property}: `, ""), { kind: "refused", title: `The server refused ${nameOf(this.person)}'s ${partOf(property)}${title ? ` of “${title}”` : ""}:`, seconds: 14 });
       this.cards.get(key)?.flash("refused");
     }
   }
@@ -534,7 +537,7 @@ export class Pane {
     const mine = this.person.team ? Number(this.user.id) : null;
     const id = new Realm.BSON.UUID();
     const key = String(id);
-    const values = { _id: id, airfield, team, inspector: mine, title: `New inspection at ${airfield}`, status: "open", priority: 3, due, hours: new Decimal128("0"), notes: "" };
+    const values = { _id: id, airfield, team, inspector: mine, title: `New inspection at ${airfield}`, status: "open", priority: 3, due, hours: new Decimal128("0"), notes: "", visits: 0 };
     if (!this.write([key], () => this.realm.create("Inspection", values))) return undefined;
     this.reveal(key, true);
     return key;
@@ -560,7 +563,8 @@ export class Pane {
     const object = this.inspection(key);
     if (!object) return;
     const { airfield, team, inspector, title, status, priority, due, hours, notes } = object;
-    const again = { airfield: airfield?._id, team: team?._id, inspector, title, status, priority, due, hours, notes };
+    const { checklist, tags, visits } = object.toJSON();
+    const again = { airfield: airfield?._id, team: team?._id, inspector, title, status, priority, due, hours, notes, checklist, tags, visits };
     this.cards.get(key)?.fold();
     this.write([key], () => this.realm.delete(object));
     const undo = () => {

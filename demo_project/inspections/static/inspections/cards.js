@@ -3,8 +3,10 @@
 
 import Realm from "realm";
 
+import { Checklist } from "./checklist.js";
 import { config, copyOf, paint, personWith, setText } from "./page.js";
 import { STATUSES } from "./schema.js";
+import { Tags } from "./tags.js";
 
 const DAY = 86_400_000;
 const TYPING = 300; // ms of silence after which what was typed is written
@@ -37,7 +39,7 @@ export class Card {
     this.element = copyOf("card-template");
     this.element.dataset.key = key;
     const find = (name) => this.element.querySelector(`.${name}`);
-    this.parts = Object.fromEntries(["title", "place", "priority", "due", "hours", "unsent", "avatar"].map((name) => [name, find(name)]));
+    this.parts = Object.fromEntries(["title", "place", "priority", "due", "hours", "checks", "tagged", "unsent", "avatar"].map((name) => [name, find(name)]));
     this.code = document.createElement("b");
     this.place = document.createElement("span");
     this.parts.place.append(this.code, " ", this.place);
@@ -46,7 +48,7 @@ export class Card {
 
   /** Shows the object as it is now. */
   show(object) {
-    const { title, priority, due, hours, avatar } = this.parts;
+    const { title, priority, due, hours, checks, tagged, avatar } = this.parts;
     this.status = object.status;
     this.element.dataset.status = object.status;
     setText(title, object.title || "Untitled");
@@ -64,6 +66,11 @@ export class Card {
     due.title = `Due ${object.due.toISOString().slice(0, 10)}`;
     const worked = object.hours.toString();
     setText(hours, worked === "0" ? "" : `${worked} h`);
+    const { length } = object.checklist;
+    const done = object.checklist.filter((item) => item.done).length;
+    setText(checks, length ? `${done}/${length}` : "");
+    checks.title = `Checklist: ${done} of ${length} done`;
+    setText(tagged, [...object.tags].sort().join(" · "));
     const person = personWith(object.inspector);
     paint(avatar, person);
     avatar.title = person ? `Inspector: ${person.name}` : object.inspector === null ? "Nobody has taken it" : "Somebody else's";
@@ -126,10 +133,15 @@ class Editor {
     this.element = copyOf("editor-template");
     this.fields = this.element.elements;
     this.complaint = this.element.querySelector(".complaint");
+    const write = (change) => card.pane.write([card.key], change);
+    this.checklist = new Checklist(this.element.querySelector(".checklist"), write);
+    this.tags = new Tags(this.element.querySelector(".tags"), write);
+    this.visits = this.element.querySelector(".visits output");
+    this.element.querySelector(".visits button").addEventListener("click", () => write(() => card.pane.inspection(card.key).visits.increment()));
     this.#fill(object);
     this.show(object);
-    this.element.addEventListener("input", ({ target }) => this.#typed(target));
-    this.element.addEventListener("change", ({ target }) => this.#write(target));
+    this.element.addEventListener("input", ({ target }) => target.name && this.#typed(target));
+    this.element.addEventListener("change", ({ target }) => target.name && this.#write(target));
     this.element.addEventListener("submit", (event) => (event.preventDefault(), card.fold()));
     this.element.addEventListener("keydown", (event) => {
       if (event.key === "Escape") card.fold();
@@ -164,6 +176,9 @@ class Editor {
       const field = this.fields[name];
       if (!this.#dirty.has(name) && field.value !== String(value)) field.value = value;
     }
+    this.checklist.show(object.checklist);
+    this.tags.show(object.tags);
+    setText(this.visits, String(object.visits.value));
   }
 
   #typed(field) {
@@ -176,6 +191,8 @@ class Editor {
   /** What is typed and not yet written. */
   commit() {
     for (const name of [...this.#dirty]) this.#write(this.fields[name]);
+    this.checklist.commit();
+    this.tags.commit();
   }
 
   #write(field) {

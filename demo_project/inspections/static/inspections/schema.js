@@ -2,6 +2,17 @@
 
 import Realm from "realm";
 
+export class ChecklistItem extends Realm.Object {
+  static schema = {
+    name: "ChecklistItem",
+    embedded: true,
+    properties: {
+      text: "string",
+      done: "bool",
+    },
+  };
+}
+
 export class Team extends Realm.Object {
   static schema = {
     name: "Team",
@@ -47,6 +58,9 @@ export class Inspection extends Realm.Object {
       due: "date",
       hours: "decimal128",
       notes: "string",
+      checklist: "ChecklistItem[]",
+      tags: "string<>",
+      visits: "counter",
       created_at: "date",
     },
   };
