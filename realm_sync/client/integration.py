@@ -2,7 +2,7 @@
 
 Decides, within the transaction of `Store.apply`, what goes into the tables and what into shadows, which pending
 changesets the server has taken in, and what is visible afterwards (R8, R10). What instructions make of an object is
-`rebase.py`'s.
+`core/merge.py`'s.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from realm_sync.core.merge import rebase
+from realm_sync.core.merge import rebase, replay
 from realm_sync.core.messages import AnyInstruction, Changes, Download
 
-from .rebase import EDITS, Image, Key, instruction, replay, written
+from .rebase import EDITS, Image, Key, instruction, written
 from .tables import Table
 from .writer import image_text
 
@@ -206,34 +206,30 @@ class Integration:
             pending = steps.get(key)
             if pending is None:
                 done.append((table.name, key))
-            elif any(step.op in EDITS for step in pending) and self._has_news((table.name, key)):
-                image = self._count_anew(table, key, image, pending)
             else:
-                image = replay(image, [(step.op, step.data) for step in pending], table.blank, table.shape)
+                image = self._visible(table, key, image, pending)
             if image is None:
                 absent.append((key,))
             else:
-                image["_id"] = table.key_to_wire(key)
-                present.append(image)
+                present.append({**table.blank, **image, "_id": table.key_to_wire(key)})
         many(table.upsert, table.rows(present, self.revision))
         many(table.delete, absent)
         many("DELETE FROM __realm_shadow WHERE class = ? AND key = ?", done)
 
-    def _has_news(self, key: Key) -> bool:
-        return key in self._before or key in self._acknowledged
-
-    def _count_anew(self, table: Table, key: Any, image: Image | None, pending: list[_Pending]) -> Image | None:
-        """The visible image; the pending edits are written as they read now that the server's image is `image`."""
+    def _visible(self, table: Table, key: Any, image: Image | None, pending: list[_Pending]) -> Image | None:
+        """The server's image with what is pending. Where others changed the object, its pending edits are written as
+        they read now."""
         name = table.name
-        before = self._before.get((name, key), image)
         steps = [self._instruction(name, key, step.op, step.data) for step in pending]
-        visible, counted = rebase(
-            table.schema, table.cls, before, self._acknowledged[name, key], image, steps, self.server_version
-        )
+        has_news = (name, key) in self._before or (name, key) in self._acknowledged
+        if not has_news or not any(step.op in EDITS for step in pending):
+            return replay(table.schema, table.cls, image, steps)
+        before, acknowledged = self._before.get((name, key), image), self._acknowledged[name, key]
+        visible, counted = rebase(table.schema, table.cls, before, acknowledged, image, steps, self.server_version)
         for step, old, new in zip(pending, steps, counted, strict=True):
             if new != [old]:
                 self._rewrite(step, new)
-        return None if visible is None else {**table.blank, **visible}
+        return visible
 
     def _rewrite(self, step: _Pending, new: Sequence[AnyInstruction]) -> None:
         """Puts other instructions, or none, in place of one. Where one becomes several their positions lie between its

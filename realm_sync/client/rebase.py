@@ -1,19 +1,19 @@
-"""Rebase: what a local transaction says, and what it makes of an object.
+"""Rebase: what a local transaction says.
 
-Decides how the writes of one transaction fold into instructions, and what an object looks like when pending
-instructions are replayed on the server's image of it (R8). Pure: no SQLite, no clock; `writer.py` and `integration.py`
-call it.
+Decides how the writes of one transaction fold into instructions, and how an instruction lies in the file. Pure: no
+SQLite, no clock; `writer.py` and `integration.py` call it. What pending instructions make of an object is
+`core/merge.py`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from realm_sync.core.edits import EditError, Shape, edit_value, increase
+from realm_sync.core.edits import Shape, edit_value, increase
 from realm_sync.core.messages import (
     Add,
     AnyEdit,
@@ -40,8 +40,6 @@ Key = tuple[str, Any]
 """Class and the key of an object as it lies in its column."""
 Image = dict[str, Any]
 """An object's wire values by property, `_id` included."""
-Shapes = Callable[[str], Shape]
-"""The shapes of a class's properties by name."""
 
 
 @dataclass
@@ -155,31 +153,6 @@ class _Folded:
     created: int = -1
     edited: set[str] = field(default_factory=set)
     """The properties that were edited since."""
-
-
-def replay(
-    image: Image | None, steps: Iterable[tuple[str, dict[str, Any]]], blank: Image, shapes: Shapes
-) -> Image | None:
-    """The object after `steps` of (op, data). An update or edit of an absent object does nothing (R8), nor does an edit
-    that makes no sense there any more; the values of a create win over an object that is there already; `blank` is the
-    object with every property null."""
-    for op, data in steps:
-        if op == "delete":
-            image = None
-        elif op == "create":
-            image = {**(blank if image is None else image), **data}
-        elif image is not None:
-            image = {**image, **(data if op == "update" else edited(image, op, data, shapes))}
-    return image
-
-
-def edited(image: Image, op: str, data: dict[str, Any], shapes: Shapes) -> Image:
-    """The property that an edit changes, with its value afterwards; empty if it makes no sense."""
-    name = str(data["path"][0])
-    try:
-        return {name: edit_value(shapes(name), image.get(name), EDITS[op](class_name="", id=None, **data))}
-    except (EditError, KeyError):
-        return {}
 
 
 def instruction(op: str, class_name: str, key: Any, data: dict[str, Any]) -> AnyInstruction:

@@ -399,6 +399,7 @@ def _client_tree(
 ) -> Tree:
     """A property as the file saw it before the download, with what is there after it."""
     tree = Tree(Shape(schema, cls.properties[name]), name, None if old is None else old.get(name))
+    exists = old is not None
     for step in acknowledged:
         if isinstance(step, Edit):
             if str(step.path[0]) == name:
@@ -408,7 +409,14 @@ def _client_tree(
                     continue  # shown without it, too
         elif isinstance(step, Delete):
             tree.assign(None)
-        elif name in step.values:
+            exists = False
+        elif isinstance(step, Create):
+            if exists:  # joins what is there already
+                tree.join(step.values.get(name))
+            else:
+                tree.assign(step.values.get(name))
+            exists = True
+        elif exists and name in step.values:
             tree.assign(step.values[name])
     tree.absorb(None if new is None else new.get(name))
     return tree

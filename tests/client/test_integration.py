@@ -112,6 +112,20 @@ def test_pending_edits_follow_what_others_inserted_and_removed(store):
     assert [data["base"] for _, data in pending(store)] == [8, 8]
 
 
+def test_what_another_created_too_is_shown_as_the_server_will_make_it(store):
+    table = store.table("Kit")
+    with store.transaction() as connection:
+        writer = store.writer(connection)
+        writer.create(table, {"_id": "k", "tags": ["mine"]})
+        writer.finish(1000)
+    apply(store, 2, put(kit(tags=["theirs"], visits=3)))
+    assert visible(store, "tags") == ["theirs", "mine"] and visible(store, "visits") == 3
+    edit(store, ("remove", ["tags", 0], {}))
+    apply(store, 3, put(kit(tags=["theirs", "mine"], visits=3)), client_version=1)
+    assert visible(store, "tags") == ["mine"]
+    assert pending(store) == [("Remove", {"path": ["tags", 0], "base": 3})]
+
+
 def test_an_edit_of_an_element_that_another_removed_goes(store):
     apply(store, 1, put(kit(parts=[{"name": "bolt", "count": 1}, {"name": "nut", "count": 2}])))
     edit(store, ("set", ["parts", 1, "name"], {"value": "wing nut"}), ("add", ["parts", 0, "count"], {"by": 5}))

@@ -1,10 +1,8 @@
-"""Folding and replaying, alone."""
+"""Folding, alone."""
 
 from __future__ import annotations
 
-import pytest
-
-from realm_sync.client.rebase import EDITS, Fold, edit_data, replay
+from realm_sync.client.rebase import EDITS, Fold, edit_data
 from realm_sync.core.declarations import parse_class
 from realm_sync.core.edits import Shape
 from realm_sync.core.schema import Schema
@@ -14,7 +12,6 @@ CLASS = parse_class(
     {"name": "Inspection", "properties": {"_id": "string", "title": "string?", "tags": "string[]", "visits": "counter"}}
 )
 SCHEMA = Schema([CLASS])
-BLANK = {"_id": None, "title": None, "team": None}
 
 
 def SHAPES(name):
@@ -85,17 +82,6 @@ def test_deleting_drops_edits():
     assert told(fold) == [("delete", {})]
 
 
-def test_replay_leaves_out_edits_that_make_no_sense():
-    pending = [
-        ("insert", {"path": ["tags", 1], "value": "late"}),
-        ("remove", {"path": ["tags", 7]}),
-        ("add", {"path": ["visits"], "by": 2}),
-    ]
-    image = {"_id": "a", "title": None, "tags": ["cold"], "visits": 1}
-    assert replay(image, pending, BLANK, SHAPES) == image | {"tags": ["cold", "late"], "visits": 3}
-    assert replay(None, pending, BLANK, SHAPES) is None
-
-
 def steps(fold):
     return [(step.op, step.key[1], step.values) for step in fold.steps()]
 
@@ -143,18 +129,3 @@ def test_a_link_to_an_object_created_later_stays_behind_it():
         ("create", "b", {}),
         ("update", "a", {"airfield": "b", "title": "y"}),
     ]
-
-
-@pytest.mark.parametrize(
-    ("image", "pending", "expected"),
-    [
-        (None, [("update", {"title": "x"})], None),
-        (None, [("create", {"title": "x"})], BLANK | {"title": "x"}),
-        (BLANK | {"team": "South"}, [("create", {"title": "x"})], BLANK | {"title": "x", "team": "South"}),
-        (BLANK, [("update", {"title": "x"}), ("update", {"title": "y"})], BLANK | {"title": "y"}),
-        (BLANK, [("delete", {}), ("update", {"title": "y"})], None),
-        (BLANK | {"title": "x"}, [("delete", {}), ("create", {"team": "North"})], BLANK | {"team": "North"}),
-    ],
-)
-def test_replay(image, pending, expected):
-    assert replay(image, pending, BLANK, SHAPES) == expected

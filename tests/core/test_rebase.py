@@ -6,15 +6,16 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realm_sync.core.changes import Change
 from realm_sync.core.edits import identity
-from realm_sync.core.merge import Rivals, Stamp, merge, rebase, shapes_of
+from realm_sync.core.merge import Rivals, Stamp, merge, rebase, replay, shapes_of
 from realm_sync.core.messages import AnyInstruction, Create, Delete, Update
 
-from .kits import KEY, KIT, SCHEMA, VALUES, edits
+from .kits import KEY, KIT, SCHEMA, VALUES, edit, edits, part
 
 SHAPES = shapes_of(SCHEMA, KIT)
 EMPTY = {name: SHAPES[name].read(None) for name in VALUES} | {"uses": 0}
@@ -150,3 +151,110 @@ def test_screens_and_server_agree(data: st.DataObject) -> None:
     for client in (late, early):
         client.download(server, server.version)
         assert not client.pending and identity(client.visible) == identity(server.image)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_elements_end_where_they_were_put(data: st.DataObject) -> None:
+    """Every number is an element of its own. What nobody touches keeps its order; what was inserted or moved once is
+    behind the neighbour it was put behind, with nothing between that was not put there as well; what was removed is
+    gone, and nothing else is."""
+    server, clients = Server(), (Client(7, 1_000_000), Client(3, 0))
+    server.write({"_id": KEY, **EMPTY, "numbers": list(range(5))})
+    for client in clients:
+        client.download(server, 1)
+    count = 5
+    removed: set[int] = set()
+    put: dict[int, list[int | None]] = {}
+    for _ in range(data.draw(st.integers(3, 14))):
+        act = data.draw(st.sampled_from(["insert", "insert", "remove", "move", "move", "upload", "download"]))
+        client = data.draw(st.sampled_from(clients))
+        assert client.visible is not None
+        numbers = list(client.visible["numbers"])
+        if act == "upload":
+            client.upload(server)
+        elif act == "download":
+            client.download(server, data.draw(st.integers(client.version, server.version)))
+        elif act == "insert" or numbers:
+            at = data.draw(st.integers(0, len(numbers) - (act != "insert")))
+            if act == "insert":
+                step, to, number, count = edit("insert", "numbers", at, value=count), at, count, count + 1
+            elif act == "move":
+                to = data.draw(st.integers(0, len(numbers) - 1))
+                step, number = edit("move", "numbers", at, to=to), numbers.pop(at)
+            else:
+                step, to = edit("remove", "numbers", at), None
+                removed.add(numbers.pop(at))
+            if to is not None:
+                numbers.insert(to, number)
+                put.setdefault(number, []).append(numbers[to - 1] if to else None)
+            client.write(step)
+            assert client.visible["numbers"] == numbers, "shown at once"
+    for _ in range(2):
+        for client in clients:
+            client.download(server, server.version)
+            client.upload(server)
+    assert server.image is not None
+    found = server.image["numbers"]
+    assert sorted(found) == sorted(set(range(count)) - removed)
+    untouched = [number for number in found if number not in put]
+    assert untouched == sorted(untouched)
+    for number, neighbours in put.items():
+        left = neighbours[0]
+        if number in found and len(neighbours) == 1 and (left is None or left in untouched):
+            between = found[0 if left is None else found.index(left) + 1 : found.index(number)]
+            assert put.keys() >= set(between)
+
+
+@pytest.mark.parametrize("late_first", [True, False])
+@pytest.mark.parametrize(
+    ("path", "before"), [(["numbers", 0], [1]), (["prices", "a"], {"a": 1}), (["drawers", "a", "label"], {"a": part()})]
+)
+def test_of_two_writes_of_one_place_the_later_stands(path: list[Any], before: Any, late_first: bool) -> None:
+    """Whichever arrives first."""
+    server, late, early = Server(), Client(7, 1_000_000), Client(3, 0)
+    server.write({"_id": KEY, **EMPTY, path[0]: before})
+    values = {7: "late" if path[-1] == "label" else 7, 3: "early" if path[-1] == "label" else 3}
+    for client in (late, early):
+        client.download(server, 1)
+        client.write(edit("set", *path, value=values[client.ident]))
+    for client in (late, early) if late_first else (early, late):
+        client.upload(server)
+    assert server.image is not None
+    found: Any = server.image
+    for step in path:
+        found = found[step]
+    assert found == values[7]
+
+
+INSERT, REMOVE = edit("insert", "maybes", 1, value="late"), edit("remove", "maybes", 0)
+MINE = Create(class_name="Kit", id=KEY, values={"maybes": ["mine"]})
+NAMED = {"_id": KEY, "name": "x"}
+
+
+def update(**values: Any) -> Update:
+    return Update(class_name="Kit", id=KEY, values=values)
+
+
+@pytest.mark.parametrize(
+    ("image", "steps", "expected"),
+    [
+        (None, [update(name="x")], None),
+        (None, [INSERT, edit("add", "uses", by=2)], None),
+        (None, [MINE, INSERT], {"_id": KEY, "maybes": ["mine", "late"]}),
+        (NAMED, [update(name="y"), update(uses=3)], {"_id": KEY, "name": "y", "uses": 3}),
+        (NAMED, [Delete(class_name="Kit", id=KEY), update(name="y")], None),
+        (NAMED, [Delete(class_name="Kit", id=KEY), MINE], {"_id": KEY, "maybes": ["mine"]}),
+        (NAMED, [INSERT, edit("remove", "maybes", 7), edit("add", "nothing", by=1)], NAMED),
+        (NAMED | {"maybes": ["theirs"]}, [MINE, INSERT], NAMED | {"maybes": ["theirs", "late", "mine"]}),
+    ],
+)
+def test_replay_does_what_makes_sense(image: Image | None, steps: list[AnyInstruction], expected: Image | None) -> None:
+    assert replay(SCHEMA, KIT, image, steps) == expected
+
+
+def test_edits_of_a_created_object_that_was_there_already_are_counted_in_what_both_made() -> None:
+    """The other's object came before the create was acknowledged; the screen showed `theirs, mine`."""
+    old, new = {"_id": KEY, "maybes": ["theirs"]}, {"_id": KEY, "maybes": ["theirs", "mine"]}
+    visible, _ = rebase(SCHEMA, KIT, old, [MINE], new, [REMOVE], 9)
+    assert visible == {"_id": KEY, "maybes": ["mine"]}

@@ -75,12 +75,18 @@ function attempt(body) {
  * @param {Instruction[]} acknowledged @param {Image | null} now */
 function clientTree(schema, cls, name, old, acknowledged, now) {
   const tree = new Tree(new Shape(schema, cls.wire[name]), name, old?.[name]);
+  let exists = Boolean(old);
   for (const step of acknowledged) {
     if (isEdit(step)) {
       if (step.path[0] === name) attempt(() => tree.apply(step)); // shown without it, too
     } else if (step.op === "delete") {
       tree.assign(null);
-    } else if (Object.hasOwn(step.values, name)) {
+      exists = false;
+    } else if (step.op === "create") {
+      if (exists) tree.join(step.values[name]); // joins what is there already
+      else tree.assign(step.values[name]);
+      exists = true;
+    } else if (exists && Object.hasOwn(step.values, name)) {
       tree.assign(step.values[name]);
     }
   }
