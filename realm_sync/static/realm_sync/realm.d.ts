@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 efbe051ceef532d0066aaa5b04a098987c5c0cee760ca1b80b45651159837efa. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 fca0965a758c125cdb121eaa476c87c8e1544e58e2984ccaee0399c8ae784ee7. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
