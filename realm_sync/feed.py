@@ -259,7 +259,7 @@ class Feed:
                 elif session.session_id in ended.sessions:
                     session.end(ProtocolError("AuthError", "The log-in was revoked."))
                 elif session.ident in resets:
-                    session.end(ProtocolError("ClientReset", resets[session.ident]))
+                    session.end(ProtocolError("ClientReset", *resets[session.ident]))
                 elif session.expires < now:
                     session.end(ProtocolError("AuthError", "The access token has expired."))
                 else:

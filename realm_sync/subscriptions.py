@@ -70,7 +70,7 @@ def _find_file(alias: str, named: m.ClientFile, user: Any) -> ClientFile:
     if file.user_id != user.pk:
         raise ProtocolError("UserMismatch", f"Client file {file.ident} belongs to another user.")
     if file.reset_reason:
-        raise ProtocolError("ClientReset", file.reset_reason)
+        raise ProtocolError("ClientReset", file.reset_reason, file.client_version)
     return file
 
 
@@ -87,15 +87,17 @@ def _check_progress(message: m.Bind, file: ClientFile, epoch: str, newest: int) 
     oldest = history.oldest(connections[settings.DATABASE])
     if progress.view and progress.server_version < oldest:
         found = progress.server_version
-        raise ProtocolError("ClientFileExpired", f"The file holds version {found}; history before {oldest} was pruned.")
+        problem = f"The file holds version {found}; history before {oldest} was pruned."
+        raise ProtocolError("ClientFileExpired", problem, file.client_version)
     if progress.view and str(progress.view) not in file.views:
         raise ProtocolError("BadServerVersion", f"Bootstrap {progress.view} of the file is not known here.")
 
 
-def asked_to_reset(idents: Iterable[int]) -> dict[int, str]:
-    """Which of these files an operator wants to start over, and why."""
+def asked_to_reset(idents: Iterable[int]) -> dict[int, tuple[str, int]]:
+    """Which of these files an operator wants to start over: why, and up to which client version they are integrated.
+    That is final: uploads are refused from then on."""
     files = ClientFile.objects.using(settings.DATABASE).filter(ident__in=list(idents)).exclude(reset_reason="")
-    return dict(files.values_list("ident", "reset_reason"))
+    return {ident: (reason, done) for ident, reason, done in files.values_list("ident", "reset_reason", "client_version")}
 
 
 def note_progress(ident: int, version: int) -> None:

@@ -131,11 +131,12 @@ class QueryError(RealmSyncError, ValueError):
 
 
 class ProtocolError(RealmSyncError):
-    """The session must end with this wire code (a key of `WIRE_ERRORS`); nothing of the offending message is applied."""
+    """The session must end with this wire code (a key of `WIRE_ERRORS`); nothing of the offending message is applied.
+    `client_version`: see messages.Error."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
-        self.code, self.message = code, message
+    def __init__(self, code: str, message: str, client_version: int | None = None) -> None:
+        super().__init__(code, message, client_version)
+        self.code, self.message, self.client_version = code, message, client_version
         self.remedy = WIRE_ERRORS[code].remedy
 
     @property

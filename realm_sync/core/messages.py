@@ -306,6 +306,9 @@ class Error(Message, frozen=True, kw_only=True):
     action: Action
     retry_after: float | None = None
     """Seconds to wait before the next attempt, at least."""
+    client_version: int | None = None
+    """With the action `reset`: the file's changesets up to this one are integrated, whether or not it has heard of that;
+    a client reset must not send them again (R6). None: of what the file sent nothing is known here."""
 
 
 class Pong(Message, frozen=True, kw_only=True):

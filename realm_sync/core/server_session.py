@@ -246,6 +246,7 @@ class ServerSession:
             fatal=error.action != "retry",
             action=WIRE_ERRORS[error.code].action,
             retry_after=retry_after,
+            client_version=error.client_version,
         )
         return [Send(m.encode(message)), Close(f"{error.code}: {error.message}")]
 
