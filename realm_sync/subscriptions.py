@@ -97,7 +97,9 @@ def asked_to_reset(idents: Iterable[int]) -> dict[int, tuple[str, int]]:
     """Which of these files an operator wants to start over: why, and up to which client version they are integrated.
     That is final: uploads are refused from then on."""
     files = ClientFile.objects.using(settings.DATABASE).filter(ident__in=list(idents)).exclude(reset_reason="")
-    return {ident: (reason, done) for ident, reason, done in files.values_list("ident", "reset_reason", "client_version")}
+    return {
+        ident: (reason, done) for ident, reason, done in files.values_list("ident", "reset_reason", "client_version")
+    }
 
 
 def note_progress(ident: int, version: int) -> None:

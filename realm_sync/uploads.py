@@ -29,6 +29,7 @@ from .access import Access
 from .conf import settings
 from .core.changes import Change, Predicate
 from .core.edits import EditError, path_text
+from .core.errors import ProtocolError
 from .core.merge import Outcome, Rivals, Stamp, merge
 from .core.messages import (
     Add,
@@ -82,7 +83,9 @@ def _integrate(ident: int, changesets: Sequence[Changeset], access: Access, view
     files = ClientFile.objects.using(settings.DATABASE).filter(ident=ident)
     # The first statement is a write: it takes SQLite's one write lock, and serialises the uploads of one file.
     files.update(last_seen=timezone.now())
-    done: int = files.values_list("client_version", flat=True).get()
+    done, reset_reason = files.values_list("client_version", "reset_reason").get()
+    if reset_reason:  # what is integrated by now is what the file is told: nothing may follow
+        raise ProtocolError("ClientReset", reset_reason, done)
     fresh = [changeset for changeset in changesets if changeset.client_version > done]
     if not fresh:
         return done

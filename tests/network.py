@@ -133,7 +133,7 @@ class Link:
                 case core.Ended():
                     self.ended = effect
                     if effect.action == "reset":
-                        store.begin_reset("recover")
+                        store.begin_reset("recover", getattr(effect.error, "client_version", None))
                     elif effect.action == "stop":
                         raise AssertionError(effect.error)
                     return False

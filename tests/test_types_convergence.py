@@ -322,8 +322,8 @@ class Intent:
                 self.total += 3
                 await db(increment, self.key, 3)
             case _:
-                for kind in (self.random.choice(["connect", "disconnect", "restart", "settle", "wait", "connect"]),):
-                    await getattr(self.run, f"step_{kind}")()
+                kinds = ["connect", "connect", "disconnect", "restart", "settle", "wait", "reset"]
+                await getattr(self.run, f"step_{self.random.choice(kinds)}")()
 
     def orm(self) -> None:
         """An app reads the list, changes it and saves it, without knowing of edits."""
@@ -366,3 +366,36 @@ def test_no_insert_is_lost_nothing_removed_returns_and_sums_are_exact(
 
     with asyncio.Runner() as runner:
         property()
+
+
+async def test_a_reset_sends_nothing_again_that_the_server_has(world: World, tmp_path: Path) -> None:
+    """The connection breaks at every frame, once between the upload and its acknowledgement; then the file is reset."""
+    met = 0
+    for frames in range(4, 14):
+        run = Run(world, tmp_path / str(frames), frames)
+        key, device = run.keys[0], run.devices[0]
+        await db(Kit.objects.create, pk=key)
+        try:
+            await device.settle()
+            common: dict[str, Any] = {"class_name": "Kit", "id": key}
+            assert device.edit(run.now(), [Add(path=["visits"], by=1, **common)])
+            assert device.edit(run.now(), [Insert(path=["numbers", 0], value=7, **common)])
+            await device.disconnect()
+            device.connect(None, frames)
+            file = ClientFile.objects.filter(ident=device.store.file().client_file.ident)  # type: ignore[union-attr]
+            deadline = time.monotonic() + 5
+            while device.link is not None and device.link.is_open and time.monotonic() < deadline:
+                if device.store.pending_count() == 0:
+                    break
+                await asyncio.sleep(0.005)
+            await device.disconnect()
+            integrated = await db(lambda file=file: file.get().client_version)
+            met += integrated == 2 and device.store.pending_count() > 0
+            assert device.edit(run.now(), [Insert(path=["numbers", 1], value=8, **common)])
+            await db(file.update, reset_reason="The test asks for it.")
+            await device.settle()
+            kit = await db(Kit.objects.get, pk=key)
+            assert (kit.visits, kit.numbers) == (1, [7, 8]), frames
+        finally:
+            await run.close()
+    assert met

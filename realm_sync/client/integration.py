@@ -63,6 +63,14 @@ class Integration:
             "SELECT DISTINCT class, key FROM __realm_instruction WHERE client_version <= ?", (client_version,)
         ).fetchall()
         touched.update(acknowledged)
+        self._acknowledge(client_version)
+        # A restored file meets its own later changesets: it must not use their numbers again.
+        execute("UPDATE __realm_file SET next_client_version = max(next_client_version, ?)", (client_version + 1,))
+        self._show(touched)
+
+    def _acknowledge(self, client_version: int) -> None:
+        """The server has the changesets up to this one: they are no longer pending."""
+        execute = self.connection.execute
         for name, key, op, data in execute(
             "SELECT class, key, op, data FROM __realm_instruction AS own WHERE client_version <= ?1 AND EXISTS ("
             " SELECT 1 FROM __realm_instruction AS later WHERE later.class = own.class AND later.key = own.key"
@@ -73,9 +81,6 @@ class Integration:
             self._acknowledged[name, key].append(self._instruction(name, key, op, data))
         execute("DELETE FROM __realm_instruction WHERE client_version <= ?", (client_version,))
         execute("DELETE FROM __realm_changeset WHERE client_version <= ?", (client_version,))
-        # A restored file meets its own later changesets: it must not use their numbers again.
-        execute("UPDATE __realm_file SET next_client_version = max(next_client_version, ?)", (client_version + 1,))
-        self._show(touched)
 
     def replace(self, changes: Sequence[Changes], download: Download, keep_pending: bool) -> None:
         """Client reset: the tables become what the bootstrap says, pending changesets start over on top of it."""
@@ -93,6 +98,8 @@ class Integration:
                 continue
             keys = _encode([table.key_from_wire(key) for key in kept[cls.name]]).decode()
             execute(f"DELETE FROM {table.sql_name} WHERE _id NOT IN (SELECT value FROM json_each(?))", (keys,))
+        (integrated,) = execute("SELECT integrated FROM __realm_file").fetchone()
+        self._acknowledge(integrated)
         if not keep_pending:
             execute("DELETE FROM __realm_instruction")
             execute("DELETE FROM __realm_changeset")
@@ -110,7 +117,7 @@ class Integration:
         execute(
             "UPDATE __realm_instruction SET data = json_remove(data, '$.base') WHERE op NOT IN ('create', 'update')"
         )
-        execute("UPDATE __realm_file SET next_client_version = ?", (len(versions) + 1,))
+        execute("UPDATE __realm_file SET next_client_version = ?, integrated = 0", (len(versions) + 1,))
         execute("UPDATE __realm_set SET after = ? WHERE state = 'pending'", (len(versions),))
         touched = set(execute("SELECT DISTINCT class, key FROM __realm_instruction").fetchall())
         for name, key in touched:

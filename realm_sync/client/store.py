@@ -422,10 +422,13 @@ class Store(StoreFile):
         row = connection.execute("SELECT max(version) FROM __realm_set WHERE state != 'error'").fetchone()
         return int(row[0] or 0)
 
-    def begin_reset(self, kind: ResetKind) -> None:
+    def begin_reset(self, kind: ResetKind, integrated: int | None = None) -> None:
         """Client reset: the file asks for a new ident and everything anew. What is visible stays until that is here;
         pending changesets and the subscription sets stay as well. Where writes are discarded, so are the sets that are
-        not complete: the active one becomes the newest."""
+        not complete: the active one becomes the newest.
+
+        `integrated`: the server has the changesets up to this one, so the new content has what they did, and they are
+        not sent again (R6). None: it knows nothing of them, whatever was said before."""
         with self.transaction() as connection:
             newest, file = self._wanted_set(connection), self.file()
             active, complete = connection.execute(
@@ -441,8 +444,9 @@ class Store(StoreFile):
             connection.execute("UPDATE __realm_set SET after = 0 WHERE state = 'pending'")
             connection.execute(
                 "UPDATE __realm_file SET ident = NULL, salt = NULL, epoch = NULL, server_version = 0,"
-                " client_version = 0, query_version = 0, view = 0, reset = ?, resets = resets + ?",
-                (kind, kind != "copy"),
+                " client_version = 0, query_version = 0, view = 0, reset = ?1, resets = resets + ?2,"
+                " integrated = CASE WHEN ?3 IS NULL THEN 0 ELSE max(integrated, ?3) END",
+                (kind, kind != "copy", integrated),
             )
 
     # --- subscriptions -----------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from __future__ import annotations
 import sqlite3
 
 FORMAT = 3
-"""1: the first. 2: `opened`, `resets` and `owner`. 3: instructions that edit inside properties, and all types."""
+"""1: the first. 2: `opened`, `resets` and `owner`. 3: instructions that edit inside properties, and all types;
+`integrated`."""
 
 TABLES = """
 CREATE TABLE __realm_file (
@@ -22,6 +23,7 @@ CREATE TABLE __realm_file (
     revision INTEGER NOT NULL DEFAULT 0,
     reset TEXT,
     resets INTEGER NOT NULL DEFAULT 0,
+    integrated INTEGER NOT NULL DEFAULT 0,
     max_message_bytes INTEGER NOT NULL DEFAULT 0,
     opened INTEGER NOT NULL DEFAULT 0,
     owner TEXT,
@@ -71,4 +73,5 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
         connection.execute("ALTER TABLE __realm_file ADD COLUMN resets INTEGER NOT NULL DEFAULT 0")
         connection.execute("ALTER TABLE __realm_file ADD COLUMN owner TEXT")
     if found in (1, 2):
+        connection.execute("ALTER TABLE __realm_file ADD COLUMN integrated INTEGER NOT NULL DEFAULT 0")
         connection.execute(f"PRAGMA user_version = {FORMAT}")

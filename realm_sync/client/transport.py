@@ -427,7 +427,7 @@ class Transport:
             case "stop":
                 self._fail(SyncError(code, message, is_fatal=True))
             case "reset":
-                self._begin_reset(code, message)
+                self._begin_reset(code, message, getattr(ended.error, "client_version", None))
                 if self._refreshed and self.active:  # the second attempt in a row
                     await self._delay(ended.retry_after)
                 self._refreshed = True
@@ -477,8 +477,9 @@ class Transport:
 
     # --- client reset ------------------------------------------------------------------------------------------------
 
-    def _begin_reset(self, code: str, message: str) -> None:
-        """The server asks for it. Waits are carried over: the new content will fulfil them."""
+    def _begin_reset(self, code: str, message: str, integrated: int | None) -> None:
+        """The server asks for it, and has changesets up to `integrated`. Waits are carried over: the new content will
+        fulfil them."""
         mode, path = self.options.client_reset, self.store.path
         logger.warning("%s: client reset of '%s' (%s)", message, path, mode)
         if mode == "manual":
@@ -494,7 +495,7 @@ class Transport:
             self._reset_failed(f"{message} {file.resets} client resets before this one did not get through.")
             return
         try:
-            self.store.begin_reset(kind)
+            self.store.begin_reset(kind, integrated)
         except Exception as failure:
             self._reset_failed(f"{message} {failure}")
 
@@ -504,7 +505,7 @@ class Transport:
         mode = self.options.client_reset
         if mode == "recover_or_discard_unsynced_changes" and self.store.file().reset == "recover":
             try:
-                self.store.begin_reset("fallback")
+                self.store.begin_reset("fallback", 0)
                 return
             except Exception as another:
                 failure = another

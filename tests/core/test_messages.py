@@ -12,7 +12,7 @@ import pytest
 from realm_sync.core import messages as m
 from realm_sync.core.errors import WIRE_ERRORS, ProtocolError
 
-SHAPES = "e6b2d4b691cd2997"
+SHAPES = "a55a6479fd86d1a0"
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "messages.json").read_text())
 PROTOCOL = Path(m.__file__).parent.parent / "PROTOCOL.md"
 

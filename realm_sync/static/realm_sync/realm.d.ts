@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 fca0965a758c125cdb121eaa476c87c8e1544e58e2984ccaee0399c8ae784ee7. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 99cad6d52a7e3d2705b35bd62f67ea408e791c0411e2b74149b1bb0d086c878b. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1531,6 +1531,7 @@ declare module "realm/core/messages" {
         fatal: boolean;
         action: import("realm/core/errors").Action;
         retryAfter: number | null;
+        clientVersion: number | null;
     };
     export type FromServer = Ident | Bound | Download | Mark | RefusedQuery | Rejected | {
         type: "unbound";
@@ -2211,6 +2212,7 @@ declare module "realm/client/fileRecord" {
         downloaded: boolean;
         reset: Reset | null;
         resets: number;
+        integrated: number;
         resetSet: StoredSet | null;
         maxMessageBytes: number;
         opened: boolean;
@@ -2498,6 +2500,7 @@ declare module "realm/client/store" {
             downloaded: boolean;
             reset: import("realm/client/fileRecord").Reset | null;
             resets: number;
+            integrated: number;
             resetSet: import("realm/client/fileRecord").StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
@@ -2600,6 +2603,7 @@ declare module "realm/client/store" {
             downloaded: boolean;
             reset: import("realm/client/fileRecord").Reset | null;
             resets: number;
+            integrated: number;
             resetSet: import("realm/client/fileRecord").StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
@@ -2631,8 +2635,10 @@ declare module "realm/client/store" {
          * changesets stay as well; of the subscription sets the newest, or, where unsynced changes are discarded, the newest that
          * was complete. Rejects, and changes nothing, if those before this one did not get through; where recovering may end in
          * discarding, one more is tried, which discards.
-         * @param {"recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"} mode */
-        beginReset(mode: "recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"): Promise<void>;
+         * @param {"recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"} mode
+         * @param {number | null} [integrated] the server has the changesets up to this one, so the new content has what they did and
+         *   they are not sent again (R6); null: it knows nothing of them, whatever was said before */
+        beginReset(mode: "recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges", integrated?: number | null): Promise<void>;
         /** @returns {StoredSet[]} every set that is not superseded, oldest first */
         get sets(): StoredSet[];
         /** The newest set; version 0, empty and complete, in a new file. */
@@ -2688,6 +2694,7 @@ declare module "realm/client/store" {
                 downloaded: boolean;
                 reset: import("realm/client/fileRecord").Reset | null;
                 resets: number;
+                integrated: number;
                 resetSet: import("realm/client/fileRecord").StoredSet | null;
                 maxMessageBytes: number;
                 owner: string | null;

@@ -28,6 +28,7 @@ export const newFile = () => ({
   downloaded: false, // some download was applied once
   reset: /** @type {Reset | null} */ (null),
   resets: 0, // begun since one was through: its content here and everything pending acknowledged
+  integrated: 0, // the server that asks for a reset has the changesets up to here
   resetSet: /** @type {StoredSet | null} */ (null), // the newest that was complete when the reset began
   maxMessageBytes: 0,
   opened: false, // some opening of the file has succeeded

@@ -408,7 +408,8 @@ export class Store {
           if (reset) {
             clear(transaction, file);
             const discarded = new Set(reset === "recover" ? [] : [...shown].map(({ clientVersion }) => clientVersion));
-            const kept = (await transaction.above("changeset")).filter((/** @type {[number, any]} */ [version]) => !discarded.has(version));
+            const { integrated = 0 } = file;
+            const kept = (await transaction.above("changeset", integrated)).filter((/** @type {[number, any]} */ [version]) => !discarded.has(version));
             transaction.delete("changeset", -1, file.nextClientVersion);
             // The new client file has sent nothing yet: its changesets count from one, and stand on what it just got.
             const reworded = this.#replica.recovered(kept.map((/** @type {any} */ [, changeset]) => changeset), changes, download.serverVersion);
@@ -417,6 +418,7 @@ export class Store {
             file.nextClientVersion = renumbered.length + 1;
             for (const set of file.sets) if (set.state === "pending") set.after = renumbered.length;
             file.reset = file.resetSet = null;
+            file.integrated = 0;
           } else {
             for (const [changeset, instructions] of this.#replica.rebased(changes, isDone, download.serverVersion)) {
               if (changeset.clientVersion !== null) transaction.put("changeset", changeset.clientVersion, { ...changeset, instructions });
@@ -492,8 +494,10 @@ export class Store {
    * changesets stay as well; of the subscription sets the newest, or, where unsynced changes are discarded, the newest that
    * was complete. Rejects, and changes nothing, if those before this one did not get through; where recovering may end in
    * discarding, one more is tried, which discards.
-   * @param {"recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"} mode */
-  beginReset(mode) {
+   * @param {"recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"} mode
+   * @param {number | null} [integrated] the server has the changesets up to this one, so the new content has what they did and
+   *   they are not sent again (R6); null: it knows nothing of them, whatever was said before */
+  beginReset(mode, integrated = null) {
     return this.#update((file) => {
       const mayDiscard = mode === "recoverOrDiscardUnsyncedChanges";
       const { resets = 0 } = file; // of before it was counted
@@ -509,7 +513,8 @@ export class Store {
       file.sets = set ? [{ ...set, state: "pending", after: 0 }] : [];
       const downloaded = file.downloaded || file.serverVersion > 0; // the files of before this was noted
       const nothing = { clientFile: null, epoch: null, serverVersion: 0, clientVersion: 0, queryVersion: 0, view: 0, rejected: [] };
-      Object.assign(file, { ...nothing, downloaded, reset, resets: resets + 1 });
+      const known = integrated === null ? 0 : Math.max(file.integrated ?? 0, integrated);
+      Object.assign(file, { ...nothing, downloaded, reset, resets: resets + 1, integrated: known });
     });
   }
 

@@ -394,18 +394,18 @@ export class Transport {
     if (action === "stop") this.#fail(new SyncError(code, message, true), true);
     else if (action === "retry") await this.#backOff(retryAfter);
     else if (action === "reset" || action === "reauthenticate") {
-      if (action === "reset") await this.#beginReset(code, message);
+      if (action === "reset") await this.#beginReset(code, message, error && "clientVersion" in error ? error.clientVersion : null);
       else await this.#unlessEnded(this.user.refreshAccessToken()).catch((refused) => this.#tokenRefused(refused));
       if (this.#reacted) await this.#backOff(retryAfter); // the second attempt in a row
       this.#reacted = true;
     }
   }
 
-  /** @param {string} code @param {string} message */
-  async #beginReset(code, message) {
+  /** @param {string} code @param {string} message @param {number | null} integrated the server has changesets up to this */
+  async #beginReset(code, message, integrated) {
     const mode = this.#sync.clientReset?.mode ?? "recoverUnsyncedChanges";
     if (mode === "manual") return this.#fail(new ClientResetError(code, message, this.path, this.resets.putAside()), true);
-    await this.#store.beginReset(mode).catch((failure) => this.#resetFailed(failure));
+    await this.#store.beginReset(mode, integrated).catch((failure) => this.#resetFailed(failure));
   }
 
   /** Nothing is lost: the next opening puts the file aside. On a full disk that would fail as well, and hinder every opening:

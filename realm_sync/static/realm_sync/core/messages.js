@@ -46,7 +46,7 @@ export const SUBPROTOCOL = "realm-sync.v1";
  * @typedef {{type: "queryError", queryVersion: number, code: string, message: string}} RefusedQuery
  * @typedef {{type: "rejected", clientVersion: number, writes: RejectedWrite[]}} Rejected
  * @typedef {{type: "error", code: string, message: string, fatal: boolean, action: import("./errors.js").Action,
- *   retryAfter: number | null}} ErrorMessage
+ *   retryAfter: number | null, clientVersion: number | null}} ErrorMessage
  * @typedef {Ident | Bound | Download | Mark | RefusedQuery | Rejected | {type: "unbound"} | ErrorMessage
  *   | {type: "pong", timestamp: number}} FromServer
  */
@@ -137,7 +137,7 @@ const FROM_SERVER = {
   unbound: {},
   error: {
     code: string, message: string, fatal: bool, action: oneOf("retry", "reauthenticate", "reset", "stop"),
-    retryAfter: optional(number),
+    retryAfter: optional(number), clientVersion: optional(int),
   },
   pong: { timestamp: int },
 };
