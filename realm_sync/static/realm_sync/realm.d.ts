@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 99cad6d52a7e3d2705b35bd62f67ea408e791c0411e2b74149b1bb0d086c878b. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 3858a3c51891f23d36c26e97ba3693698caebb1da280e7a1f298f236a7dcfeba. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
