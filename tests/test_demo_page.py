@@ -424,7 +424,7 @@ async def test_an_airfield_is_found_and_gets_an_inspection(demo: Server, profile
     # Noah has no airfields of New Zealand: that is said, and a click mends it.
     await expect(card(noah, "Terminal roof").locator(".place")).to_contain_text("not on this device")
     await noah.get_by_role("button", name="Download all airfields").click()
-    await expect(card(noah, "Terminal roof").locator(".place")).to_contain_text("NZAA Auckland")
+    await expect(card(noah, "Terminal roof").locator(".place")).to_contain_text("NZAA Auckland", timeout=20_000)
     await expect(noah.locator(".missing")).to_be_hidden()
 
 

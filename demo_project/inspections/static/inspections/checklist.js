@@ -26,14 +26,15 @@ export class Checklist {
 
   /** Shows the list as it is now. */
   show(list) {
+    const isFirst = !this.list;
     this.list = list;
-    if (this.#dragged) return; // where it is let go is soon enough
+    if (this.#dragged) return; // when it is let go is soon enough
     const rows = [];
     for (const row of this.#rows) {
       if (row.isThere) rows[list.indexOf(row.item)] = row;
       else this.#drop(row);
     }
-    list.forEach((item, at) => (rows[at] ??= new Row(this, item)));
+    list.forEach((item, at) => (rows[at] ??= new Row(this, item, !isFirst)));
     this.#rows = rows;
     this.#arrange();
     for (const row of rows) row.show();
@@ -86,7 +87,7 @@ export class Checklist {
   #drop(row) {
     const hadFocus = row.element.contains(document.activeElement);
     const next = row.element.nextElementSibling ?? row.element.previousElementSibling;
-    if (row.isTyping) toast(row.text.value, { title: "Somebody removed the item in which you were typing:" });
+    if (row.text === document.activeElement) toast(row.text.value, { title: "Somebody removed the item that you were in:" });
     row.element.remove();
     if (hadFocus) (next?.querySelector(".remove") ?? this.adder).focus();
   }
@@ -101,6 +102,7 @@ export class Checklist {
       listening.abort();
       element.classList.remove("lifted");
       this.#dragged = null;
+      if (!this.list.isValid()) return; // somebody has deleted the inspection
       if (isDropped) this.#dropped(row);
       this.show(this.list);
     };
@@ -132,12 +134,13 @@ export class Checklist {
 /** One item of the list. */
 class Row {
   #timer;
-  isTyping = false;
+  #isTyping = false; // there are words that are not written yet
 
-  constructor(checklist, item) {
+  constructor(checklist, item, isFresh) {
     this.checklist = checklist;
     this.item = item;
     this.element = copyOf("item-template");
+    this.element.classList.toggle("fresh", isFresh);
     const find = (selector) => this.element.querySelector(selector);
     [this.done, this.text, this.handle, this.remover] = [find(".done"), find(".text"), find(".handle"), find(".remove")];
     this.done.addEventListener("change", () => this.#write((item) => (item.done = this.done.checked)));
@@ -157,30 +160,31 @@ class Row {
   show() {
     const { text, done } = this.item;
     this.done.checked = done;
-    if (!this.isTyping && this.text.value !== text) this.text.value = text;
+    if (!this.#isTyping && this.text.value.trim() !== text) this.text.value = text;
     this.done.setAttribute("aria-label", text);
     this.handle.setAttribute("aria-label", `Move “${text}”: drag it, or press the up and down keys`);
     this.remover.setAttribute("aria-label", `Remove “${text}”`);
   }
 
   #typed() {
-    this.isTyping = true;
+    this.#isTyping = true;
     clearTimeout(this.#timer);
-    if (this.text.value.trim()) this.#timer = setTimeout(() => this.#save(), TYPING);
+    this.#timer = setTimeout(() => this.#save(), TYPING);
   }
 
   /** The end of typing: an item without words keeps those it had. */
   commit() {
-    if (!this.isTyping) return;
-    this.#save();
-    this.isTyping = false;
-    if (this.isThere) this.show();
+    if (this.#isTyping) this.#save();
+    this.#isTyping = false;
+    if (this.isThere) this.text.value = this.item.text;
   }
 
   #save() {
     clearTimeout(this.#timer);
     const text = this.text.value.trim();
-    if (text && this.isThere && text !== this.item.text) this.#write((item) => (item.text = text));
+    if (!text || !this.isThere) return;
+    this.#isTyping = false;
+    if (text !== this.item.text) this.#write((item) => (item.text = text));
   }
 
   #write(change) {
