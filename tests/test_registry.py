@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.migrations.autodetector import MigrationAutodetector
@@ -502,3 +503,27 @@ class Bag(SyncedModel):
     # Where the class is gone, the value is the wire JSON, and a migration still runs.
     gone = fields.EmbeddedField("tests.testapp.nowhere.Spot")
     assert gone.from_wire({"x": 1}) == {"x": 1} and gone.clone().deconstruct() == gone.deconstruct()
+
+
+def test_an_array_is_a_list_and_a_generated_field_what_it_generates():
+    own = Registry()
+    with isolate_apps("tests.testapp"):
+
+        class Track(models.Model):
+            id = models.UUIDField(primary_key=True)
+            heights = ArrayField(models.IntegerField(null=True), default=list)
+            grid = ArrayField(ArrayField(models.IntegerField()), default=list)
+            copy = models.GeneratedField(
+                expression=models.F("tags"), output_field=fields.ListField(models.TextField()), db_persist=True
+            )
+            tags = fields.ListField(models.TextField())
+
+            class Meta:
+                app_label = "testapp"
+
+    own.register(Track, sync.ModelSync)
+    properties = own.schema["Track"].properties
+    assert properties["heights"] == Property(type="list", object_type="int", optional=True, has_default=True)
+    assert properties["copy"] == Property(type="list", object_type="string", read_only=True, has_default=True)
+    assert "grid" not in properties
+    assert refusal(Track._meta.get_field("grid")) == "is an ArrayField of something else than plain values"
