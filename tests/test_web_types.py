@@ -9,17 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.async_api import Browser
 
 from realm_sync.client import App, Credentials, Realm, SyncConfiguration
-from realm_sync.registry import registry
 from tests.pages import Tab, open_tab
 from tests.servers import Server
 from tests.testapp.models import Kit, Reading
 from tests.world import World, db
-
-pytestmark = pytest.mark.skipif("Kit" not in registry, reason="Kit does not sync yet: set REALM_SYNC_TEST_KIT")
 
 KITS = """(subs, realm) => ["Kit", "Team", "Airfield"].forEach((name) => subs.add(realm.objects(name)))"""
 MADE = """(team) => realm.write(() => {
