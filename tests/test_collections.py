@@ -133,6 +133,8 @@ def test_a_new_object_has_empty_collections_of_its_own(each_database):
         ("numbers", [1, "x"], ["numbers[1]: “x” value must be an integer."]),
         ("tag_map", {"a.b": "x"}, ['tag_map["a.b"]: A key is text that does not start with “$” and has no “.”.']),
         ("tag_map", {"a": "x" * 21}, ['tag_map["a"]: Ensure this value has at most 20 characters (it has 21).']),
+        ("tag_map", {"\0": "x"}, ['tag_map["\\u0000"]: A key is text that does not start with “$” and has no “.”.']),
+        ("tag_map", {5: "x"}, ['tag_map["5"]: A key is text that does not start with “$” and has no “.”.']),
         ("tag_map", ["a"], ["Expected dictionary, got list."]),
         ("address", {"city": "x" * 41}, ["address.city: Ensure this value has at most 40 characters (it has 41)."]),
         ("address", {"city": "x", "zip": 1}, ["address.zip: There is no such property."]),

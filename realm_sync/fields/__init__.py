@@ -5,8 +5,11 @@
     collections.py   ListField, SetField, DictionaryField, and Link, which they hold
     embedded.py      EmbeddedField and EmbeddedObject
     mixed.py         MixedField
-    columns.py       JSONColumn, which all of the last three are
+    columns.py       JSONColumn, which those of the last three files are
     types.py         which Realm type a field is, and its values on the wire
+    lookups.py       queries of parts: contains, len, paths
+    errors.py        which part of a value is wrong
+    forms.py         form fields of values with parts, and their widgets.py
 
 What apps import: `from realm_sync.fields import ListField`. Knows nothing of classes, queries or triggers: registry.py
 maps fields to properties, capture/ turns columns into wire images, core/values.py owns the values.

@@ -16,6 +16,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..core.encoding import wire_set
+from ..core.errors import ValueTypeError
+from ..core.mixed import check_key
 from ..core.schema import KEY_TYPES
 from .columns import JSONColumn
 from .embedded import EmbeddedField, EmbeddedObject
@@ -274,7 +276,7 @@ class SetField(_Elements):
 class DictionaryField(CollectionField):
     """A Realm dictionary: `phones = DictionaryField(models.CharField(max_length=20))`. A Python dict with str keys.
 
-    A key is not empty, does not start with `$` and has no dot. Values that are links or embedded objects may be null.
+    A key does not start with `$` and has no dot. Values that are links or embedded objects may be null.
     """
 
     description = _("dictionary")
@@ -293,8 +295,10 @@ class DictionaryField(CollectionField):
         found, parsed = Problems(), {}
         for key, each in value.items():
             with found.at(Key(key)):
-                if not isinstance(key, str) or key.startswith("$") or "." in key:
-                    raise ValidationError(self.error_messages["key"], code="InvalidDictionaryKey")
+                try:
+                    check_key(key, "")
+                except ValueTypeError:
+                    raise ValidationError(self.error_messages["key"], code="InvalidDictionaryKey") from None
                 parsed[key] = parse(self.base, each)
         found.done()
         return parsed
