@@ -228,7 +228,7 @@ async def browser() -> AsyncIterator[Browser]:
         unavailable("Chromium is needed for this test and is not on PATH: apt-get install chromium")
     async with async_playwright() as playwright:
         # Chromium's own sandbox does not work for root.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        arguments = ["--js-flags=--expose-gc", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
         browser = await playwright.chromium.launch(executable_path=executable, args=arguments)
         yield browser
         await browser.close()

@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 3858a3c51891f23d36c26e97ba3693698caebb1da280e7a1f298f236a7dcfeba. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 714c29e377d0b28e68041f67c92b156f80bbfaf04bce4f0b44c0a44ffbd4ccc9. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1364,6 +1364,8 @@ declare module "realm/core/encoding" {
     export function checkMember(wire: any): any;
     /** The order of elements in a set's wire value; 0: they are one element. @param {any} a @param {any} b */
     export function compareElements(a: any, b: any): number;
+    /** Puts an element that is not in it yet into a set's wire value. @param {any[]} wire in its order @param {any} element */
+    export function insertWire(wire: any[], element: any): void;
     export function sortWire(elements: any[]): any[];
     export type WireProperty = import("realm/core/schema").WireProperty;
     /**
@@ -1531,7 +1533,6 @@ declare module "realm/core/messages" {
         fatal: boolean;
         action: import("realm/core/errors").Action;
         retryAfter: number | null;
-        clientVersion: number | null;
     };
     export type FromServer = Ident | Bound | Download | Mark | RefusedQuery | Rejected | {
         type: "unbound";
@@ -1558,6 +1559,8 @@ declare module "realm/core/edits" {
     export function identities(element: Shape, wires: any[]): any[];
     /** Equal (`===`) for elements that are one element of a set. @param {any} wire @returns {string} */
     export function memberKey(wire: any): string;
+    /** Where an element of a set is; -1: it is not in it. @param {any[]} wire @param {any} element */
+    export function memberIndex(wire: any[], element: any): number;
     /** A counter's wire value plus that of an int, as 64-bit integers wrap. @param {any} wire @param {any} by */
     export function increase(wire: any, by: any): any;
     /** What an `add` adds. Throws an EditError for what is not the wire value of an int. @param {Edit & {op: "add"}} edit */
@@ -1570,8 +1573,10 @@ declare module "realm/core/edits" {
     /** The shape of the property that an edit is in. Throws an EditError if there is none.
      * @param {Schema} schema @param {ClassSchema} cls @param {Edit} edit */
     export function propertyShape(schema: Schema, cls: ClassSchema, edit: Edit): Shape;
-    /** The value of a property after an edit in it. @param {Shape} shape @param {any} value @param {Edit} edit */
-    export function editValue(shape: Shape, value: any, edit: Edit): any;
+    /** The value of a property after an edit in it. @param {Shape} shape @param {any} value @param {Edit} edit
+     * @param {Set<object>} [own] containers that the caller made itself, by edits before: they are changed in place, so that many
+     * edits of something large cost little each */
+    export function editValue(shape: Shape, value: any, edit: Edit, own?: Set<object>): any;
     /** Whether the last step of the path is a place in a container; if not, the whole path leads to what is edited.
      * @param {Edit} edit @returns {edit is Edit & {op: "set" | "insert" | "move" | "remove"}} */
     export function takesPlace(edit: Edit): edit is Edit & {
@@ -1674,6 +1679,8 @@ declare module "realm/client/tables" {
         get links(): [string, string][];
         /** @param {any} key @param {Image} image */
         set(key: any, image: Image): void;
+        /** Of an image that is known to say something else. @param {any} key @param {Image} image */
+        put(key: any, image: Image): void;
         /** @param {any} key */
         delete(key: any): void;
         /** Puts other objects in place of all; what is equal stays the same image. @param {Map<any, Image>} objects */
@@ -1748,6 +1755,12 @@ declare module "realm/client/live" {
         /** One edit of what is here, at `steps` from here. @param {string} op @param {(string | number)[]} [steps]
          * @param {Record<string, any>} [fields] */
         edit(op: string, steps?: (string | number)[], fields?: Record<string, any>): void;
+        /** Inserts and removes in the list that is here, all of them in one go. @param {{op: "insert" | "remove", at: number, value?: any}[]} edits */
+        editList(edits: {
+            op: "insert" | "remove";
+            at: number;
+            value?: any;
+        }[]): void;
         #private;
     }
     export type Table = import("realm/client/tables").Table;
@@ -2212,7 +2225,6 @@ declare module "realm/client/fileRecord" {
         downloaded: boolean;
         reset: Reset | null;
         resets: number;
-        integrated: number;
         resetSet: StoredSet | null;
         maxMessageBytes: number;
         opened: boolean;
@@ -2500,7 +2512,6 @@ declare module "realm/client/store" {
             downloaded: boolean;
             reset: import("realm/client/fileRecord").Reset | null;
             resets: number;
-            integrated: number;
             resetSet: import("realm/client/fileRecord").StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
@@ -2603,7 +2614,6 @@ declare module "realm/client/store" {
             downloaded: boolean;
             reset: import("realm/client/fileRecord").Reset | null;
             resets: number;
-            integrated: number;
             resetSet: import("realm/client/fileRecord").StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
@@ -2635,10 +2645,8 @@ declare module "realm/client/store" {
          * changesets stay as well; of the subscription sets the newest, or, where unsynced changes are discarded, the newest that
          * was complete. Rejects, and changes nothing, if those before this one did not get through; where recovering may end in
          * discarding, one more is tried, which discards.
-         * @param {"recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"} mode
-         * @param {number | null} [integrated] the server has the changesets up to this one, so the new content has what they did and
-         *   they are not sent again (R6); null: it knows nothing of them, whatever was said before */
-        beginReset(mode: "recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges", integrated?: number | null): Promise<void>;
+         * @param {"recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"} mode */
+        beginReset(mode: "recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"): Promise<void>;
         /** @returns {StoredSet[]} every set that is not superseded, oldest first */
         get sets(): StoredSet[];
         /** The newest set; version 0, empty and complete, in a new file. */
@@ -2694,7 +2702,6 @@ declare module "realm/client/store" {
                 downloaded: boolean;
                 reset: import("realm/client/fileRecord").Reset | null;
                 resets: number;
-                integrated: number;
                 resetSet: import("realm/client/fileRecord").StoredSet | null;
                 maxMessageBytes: number;
                 owner: string | null;
@@ -3279,6 +3286,8 @@ declare module "realm/client/writing" {
     /** Makes a wire value that of the property or element to which `path` leads. @param {any} realm @param {Table} table @param {any} key
      * @param {(string | number)[]} path @param {WireProperty} prop @param {any} wire */
     export function write(realm: any, table: Table, key: any, path: (string | number)[], prop: WireProperty, wire: any): void;
+    /** Makes a list what `edits` together make of it. @param {import('./live.js').Place} place @param {any[]} wire @param {any[]} edits */
+    export function replaceList({ realm, table, key, path }: import("realm/client/live").Place, wire: any[], edits: any[]): void;
     /** A counter is set by its methods; by assignment only where there is none yet. @param {WireProperty} prop @param {any} present wire
      * @param {any} value */
     export function checkAssignable({ presentation, optional }: WireProperty, present: any, value: any): void;
@@ -3713,7 +3722,7 @@ declare module "realm/client/sets" {
         /** Whether it was there. @param {T} value */
         delete(value: T): boolean;
         /** @param {T} value */
-        has(value: T): any;
+        has(value: T): boolean;
         /** @param {any} value */
         _wireOf(value: any): any;
         clear(): void;
@@ -3984,6 +3993,8 @@ declare module "realm/client/realm" {
         _assign(place: Place, step: string | number, prop: import("realm/core/schema").WireProperty, wire: any): void;
         /** What is at a place. @param {Place} place @param {any} wire */
         _write(place: Place, wire: any): void;
+        /** @param {Place} place @param {any[]} wire @param {any[]} edits */
+        _replaceList(place: Place, wire: any[], edits: any[]): void;
         /** @param {Table} table @param {any} key @param {any[]} edits */
         _edit(table: Table, key: any, edits: any[]): void;
         /** Throws unless objects of the class may be changed now. @param {string} name */

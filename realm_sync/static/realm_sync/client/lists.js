@@ -21,7 +21,7 @@ export class List extends Elements {
   _insert(index, values) {
     this._place.writing();
     const at = this._wireIndex(index);
-    values.map((value, offset) => this._encode(value, index + offset)).forEach((wire, offset) => this._place.edit("insert", [at + offset], { value: wire }));
+    this._place.editList(values.map((value, offset) => ({ op: "insert", at: at + offset, value: this._encode(value, index + offset) })));
   }
 
   /** Appends; gives the new length. @param {...T} values */
@@ -58,11 +58,12 @@ export class List extends Elements {
   splice(start, deleteCount, ...values) {
     this._place.writing();
     const { length } = this;
-    const from = start < 0 ? Math.max(0, length + start) : Math.min(start, length);
-    const count = deleteCount === undefined ? length - from : Math.max(0, Math.min(deleteCount, length - from));
+    const first = Math.trunc(start) || 0;
+    const from = first < 0 ? Math.max(0, length + first) : Math.min(first, length);
+    const count = deleteCount === undefined ? length - from : Math.max(0, Math.min(Math.trunc(deleteCount) || 0, length - from));
     const removed = this.slice(from, from + count);
     const places = Array.from({ length: count }, (_, at) => this._wireIndex(from + at));
-    for (const at of places.reverse()) this._place.edit("remove", [at]);
+    this._place.editList(places.reverse().map((at) => ({ op: "remove", at })));
     if (values.length) this._insert(from, values);
     return removed;
   }

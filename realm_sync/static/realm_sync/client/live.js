@@ -21,8 +21,9 @@ export const MIXED = { type: "mixed", optional: true };
 
 /** Wire values that a write of this page replaced: who showed one of them shows nothing any more. @type {WeakSet<object>} */
 const replaced = new WeakSet();
-/** What an edit of this page made of a container inside a property. @type {WeakMap<object, object>} */
-const successors = new WeakMap();
+/** What edits of this page made of a container inside a property: all that it has been know the newest, and none of them the
+ * next, so that who keeps an old one keeps not all that came after. @type {WeakMap<object, {newest: object}>} */
+const lineages = new WeakMap();
 
 export class Place {
   realm;
@@ -128,7 +129,20 @@ export class Place {
   /** One edit of what is here, at `steps` from here. @param {string} op @param {(string | number)[]} [steps]
    * @param {Record<string, any>} [fields] */
   edit(op, steps = [], fields = {}) {
-    this.realm._edit(this.table, this.key, [{ op, class: this.table.name, _id: this.key, path: [...this.path, ...steps], ...fields }]);
+    this.realm._edit(this.table, this.key, [this.#step(op, [...this.path, ...steps], fields)]);
+  }
+
+  /** Inserts and removes in the list that is here, all of them in one go. @param {{op: "insert" | "remove", at: number, value?: any}[]} edits */
+  editList(edits) {
+    const after = [...this.wire()];
+    for (const { op, at, value } of edits) op === "insert" ? after.splice(at, 0, value) : after.splice(at, 1);
+    const steps = edits.map(({ op, at, ...fields }) => this.#step(op, [...this.#path, at], fields));
+    this.realm._replaceList(this, after, steps);
+  }
+
+  /** @param {string} op @param {(string | number)[]} path @param {Record<string, any>} fields */
+  #step(op, path, fields) {
+    return { op, class: this.table.name, _id: this.key, path, ...fields };
   }
 }
 
@@ -137,7 +151,10 @@ export class Place {
 export function succeed(before, after, steps) {
   for (const step of [...steps, null]) {
     if (before === after || before === null || after === null || typeof before !== "object" || typeof after !== "object") return;
-    successors.set(before, after);
+    const lineage = lineages.get(before) ?? { newest: after };
+    lineage.newest = after;
+    lineages.set(before, lineage);
+    lineages.set(after, lineage);
     if (step === null) return;
     before = before[step];
     after = after[step];
@@ -145,10 +162,7 @@ export function succeed(before, after, steps) {
 }
 
 /** What this page has made of a container. @param {any} wire @returns {any} */
-function newest(wire) {
-  for (let next = successors.get(wire); next; next = successors.get(wire)) wire = next;
-  return wire;
-}
+const newest = (wire) => lineages.get(wire)?.newest ?? wire;
 
 /** @param {any} wire */
 const isReplaced = (wire) => wire !== null && typeof wire === "object" && replaced.has(newest(wire));

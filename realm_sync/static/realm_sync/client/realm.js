@@ -18,7 +18,6 @@ import { writeCopy } from "./copying.js"
 import { Counter } from "./counters.js"
 import { Dictionary } from "./dictionaries.js"
 import { Elements } from "./elements.js"
-import { eachLink } from "./links.js"
 import { CollectionObserver, deliver, DictionaryObserver, ElementsObserver, ObjectObserver, resolveKeyPaths } from "./listeners.js"
 import { List } from "./lists.js"
 import { INVALID, Place, PLACE } from "./live.js"
@@ -31,8 +30,8 @@ import { Results } from "./results.js"
 import { RealmSet } from "./sets.js"
 import { MutableSubscriptionSet, Subscription, SubscriptionSet } from "./subscriptions.js"
 import { ConnectionState, limited, ProgressDirection, ProgressMode, SessionState, SessionStopPolicy, SyncSession } from "./syncSession.js"
-import { storedClasses } from "./tables.js"
-import { checkAssignable, defaultOf, removeEmbedded, toWire, withDefault, write } from "./writing.js"
+import { sameWire, storedClasses } from "./tables.js"
+import { checkAssignable, defaultOf, removeEmbedded, replaceList, toWire, withDefault, write } from "./writing.js"
 
 /** @typedef {import('./tables.js').Table} Table */
 /** @typedef {import('./configuration.js').OpenBehavior} OpenBehavior */
@@ -372,7 +371,7 @@ export class Realm {
     const simple = {};
     properties.forEach((property, at) => {
       const { mapTo } = property;
-      if (mode !== UpdateMode.All && (existing[mapTo] ?? null) === wires[at]) return;
+      if (mode !== UpdateMode.All && sameWire(existing[mapTo], wires[at])) return;
       if (wires[at] === null || typeof wires[at] !== "object") simple[mapTo] = wires[at];
       else write(this, table, key, [mapTo], property, wires[at]);
     });
@@ -717,6 +716,11 @@ export class Realm {
     write(this, place.table, place.key, place.path, place.prop, wire);
   }
 
+  /** @param {Place} place @param {any[]} wire @param {any[]} edits */
+  _replaceList(place, wire, edits) {
+    replaceList(place, wire, edits);
+  }
+
   /** @param {Table} table @param {any} key @param {any[]} edits */
   _edit(table, key, edits) {
     for (const edit of edits) this._file.writer.edit(table, key, edit);
@@ -740,11 +744,7 @@ export class Realm {
       if (revision === from.revision) return images;
       revision = from.revision;
       if (place) return (images = from === table && place.path[0] === property.mapTo ? [from.objects.get(key)] : []);
-      return (images = [...from.objects.values()].filter((image) => {
-        let isLinked = false;
-        eachLink(this._store.schema, property, image[property.mapTo], (target, wire) => void (isLinked ||= target === table.name && wire === key));
-        return isLinked;
-      }));
+      return (images = from.linksTo(property.mapTo, key));
     };
     return new Results(this, from, undefined, [], source);
   }

@@ -1,6 +1,7 @@
 // Sets: values that are there once, in no order that anybody promises (reference 9.5). Adding and removing merge per value.
 
-import { checkMember, compareElements } from "../core/encoding.js"
+import { memberIndex } from "../core/edits.js"
+import { checkMember } from "../core/encoding.js"
 import { AssertionError } from "../core/errors.js"
 import { WIRE } from "../core/mixed.js"
 import { Elements } from "./elements.js"
@@ -18,7 +19,7 @@ export class RealmSet extends Elements {
   add(value) {
     const present = this._place.writing();
     const wire = checkMember(this._encode(value, this.length));
-    if (!present.some((/** @type {any} */ each) => compareElements(each, wire) === 0)) this._place.edit("setInsert", [], { value: wire });
+    if (memberIndex(present, wire) < 0) this._place.edit("setInsert", [], { value: wire });
     return this;
   }
 
@@ -26,15 +27,15 @@ export class RealmSet extends Elements {
   delete(value) {
     const present = this._place.writing();
     const wire = this._wireOf(value);
-    const found = wire === undefined ? undefined : present.find((/** @type {any} */ each) => compareElements(each, wire) === 0);
-    if (found !== undefined) this._place.edit("setRemove", [], { value: found });
-    return found !== undefined;
+    const at = wire === undefined ? -1 : memberIndex(present, wire);
+    if (at >= 0) this._place.edit("setRemove", [], { value: present[at] });
+    return at >= 0;
   }
 
   /** @param {T} value */
   has(value) {
     const wire = this._wireOf(value);
-    return wire !== undefined && this._place.wire().some((/** @type {any} */ each) => compareElements(each, wire) === 0);
+    return wire !== undefined && memberIndex(this._place.wire(), wire) >= 0;
   }
 
   /** @param {any} value */

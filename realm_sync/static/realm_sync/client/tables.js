@@ -55,10 +55,13 @@ export class Table {
   /** @param {any} key @param {Image} image */
   set(key, image) {
     const old = this.objects.get(key);
-    if (old) {
-      if (sameImage(old, image)) return; // the server repeats our own words: nothing to tell anybody
-      image = withKnownValues(old, image);
-    }
+    if (old && sameImage(old, image)) return; // the server repeats our own words: nothing to tell anybody
+    this.put(key, old ? withKnownValues(old, image) : image);
+  }
+
+  /** Of an image that is known to say something else. @param {any} key @param {Image} image */
+  put(key, image) {
+    const old = this.objects.get(key);
     if (this.#indexes.size) this.#reindex(key, old, image);
     this.objects.set(key, image);
     if (!old) this.#places?.set(key, this.#nextPlace++);

@@ -7,6 +7,7 @@ import { realmError } from "../core/errors.js"
 import { mayLink } from "./links.js"
 import { restore, succeed } from "./live.js"
 import { Fold } from "./rebase.js"
+import { sameWire } from "./tables.js"
 
 /** @typedef {import('./rebase.js').Image} Image */
 /** @typedef {import('./rebase.js').Changeset} Changeset */
@@ -63,7 +64,9 @@ export class Writer {
     const [name, ...steps] = step.path;
     const isPlace = ["set", "insert", "move", "remove"].includes(step.op);
     succeed(table.objects.get(key)?.[name], image[name], isPlace ? steps.slice(0, -1) : steps);
-    table.set(key, image);
+    // What came or went differs for sure: a large dictionary need not be compared.
+    const isSurely = step.op === "set" && !sameWire(step.path.reduce((/** @type {any} */ value, each) => value?.[each], table.objects.get(key)), step.value);
+    isSurely ? table.put(key, image) : table.set(key, image);
     const prop = table.cls.properties[step.path[0]];
     this.#fold.edit(step, new Shape(this.#schema, prop), mayLink(this.#schema, prop));
   }

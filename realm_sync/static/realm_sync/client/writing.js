@@ -117,13 +117,24 @@ export function write(realm, table, key, path, prop, wire) {
   const root = table.objects.get(key)?.[name] ?? null;
   if (isCollection(prop.type)) {
     const after = setIn(root, steps, wire);
-    succeed(root, after, steps);
-    writer.assign(table, key, derive(realm._store.schema, realm._store.schema.get(table.name), key, name, root, after), name, after);
-    return;
+    return assign(writer, table, key, path, after, derive(realm._store.schema, realm._store.schema.get(table.name), key, name, root, after));
   }
   replace(steps.reduce((value, step) => value?.[step], root), writer.replaced);
   if (!steps.length) writer.update(table, key, { [name]: wire });
   else writer.edit(table, key, { op: "set", class: table.name, _id: key, path, value: wire });
+}
+
+/** Makes a list what `edits` together make of it. @param {import('./live.js').Place} place @param {any[]} wire @param {any[]} edits */
+export function replaceList({ realm, table, key, path }, wire, edits) {
+  const [name, ...steps] = path;
+  assign(realm._file.writer, table, key, path, setIn(table.objects.get(key)?.[name] ?? null, steps, wire), edits);
+}
+
+/** @param {import('./writer.js').Writer} writer @param {Table} table @param {any} key @param {(string | number)[]} path @param {any} after of the
+ * property @param {any[]} edits */
+function assign(writer, table, key, [name, ...steps], after, edits) {
+  succeed(table.objects.get(key)?.[name] ?? null, after, steps);
+  writer.assign(table, key, edits, `${name}`, after);
 }
 
 /** @param {any} value @param {(string | number)[]} steps @param {any} wire @returns {any} */

@@ -8,7 +8,7 @@
  */
 
 import { CHANGED, MOVED, NEW, align } from "./alignment.js"
-import { sortWire } from "./encoding.js"
+import { insertWire } from "./encoding.js"
 import { wrapper } from "./mixed.js"
 import { elementOf, isCollection } from "./schema.js"
 import { decode, encode } from "./values.js"
@@ -120,6 +120,15 @@ export function memberKey(wire) {
   return `4${JSON.stringify([kind, inner])}`;
 }
 
+/** Where an element of a set is; -1: it is not in it. @param {any[]} wire @param {any} element */
+export function memberIndex(wire, element) {
+  const at = wire.indexOf(element);
+  const isNumber = typeof element === "number";
+  if (at >= 0 || element === null || (typeof element !== "object" && !isNumber)) return at; // the most by far
+  const key = memberKey(element);
+  return wire.findIndex((each) => each !== null && (typeof each === "object" || (typeof each === "number" && !isNumber)) && memberKey(each) === key);
+}
+
 /** @param {number} value */
 function numberText(value) {
   return Number.isInteger(value) ? String(BigInt(value)) : String(value);
@@ -162,9 +171,17 @@ export function propertyShape(schema, cls, edit) {
   return new Shape(schema, cls.wire[name]);
 }
 
-/** The value of a property after an edit in it. @param {Shape} shape @param {any} value @param {Edit} edit */
-export function editValue(shape, value, edit) {
-  return editInside(shape, shape.read(value), edit, 1);
+/** The value of a property after an edit in it. @param {Shape} shape @param {any} value @param {Edit} edit
+ * @param {Set<object>} [own] containers that the caller made itself, by edits before: they are changed in place, so that many
+ * edits of something large cost little each */
+export function editValue(shape, value, edit, own) {
+  return editInside(shape, shape.read(value), edit, 1, own);
+}
+
+/** @template {object} T @param {T} copy @param {Set<object> | undefined} own @returns {T} */
+function owned(copy, own) {
+  own?.add(copy);
+  return copy;
 }
 
 /** Whether the last step of the path is a place in a container; if not, the whole path leads to what is edited.
@@ -173,18 +190,18 @@ export function takesPlace(edit) {
   return edit.op === "set" || edit.op === "insert" || edit.op === "move" || edit.op === "remove";
 }
 
-/** @param {Shape} shape @param {any} value @param {Edit} edit @param {number} depth @returns {any} */
-function editInside(shape, value, edit, depth) {
+/** @param {Shape} shape @param {any} value @param {Edit} edit @param {number} depth @param {Set<object>} [own] @returns {any} */
+function editInside(shape, value, edit, depth, own) {
   const { path } = edit;
-  if (depth >= path.length) return editHere(shape, value, edit);
+  if (depth >= path.length) return editHere(shape, value, edit, own);
   const kind = shape.container(value);
   const step = path[depth];
   const soFar = path.slice(0, depth + 1);
   const inside = depth < path.length - (takesPlace(edit) ? 1 : 0);
   if (kind === "list") {
     const at = checkIndex(step, value.length + (edit.op === "insert" && !inside ? 1 : 0), soFar);
-    const copy = value.slice();
-    if (inside) copy[at] = editInside(shape.element, shape.element.read(value[at]), edit, depth + 1);
+    const copy = own?.has(value) ? value : owned(value.slice(), own);
+    if (inside) copy[at] = editInside(shape.element, shape.element.read(value[at]), edit, depth + 1, own);
     else if (edit.op === "set") copy[at] = edit.value;
     else if (edit.op === "insert") copy.splice(at, 0, edit.value);
     else if (edit.op === "move") copy.splice(checkIndex(edit.to, value.length, path), 0, copy.splice(at, 1)[0]);
@@ -196,16 +213,22 @@ function editInside(shape, value, edit, depth) {
   if ((inside || edit.op === "remove") && kind === "dictionary" && !Object.hasOwn(value, key)) throw noSuchKey(soFar);
   if (inside) {
     const inner = child.read(Object.hasOwn(value, key) ? value[key] : null);
-    return { ...value, [key]: editInside(child, inner, edit, depth + 1) };
+    return withKey(value, key, editInside(child, inner, edit, depth + 1, own), own);
   }
-  if (edit.op === "set") return { ...value, [key]: edit.value };
+  if (edit.op === "set") return withKey(value, key, edit.value, own);
   checkKeyed(kind, edit);
   const { [key]: _, ...others } = value;
-  return others;
+  return owned(others, own);
 }
 
-/** @param {Shape} shape @param {any} value @param {Edit} edit */
-function editHere(shape, value, edit) {
+/** @param {any} value @param {string} key @param {any} inner @param {Set<object>} [own] */
+function withKey(value, key, inner, own) {
+  if (!own?.has(value)) return owned({ ...value, [key]: inner }, own);
+  return Object.defineProperty(value, key, { value: inner, enumerable: true, configurable: true, writable: true }); // `__proto__` too
+}
+
+/** @param {Shape} shape @param {any} value @param {Edit} edit @param {Set<object>} [own] */
+function editHere(shape, value, edit, own) {
   const kind = shape.container(value);
   if (edit.op === "add") {
     checkCounter(shape, edit);
@@ -217,10 +240,12 @@ function editHere(shape, value, edit) {
     return kind === "dictionary" ? {} : [];
   }
   const member = checkSet(kind, edit);
-  const key = memberKey(member.value);
-  const others = value.filter((/** @type {any} */ wire) => memberKey(wire) !== key);
-  if (member.op === "setRemove") return others;
-  return others.length < value.length ? value : sortWire([...value, member.value]);
+  const at = memberIndex(value, member.value);
+  if ((at >= 0) === (member.op === "setInsert")) return value;
+  const copy = own?.has(value) ? value : owned(value.slice(), own);
+  if (member.op === "setInsert") insertWire(copy, member.value);
+  else copy.splice(at, 1);
+  return copy;
 }
 
 /** An index of a list. Throws an EditError for anything else. @param {any} step @param {number} length @param {Step[]} path */

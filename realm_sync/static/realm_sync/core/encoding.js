@@ -14,7 +14,7 @@
  * name the element in errors: `tags[2]`. Knows classes (schema.js), no storage.
  */
 
-import { TypeAssertionError } from "./errors.js"
+import { AssertionError, TypeAssertionError } from "./errors.js"
 import { checkKey, decodeMixed, encodeMixed, wrapper } from "./mixed.js"
 import { decode, encode, EXPECTED, SCALARS } from "./values.js"
 
@@ -76,7 +76,7 @@ function convert(schema, where, prop, value, scalar, mixed) {
 /** An element of a set: anything but arrays and plain objects. @param {any} wire */
 export function checkMember(wire) {
   if (wire === null || typeof wire !== "object" || wrapper(wire)) return wire;
-  throw new TypeAssertionError(`a value (${Array.isArray(wire) ? "Lists" : "Dictionaries"} within a Set are not supported.)`, wire);
+  throw new AssertionError(`${Array.isArray(wire) ? "Lists" : "Dictionaries"} within a Set are not supported.`);
 }
 
 /** Where an element of a set stands among others: null, false, true, numbers (an int and a double of one value are one
@@ -125,6 +125,17 @@ function uniqueElements(items, wireOf) {
 
 /** A set's wire value of wire elements in any order, with or without repetitions. @param {any[]} elements @returns {any[]} */
 export const sortWire = (elements) => uniqueElements(elements, (wire) => wire);
+
+/** Puts an element that is not in it yet into a set's wire value. @param {any[]} wire in its order @param {any} element */
+export function insertWire(wire, element) {
+  let low = 0;
+  for (let high = wire.length; low < high; ) {
+    const middle = (low + high) >> 1;
+    if (compareElements(wire[middle], element) < 0) low = middle + 1;
+    else high = middle;
+  }
+  wire.splice(low, 0, element);
+}
 
 /** @param {any} value */
 function isObject(value) {

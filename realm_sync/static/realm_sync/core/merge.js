@@ -99,19 +99,20 @@ function clientTree(schema, cls, name, old, acknowledged, now) {
  * @param {Schema} schema @param {ClassSchema} cls @param {Image | null} image @param {Iterable<Instruction>} steps */
 export function replay(schema, cls, image, steps) {
   let visible = image && { ...image };
-  for (const step of steps) visible = replayStep(schema, cls, visible, step, new Map());
+  const own = new Set();
+  for (const step of steps) visible = replayStep(schema, cls, visible, step, new Map(), own);
   return visible;
 }
 
 /** @param {Schema} schema @param {ClassSchema} cls @param {Image | null} image @param {Instruction} step
- * @param {Map<string, Tree>} trees @returns {Image | null} */
-function replayStep(schema, cls, image, step, trees) {
+ * @param {Map<string, Tree>} trees @param {Set<object>} [own] see editValue @returns {Image | null} */
+function replayStep(schema, cls, image, step, trees, own) {
   if (step.op === "delete") return null;
   if (isEdit(step)) {
     if (!image) return null;
     const name = String(step.path[0]);
     const before = image;
-    const value = attempt(() => [editValue(propertyShape(schema, cls, step), before[name], step)]);
+    const value = attempt(() => [editValue(propertyShape(schema, cls, step), before[name], step, own)]);
     return value ? { ...before, [name]: value[0] } : before;
   }
   if (!image) {

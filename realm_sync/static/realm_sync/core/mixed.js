@@ -78,10 +78,8 @@ export function encodeMixed(value, where = "value", context = undefined, depth =
   }
   if (![Object.prototype, null].includes(Object.getPrototypeOf(value))) throw new TypeAssertionError("a value that mixed can hold", value, where);
   checkDepth(depth, where);
-  /** @type {Record<string, any>} */
-  const wire = {};
-  for (const key of Object.keys(value)) wire[checkKey(key)] = encodeMixed(value[key], `${where}["${key}"]`, context, depth + 1);
-  return wire;
+  // By entries: `__proto__` is a key as any other.
+  return Object.fromEntries(Object.keys(value).map((key) => [checkKey(key), encodeMixed(value[key], `${where}["${key}"]`, context, depth + 1)]));
 }
 
 /** The value of a wire value: arrays and plain objects for nested collections. Strict, as values.js.
@@ -99,10 +97,7 @@ export function decodeMixed(wire, where = "value", depth = 0) {
   const kind = wrapper(wire);
   if (!kind) {
     checkDepth(depth, where);
-    /** @type {Record<string, any>} */
-    const value = {};
-    for (const key of Object.keys(wire)) value[checkKey(key)] = decodeMixed(wire[key], `${where}["${key}"]`, depth + 1);
-    return value;
+    return Object.fromEntries(Object.keys(wire).map((key) => [checkKey(key), decodeMixed(wire[key], `${where}["${key}"]`, depth + 1)]));
   }
   const inner = wire[kind];
   if (kind === "$link") {
