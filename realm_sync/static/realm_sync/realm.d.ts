@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 714c29e377d0b28e68041f67c92b156f80bbfaf04bce4f0b44c0a44ffbd4ccc9. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 0c25a4ba197550502eb125bd1378497e9663d5d4cfb14c818885b1ab8ba005e8. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1533,6 +1533,7 @@ declare module "realm/core/messages" {
         fatal: boolean;
         action: import("realm/core/errors").Action;
         retryAfter: number | null;
+        clientVersion: number | null;
     };
     export type FromServer = Ident | Bound | Download | Mark | RefusedQuery | Rejected | {
         type: "unbound";
@@ -2225,6 +2226,7 @@ declare module "realm/client/fileRecord" {
         downloaded: boolean;
         reset: Reset | null;
         resets: number;
+        integrated: number;
         resetSet: StoredSet | null;
         maxMessageBytes: number;
         opened: boolean;
@@ -2512,6 +2514,7 @@ declare module "realm/client/store" {
             downloaded: boolean;
             reset: import("realm/client/fileRecord").Reset | null;
             resets: number;
+            integrated: number;
             resetSet: import("realm/client/fileRecord").StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
@@ -2614,6 +2617,7 @@ declare module "realm/client/store" {
             downloaded: boolean;
             reset: import("realm/client/fileRecord").Reset | null;
             resets: number;
+            integrated: number;
             resetSet: import("realm/client/fileRecord").StoredSet | null;
             maxMessageBytes: number;
             opened: boolean;
@@ -2645,8 +2649,10 @@ declare module "realm/client/store" {
          * changesets stay as well; of the subscription sets the newest, or, where unsynced changes are discarded, the newest that
          * was complete. Rejects, and changes nothing, if those before this one did not get through; where recovering may end in
          * discarding, one more is tried, which discards.
-         * @param {"recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"} mode */
-        beginReset(mode: "recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"): Promise<void>;
+         * @param {"recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges"} mode
+         * @param {number | null} [integrated] the server has the changesets up to this one, so the new content has what they did and
+         *   they are not sent again (R6); null: it knows nothing of them, whatever was said before */
+        beginReset(mode: "recoverUnsyncedChanges" | "recoverOrDiscardUnsyncedChanges" | "discardUnsyncedChanges", integrated?: number | null): Promise<void>;
         /** @returns {StoredSet[]} every set that is not superseded, oldest first */
         get sets(): StoredSet[];
         /** The newest set; version 0, empty and complete, in a new file. */
@@ -2702,6 +2708,7 @@ declare module "realm/client/store" {
                 downloaded: boolean;
                 reset: import("realm/client/fileRecord").Reset | null;
                 resets: number;
+                integrated: number;
                 resetSet: import("realm/client/fileRecord").StoredSet | null;
                 maxMessageBytes: number;
                 owner: string | null;
