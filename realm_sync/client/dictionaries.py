@@ -37,6 +37,12 @@ class Dictionary(Live, MutableMapping[str, T]):
     def optional(self) -> bool:
         return self._element.optional
 
+    @property
+    def _target(self) -> str | None:
+        """The class of the links that are here; None: these are no links."""
+        element, schema = self._element, self._realm._schema_for_queries
+        return None if element.type != "object" or schema.is_embedded(element.object_type) else element.object_type
+
     def __len__(self) -> int:
         return len(self._wire())
 

@@ -1,7 +1,7 @@
 """Embedded objects: objects that live inside others and have no key.
 
 Reading gives live attribute access; every property is written and merged for itself. Assigning an embedded object, or a
-plain dict, copies its values into a new one: the old one is gone then.
+plain dict, copies its values: whoever holds the one that was there sees them, as it is a place and not what is in it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from realm_sync.core.messages import AnyInstruction, Changes, Download
 
 from .rebase import EDITS, Image, Key, instruction, written
 from .tables import Table
-from .writer import image_text
+from .writer import image_text, instruction_size
 
 if TYPE_CHECKING:
     from .store import Store
@@ -250,13 +250,14 @@ class Integration:
         ).fetchall()
         room = 1 if after is None else after - step.position
         execute("DELETE FROM __realm_instruction WHERE client_version = ? AND position = ?", place)
-        self.connection.executemany(
-            "INSERT INTO __realm_instruction VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (step.version, step.position + room * at / len(new), name, key, op, data)
-                for at, (op, data) in enumerate((op, _text(data)) for op, data in map(written, new))
-            ],
-        )
+        rows = [
+            (step.version, step.position + room * at / len(new), name, key, op, _text(data))
+            for at, (op, data) in enumerate(map(written, new))
+        ]
+        self.connection.executemany("INSERT INTO __realm_instruction VALUES (?, ?, ?, ?, ?, ?)", rows)
+        if len(new) > 1:  # messages are filled by the sizes of changesets
+            size = sum(instruction_size((name, key), data) for *_, data in rows)
+            execute("UPDATE __realm_changeset SET bytes = bytes + ? WHERE client_version = ?", (size, step.version))
 
     def _instruction(self, class_name: str, key: Any, op: str, data: Any) -> AnyInstruction:
         table = self.store.table(class_name)

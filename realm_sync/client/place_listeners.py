@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from realm_sync.core.alignment import CHANGED, KEPT, MOVED, NEW, align
 from realm_sync.core.edits import Shape, identities, identity
 
+from .dictionaries import Dictionary
 from .elements import Elements
 from .errors import RealmError
 from .listeners import CollectionChanges, DictionaryChanges, ObjectChanges, deliver
@@ -33,7 +34,7 @@ class _Seen:
     """What a place held."""
 
     wire: Any
-    """Of links those that are shown."""
+    """Of links in a list or set those that are shown."""
     revisions: Mapping[Any, int]
     """Of links, when their targets changed."""
 
@@ -48,7 +49,7 @@ class PlaceObserver:
         self.realm, self.callback, self.loop, self.given = realm, callback, loop, place
         self.place = type(place)(owner, place._path, place._prop, place._root)
         self.shape = Shape(realm._schema_for_queries, place._prop)
-        self.target = place._target if isinstance(place, Elements) else None
+        self.target = place._target if isinstance(place, (Elements, Dictionary)) else None
         self.touched: tuple[int, int] | None = None
         self.seen: _Seen | None = None
         self.told = False
@@ -83,13 +84,14 @@ class PlaceObserver:
             return _Seen(wire, {})
         table = self.realm._table_or_none(self.target)
         if table is None:
-            return _Seen([], {})
+            return _Seen(type(wire)(), {})
+        linked = [key for key in wire.values() if key is not None] if isinstance(wire, dict) else wire
         rows = self.realm._connection.execute(
             f"SELECT _id, {REVISION} FROM {table.sql_name} WHERE _id IN (SELECT value FROM json_each(?))",
-            (self.realm._key_list(table, wire),),
+            (self.realm._key_list(table, linked),),
         )
         revisions = {table.key_to_wire(key): revision for key, revision in rows}
-        return _Seen([key for key in wire if key in revisions], revisions)
+        return _Seen(wire if isinstance(wire, dict) else [key for key in wire if key in revisions], revisions)
 
     def _nothing(self) -> Changes:
         if self.shape.kind == "embedded":
@@ -102,13 +104,19 @@ class PlaceObserver:
                 return ObjectChanges(deleted=after is None)
             return ObjectChanges(changed_properties=tuple(_changed(before.wire, after.wire)))
         if self.place._kind is dict:
-            old, new = before.wire if before else {}, after.wire if after else {}
-            return DictionaryChanges(
-                insertions=tuple(sorted(key for key in new if key not in old)),
-                deletions=tuple(sorted(key for key in old if key not in new)),
-                modifications=tuple(sorted(key for key in _changed(old, new) if key in old and key in new)),
-            )
+            return self._keys(before or _Seen({}, {}), after or _Seen({}, {}))
         return self._elements(before or _Seen([], {}), after or _Seen([], {}))
+
+    def _keys(self, before: _Seen, after: _Seen) -> DictionaryChanges:
+        old, new = before.wire, after.wire
+        changed = {*_changed(old, new)}
+        if self.target is not None:
+            changed |= {key for key, link in new.items() if self._revised(before, after, link)}
+        return DictionaryChanges(
+            insertions=tuple(sorted(key for key in new if key not in old)),
+            deletions=tuple(sorted(key for key in old if key not in new)),
+            modifications=tuple(sorted(key for key in changed if key in old and key in new)),
+        )
 
     def _elements(self, before: _Seen, after: _Seen) -> CollectionChanges:
         origin, fate, removed = align(identities(self.shape, before.wire), identities(self.shape, after.wire))

@@ -137,7 +137,7 @@ class Writer:
         for position, step in enumerate(steps):
             said = step.data()
             data = None if said is None else _encode(said).decode()
-            size += 80 + len(step.key[0]) + len(str(step.key[1]).encode()) + (len(data.encode()) if data else 0)
+            size += instruction_size(step.key, data)
             rows.append((version, position, step.key[0], step.key[1], step.op, data))
         limit = (self.file.max_message_bytes or DEFAULT_MESSAGE_BYTES) - ENVELOPE_BYTES
         if size > limit:
@@ -162,3 +162,8 @@ class Writer:
 
 def image_text(image: Image | None) -> str | None:
     return None if image is None else _encode(image).decode()
+
+
+def instruction_size(key: Key, data: str | None) -> int:
+    """About how many bytes an instruction has in its message."""
+    return 80 + len(key[0]) + len(str(key[1]).encode()) + (len(data.encode()) if data else 0)

@@ -24,7 +24,7 @@ Step = str | int
 
 class EditError(RealmSyncError):
     """An edit that makes no sense where it points to. `code`: `UnknownProperty`, `InvalidPath`,
-    `IndexOutOfRange` or `PropertyTypeMismatch`."""
+    `IndexOutOfRange`, `PropertyTypeMismatch` or `LimitExceeded`."""
 
     def __init__(self, code: str, reason: str, path: Sequence[Step]) -> None:
         super().__init__(code, reason, tuple(path))

@@ -149,18 +149,22 @@ def _row(change: Change, stamp: Stamp | None) -> _Row:
 
 
 _UNKNOWN: Any = object()
+MOST_LEARNED = 16
+"""How often an upload may tell of one property that its file knows more of others' writes than it did before: what came
+before is then merged again. Clients count pending edits anew with every download, and come with one or two bases."""
 
 
 class _View:
     """One property in an upload. As long as only the client file writes it, its value is all there is to know; the Tree
     is made when somebody else's writes, or a refusal, part what the file sees from what is there."""
 
-    __slots__ = ("_default", "_known", "_log", "_name", "_rows", "_seen", "_shape", "_there", "_tree")
+    __slots__ = ("_default", "_known", "_learned", "_log", "_name", "_rows", "_seen", "_shape", "_there", "_tree")
 
     def __init__(self, name: str, shape: Shape, rows: list[_Row], default: Any) -> None:
         self._name, self._shape, self._default = name, shape, default
         self._rows = rows if any(row.stamp for row in rows) else []
         self._tree: Tree | None = None
+        self._learned = 0
         self._known = 0
         """Up to which version the file knows of others' writes, in the tree."""
         self._seen = self._there = _UNKNOWN
@@ -215,6 +219,10 @@ class _View:
         """The tree, with others' writes up to `known` seen by the file, and with what is really there."""
         tree = self._tree
         learns = known > self._known and any(self._known < row.version <= known and row.stamp for row in self._rows)
+        if learns and self._learned == MOST_LEARNED:
+            reason = f"The writes of one message to a property stand on at most {MOST_LEARNED} versions of it."
+            raise EditError("LimitExceeded", reason, [self._name])
+        self._learned += learns
         self._known = max(known, self._known)
         if tree is None or learns:
             tree = self._tree = self._grow()

@@ -646,6 +646,21 @@ def test_a_list_of_links_tells_of_its_objects(realm, kit):
     fields.remove_listener(told)
 
 
+def test_a_dictionary_of_links_tells_of_its_objects(realm, kit):
+    with realm.write():
+        kit.by_code.set({"a": "ENSB", "b": "LATER", "c": None})
+    told = Told()
+    kit.by_code.add_listener(told)
+    told.next()
+    with realm.write():
+        realm.object_for_primary_key(Airfield, "ENSB").name = "x"
+    assert told.next()[1] == DictionaryChanges(modifications=("a",))
+    with realm.write():
+        realm.create(Airfield, {"_id": "LATER"})
+        realm.object_for_primary_key(Airfield, "ENVA").name = "linked by none"
+    assert told.next()[1] == DictionaryChanges(modifications=("b",))
+
+
 def test_sets_dictionaries_and_embedded_objects_tell_what_changed(realm, kit):
     with realm.write():
         kit.small = {1, 5}

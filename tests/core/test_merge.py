@@ -13,7 +13,7 @@ import pytest
 import realm_sync
 from realm_sync.core.changes import Change
 from realm_sync.core.edits import EditError, Shape, derive, identity
-from realm_sync.core.merge import Rivals, Stamp, merge, rebase, shapes_of, witness
+from realm_sync.core.merge import MOST_LEARNED, Rivals, Stamp, merge, rebase, shapes_of, witness
 from realm_sync.core.messages import AnyEdit, AnyInstruction, Create, Delete, Update
 from realm_sync.core.tree import Tree, Write
 
@@ -244,6 +244,24 @@ def test_edits_of_an_object_that_another_deleted_are_nothing() -> None:
     rivals = Rivals([gone, again], None, KIT_SHAPES, ME)
     outcome = merge(kit(numbers=[4]), edit("clear", "numbers"), 10, ME_LATER, rivals)
     assert outcome.image == kit(numbers=[4]) and outcome.written == ()
+
+
+def test_an_upload_cannot_claim_to_know_ever_more_of_what_others_wrote() -> None:
+    """Each time the whole property would be merged again."""
+    numbers = list(range(40))
+    changes = [
+        Change(at, at, "Kit", KEY, "update", *(json.dumps({"numbers": numbers[:n]}) for n in (at - 1, at)), 5, 3)
+        for at in range(1, len(numbers) + 1)
+    ]
+    rivals, present = Rivals(changes, None, shapes_of(SCHEMA, KIT), ME), {"_id": KEY, "numbers": numbers}
+    for base in range(1, MOST_LEARNED + 1):
+        outcome = merge(present, edit("insert", "numbers", 0, value=-base, base=base), 0, Stamp(9, ME), rivals)
+        present = outcome.image or {}
+    with pytest.raises(EditError) as raised:
+        merge(present, edit("insert", "numbers", 0, value=99, base=len(numbers)), 0, Stamp(9, ME), rivals)
+    assert raised.value.code == "LimitExceeded"
+    later = merge(present, edit("insert", "numbers", 0, value=98, base=MOST_LEARNED), 0, Stamp(9, ME), rivals)
+    assert later.image is not None and later.image["numbers"].count(98) == 1
 
 
 def test_forged_edits_are_refused_with_a_code_or_do_something_harmless() -> None:
