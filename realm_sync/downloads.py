@@ -22,7 +22,7 @@ from django.db.models.expressions import RawSQL
 
 from . import capture, history
 from .conf import settings
-from .core.changes import Change, ChangeList, Fold, Predicate, decode_image, key_text
+from .core.changes import Change, ChangeList, Fold, Predicate, decode_image, key_text, well_formed
 from .core.errors import ProtocolError, QueryError
 from .core.messages import RejectedWrite
 from .core.nodes import FALSE, Node, and_, not_
@@ -258,7 +258,7 @@ def _next(rows: Iterator[str], class_name: str) -> list[str]:
 
 def _select(transfer: Transfer, model_sync: ModelSync, node: Node, kind: str, sql: str) -> None:
     texts = _rows(model_sync, node).values_list(RawSQL(sql.replace("%", "%%"), ()), flat=True)
-    rows: Iterator[str] = iter(texts.iterator(chunk_size=ROWS))
+    rows: Iterator[str] = map(well_formed, texts.iterator(chunk_size=ROWS))
     if not is_exact(node):
         rows = _exactly(model_sync, node, kind, rows)
     head = f'{{"class":"{model_sync.class_name}","{kind}":['

@@ -11,13 +11,12 @@ import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from itertools import starmap
 from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 
 from . import capture
-from .core.changes import Change
+from .core.changes import Change, well_formed
 
 _COLUMNS = "version, id, class, object_id, kind, before, after, timestamp, origin, sets"
 READ_CHARACTERS = 8_000_000
@@ -94,7 +93,7 @@ def read(
         while True:
             wanted = min(wanted, limit + 1 - len(changes))
             database_cursor.execute(f"{sql} ORDER BY version, id LIMIT %s", [*parameters, wanted])
-            found = list(starmap(Change, database_cursor.fetchall()))
+            found = [_change(*row) for row in database_cursor.fetchall()]
             changes += found
             if len(found) < wanted or len(changes) > limit:
                 break
@@ -134,7 +133,14 @@ def changes_of(connection: Any, keys: Iterable[tuple[str, str]], after: int) -> 
             " WHERE c.version > %s ORDER BY c.version, c.id",
             [pairs, after],
         )
-        return list(starmap(Change, cursor.fetchall()))
+        return [_change(*row) for row in cursor.fetchall()]
+
+
+def _change(
+    version: int, id: int, name: str, object_id: str, kind: str, before: str | None, after: str | None, *rest: Any
+) -> Change:
+    before, after = before and well_formed(before), after and well_formed(after)
+    return Change(version, id, name, object_id, kind, before, after, *rest)
 
 
 def mark(connection: Any) -> int:

@@ -26,7 +26,7 @@ from .core.errors import ProtocolError, QueryError
 from .core.nodes import FALSE, Node, and_, or_
 from .core.query import parse
 from .core.server_session import Opened
-from .core.subscribable import check_subscribable
+from .core.subscribable import MOST_COMPARED, check_subscribable, weight
 from .core.text import to_text
 from .models import ClientFile, Subscription, SubscriptionSet
 from .registry import registry
@@ -138,16 +138,25 @@ def store(ident: int, query: m.Query) -> None:
 
     A set that is refused is stored in state error and raises QueryError; the set before it stays in force.
     """
+    weights: dict[str, int] = defaultdict(int)
     try:
         for item in query.subscriptions:
-            _check(item)
+            weights[item.class_name] += _check(item)
+            if weights[item.class_name] > MOST_COMPARED:
+                raise QueryError(
+                    f"The subscriptions of class '{item.class_name}' compare the elements of collections too often, which "
+                    f"every change would cost: {MOST_COMPARED} times are allowed. Look for several values by one IN.",
+                    item.query,
+                    code="LimitExceeded",
+                )
     except QueryError as error:
         _write_set(ident, query, SubscriptionSet.State.ERROR, str(error))
         raise
     _write_set(ident, query, SubscriptionSet.State.PENDING, "")
 
 
-def _check(item: m.SubscriptionItem) -> None:
+def _check(item: m.SubscriptionItem) -> int:
+    """Raises QueryError for what is no subscription; else its weight."""
     schema = registry.schema
     if item.class_name not in schema:
         raise QueryError(f"There is no synced class '{item.class_name}'.")
@@ -157,12 +166,14 @@ def _check(item: m.SubscriptionItem) -> None:
     if cls.embedded:
         raise QueryError(f"Class '{cls.name}' is embedded: subscribe to the class whose objects contain it.")
     try:
-        check_subscribable(bind(parse(item.query), schema[item.class_name], schema))
+        query = bind(parse(item.query), schema[item.class_name], schema)
+        check_subscribable(query)
     except QueryError as error:
         where = f'Client provided query with bad syntax: unsupported query for table "{item.class_name}": '
         raise QueryError(where + error.problem, error.query, error.position, error.code) from error
     if len(item.id) > 24 or len(item.name or "") > 200:
         raise QueryError("A subscription's id has at most 24 characters, its name at most 200.")
+    return weight(query)
 
 
 def _write_set(ident: int, query: m.Query, state: str, error: str) -> None:

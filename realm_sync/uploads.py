@@ -27,7 +27,7 @@ from msgspec.structs import replace
 from . import capture, history, wakeups
 from .access import Access
 from .conf import settings
-from .core.changes import Change, Predicate
+from .core.changes import Change, Predicate, decode_image, well_formed
 from .core.edits import EditError, path_text
 from .core.errors import ProtocolError
 from .core.merge import Outcome, Rivals, Stamp, merge
@@ -236,7 +236,7 @@ class _Upload:
                 if self._connection.features.has_select_for_update:
                     rows = rows.select_for_update()
                 for text in rows.values_list(image, flat=True):
-                    decoded = msgspec.json.decode(text)
+                    decoded = decode_image(well_formed(text))
                     self._objects[name, str(decoded["_id"])] = Pending(decoded)
             for text_key in keys[name]:
                 self._objects.setdefault((name, text_key), Pending(None))

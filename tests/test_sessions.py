@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import uuid
 from collections.abc import Callable
@@ -11,13 +12,13 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
-from django.db import transaction
+from django.db import DatabaseError, connections, transaction
 
 from realm_sync import feed, sync
 from realm_sync.conf import settings as conf
 from realm_sync.core import messages as m
 from realm_sync.models import ClientFile, SubscriptionSet
-from tests.testapp.models import Inspection
+from tests.testapp.models import Inspection, Kit
 from tests.wire import Wire
 from tests.world import World, db
 
@@ -237,6 +238,70 @@ async def test_a_set_that_is_refused_leaves_the_one_before_in_force(world: World
         await wire.until(lambda: str(one.pk) in wire.of("Inspection"))
         wire.query("Inspection: priority == 7")
         await wire.until(lambda: wire.progress.query_version == 3 and not wire.objects)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [" OR ".join(f"tags CONTAINS '{each}'" for each in range(101)), "name LIKE '" + "?" * 2100 + "a*'"],
+    ids=["elements", "pattern"],
+)
+async def test_what_would_cost_every_change_too_much_is_refused(world: World, query: str) -> None:
+    async with Wire(world.nora) as wire:
+        wire.query(f"Kit: {query}")
+        refused = await wire.next(m.QueryError)
+        assert refused.code == "LimitExceeded" and "every change" in refused.message
+        halves = [
+            query[: len(query) // 2].rpartition(" OR ")[0] or "name LIKE null",
+            "tags IN {" + "'x', " * 500 + "'y'}",
+        ]
+        await wire.subscribe(*(f"Kit: {half}" for half in halves))
+
+
+MISFITS: dict[str, tuple[str, Any, str]] = {
+    "wrapper": ("json", {"$numberDecimal": "abc"}, "json == 5"),
+    "wrapped list": ("json", {"$numberLong": []}, "json > 5"),
+    "wrapped link": ("json", {"$link": 5}, "json == 5"),
+    "wrapped data": ("json", [{"$binary": {"a": 1}}], "json[0].@size == 5"),
+    "surrogate": ("json", "\ud800 \U0001f600", "json == 'a'"),
+    "surrogate key": ("json", {"\ud800": 1}, "json.a == 'a'"),
+    "number": ("json", 10**400, "json < 5"),
+    "dictionary for list": ("numbers", {"a": 1}, "ANY numbers > 5"),
+    "string for int": ("numbers", ["x"], "ANY numbers > 5"),
+    "no list": ("numbers", 5, "ANY numbers > 5"),
+    "ints for strings": ("tags", [5], "ANY tags CONTAINS 'a'"),
+    "lists for strings": ("tags", [[5]], "ANY tags IN {'a', 'b'}"),
+    "no decimals": ("decimals", ["x"], "ANY decimals > 5"),
+    "no object": ("address", [1], "address.city == 'a'"),
+    "no objects": ("parts", [5], "ANY parts.name == 'a'"),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+async def test_what_other_programs_wrote_into_columns_of_json_stops_nobody(world: World, misfit: str) -> None:
+    name, value, query = MISFITS[misfit]
+
+    def write() -> None:
+        with connections[conf.DATABASE].cursor() as cursor:
+            cursor.execute(f"UPDATE testapp_kit SET {name} = %s WHERE name = 'odd'", [json.dumps(value)])
+
+    async with Wire(world.nora) as wire, Wire(world.nora) as other:
+        await wire.subscribe(f"Kit: {query} OR name == 'sound'")
+        await other.subscribe("Kit")
+        odd = await db(Kit.objects.create, name="odd")
+        try:
+            await db(write)
+        except DatabaseError:
+            assert conf.DATABASE == "postgres" and "surrogate" in misfit, "jsonb has no halves of pairs"
+            return
+        sound = await db(Kit.objects.create, name="sound")
+        await wire.until(lambda: wire.of("Kit").keys() == {str(sound.pk)})
+        await other.until(lambda: len(other.of("Kit")) == 2)
+    async with Wire(world.nora) as wire, Wire(world.nora, other) as other:
+        await wire.subscribe(f"Kit: {query} OR name == 'sound'")
+        assert wire.of("Kit").keys() == {str(sound.pk)}
+        await other.write(m.Update(class_name="Kit", id=str(odd.pk), values={"name": "sound"}))
+        assert other.rejected == [] and other.of("Kit")[str(odd.pk)]["name"] == "sound"
+        await wire.until(lambda: len(wire.of("Kit")) == 2)
 
 
 async def test_bad_input_ends_one_session_and_no_other(world: World) -> None:

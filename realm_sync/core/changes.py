@@ -7,6 +7,7 @@ Called by downloads.py (bootstrap and catch-up) and feed.py (live delivery).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,16 @@ Image = Mapping[str, Any]
 decode_image = msgspec.json.Decoder(dict[str, Any]).decode
 """An image out of its JSON text."""
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(r"(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..|\\.")
+
+
+def well_formed(text: str) -> str:
+    """JSON text with U+FFFD for halves of surrogate pairs: Django writes them and SQLite keeps them, as escapes, but they
+    are no characters, and no strict reader takes the text."""
+    if "\\u" not in text or not _SURROGATE.search(text):
+        return text
+    return _ESCAPE.sub(lambda found: found[0] if found[1] or len(found[0]) == 2 else "\\ufffd", text)
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -67,7 +67,7 @@ _NOTHING = Nothing()
 
 def compile_predicate(node: Node, cls: ObjectSchema, schema: Schema, objects: Objects = _NOTHING) -> Predicate:
     """A function from images of `cls` to whether the bound `node` selects them; `objects` knows what links lead to. Never
-    raises for images that fit the class."""
+    raises: what does not fit the class satisfies no comparison."""
     return _compile(lower(node), objects)
 
 
@@ -83,7 +83,22 @@ def _compile(node: Node, objects: Objects) -> Predicate:
         case Or(nodes):
             return _any(tuple(_compile(inner, objects) for inner in nodes))
         case Comparison():
-            return _compile_deep(node, objects) if is_deep(node) else _compile_comparison(node)
+            return _tolerant(_compile_deep(node, objects)) if is_deep(node) else _compile_comparison(node)
+
+
+def _tolerant(holds: Predicate) -> Predicate:
+    """A comparison that does not hold where the image does not fit the class: any program may write the columns."""
+
+    def tolerant(image: Image) -> bool:
+        try:
+            return holds(image)
+        except _MISFITS:
+            return False
+
+    return tolerant
+
+
+_MISFITS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 
 
 def _all(parts: tuple[Predicate, ...]) -> Predicate:
@@ -131,7 +146,7 @@ def _compile_comparison(node: Comparison) -> Predicate:
         compare = _folded(equal) if node.fold else equal
         get, values_ = getter(left), [getter(item)({}) for item in right.items]
         return lambda image: any(compare(get(image), value) for value in values_)
-    return _general(node)
+    return _tolerant(_general(node))
 
 
 def _general(node: Comparison) -> Predicate:

@@ -15,6 +15,7 @@ from .nodes import (
     Arithmetic,
     Comparison,
     Constant,
+    Geometry,
     ListValue,
     Node,
     Path,
@@ -31,6 +32,9 @@ from .text import to_text
 
 LONGEST_LIST = 100
 """Most values that each element of a collection is compared with, where they cannot be looked up."""
+
+MOST_COMPARED = 100
+"""How much `weight` the subscriptions of one class may have together."""
 
 
 def check_subscribable(query: Query) -> None:
@@ -92,6 +96,25 @@ def _list_problem(comparison: Comparison) -> str:
             "only, and not with mixed values."
         )
     return ""
+
+
+def weight(query: Query) -> int:
+    """With how many values a bound query compares each element of collections, for every change of an object, and what
+    long patterns of LIKE cost beyond. Whatever else a query costs is bounded by its length."""
+    return sum(map(_weight, comparisons(query.predicate)))
+
+
+def _weight(comparison: Comparison) -> int:
+    sides = (comparison.left, comparison.right)
+    items = [item for side in sides for item in (side.items if isinstance(side, ListValue) else [side])]
+    pattern = 0
+    if comparison.operator == "LIKE":
+        pattern = sum(len(item.value or "") for item in items if isinstance(item, Constant)) // 20
+    if not any(is_many(side) and not isinstance(side, ListValue) for side in sides):
+        return pattern
+    if isinstance(comparison.right, Geometry):  # whose edges cost less than a comparison each
+        return 1 + sum(map(len, comparison.right.rings)) // 10
+    return 1 + pattern + (0 if is_hashed(comparison) else len(items) // 10)
 
 
 def _path_problem(path: Path) -> str:
