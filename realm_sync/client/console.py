@@ -679,7 +679,8 @@ def _status(options: argparse.Namespace, console: Console) -> int:
             for step in changeset.instructions[:MOST_LINES]:
                 names = " " + ", ".join(step.values) if isinstance(step, (Create, Update)) else ""
                 names += f" {path_text(step.path)}" if isinstance(step, Edit) else ""
-                what = type(step).__name__.lower()
+                what = type(step).__name__
+                what = what[0].lower() + what[1:]  # as PROTOCOL.md writes it: setInsert
                 line("", f"{written:%Y-%m-%d %H:%M:%S} {what} {step.class_name} {step.id}{names}", "dim")
         return 0
     finally:

@@ -120,10 +120,13 @@ export class Pane {
   /** A transaction. `keys` are those of the inspections it touches. */
   write(keys, change) {
     let result;
-    for (const key of keys) this.#mine.add(key);
     try {
-      result = this.realm.write(change);
+      result = this.realm.write(() => {
+        for (const key of keys) this.#mine.add(key); // only now have listeners been told of everything before
+        return change();
+      });
     } catch (error) {
+      for (const key of keys) this.#mine.delete(key);
       toast(error.message, { kind: "refused", title: "Not written." });
       return undefined;
     }
