@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -113,3 +114,33 @@ def test_what_browsers_refuse_python_refuses_alike(frame: str, code: str) -> Non
     with pytest.raises(ProtocolError) as caught:
         m.decode_from_server(frame)
     assert caught.value.code == code
+
+
+def upload(instruction: object) -> str:
+    changeset = {"clientVersion": 1, "baseVersion": 0, "timestamp": 0, "instructions": [instruction]}
+    return json.dumps({"type": "upload", "received": 0, "changesets": [changeset]})
+
+
+@pytest.mark.parametrize(("did", "instruction"), VECTORS["instructions"]["written"])
+def test_what_browsers_write_is_what_python_reads_and_writes(did: str, instruction: object) -> None:
+    message = m.decode_from_client(upload(instruction))
+    assert json.loads(m.encode(message)) == json.loads(upload(instruction)), did
+
+
+@pytest.mark.parametrize("instruction", VECTORS["instructions"]["refuse"])
+def test_any_other_instruction_is_refused(instruction: object) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        m.decode_from_client(upload(instruction))
+    assert caught.value.code == "BadSyntax"
+
+
+def test_there_are_vectors_of_every_instruction() -> None:
+    ops = {cls.__struct_config__.tag for cls in get_args(m.AnyInstruction)}
+    assert {instruction["op"] for _, instruction in VECTORS["instructions"]["written"]} == ops
+    types = {cls.__struct_config__.tag for cls in get_args(m.FromClient)}
+    assert {message["type"] for message in VECTORS["fromClient"]} == types
+
+
+@pytest.mark.parametrize("message", VECTORS["fromClient"])
+def test_every_message_of_a_client_is_read_and_written_alike(message: object) -> None:
+    assert json.loads(m.encode(m.decode_from_client(json.dumps(message)))) == message

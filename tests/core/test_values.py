@@ -11,7 +11,12 @@ from typing import Any
 
 import pytest
 
+from realm_sync.core.declarations import parse_class
+from realm_sync.core.edits import identity
+from realm_sync.core.encoding import decode_property, encode_property, wire_set
 from realm_sync.core.errors import ValueTypeError
+from realm_sync.core.mixed import decode_mixed, encode_mixed, mixed_type
+from realm_sync.core.schema import Schema
 from realm_sync.core.values import SCALARS, ObjectId, decode, encode
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "values.json").read_text())
@@ -99,3 +104,54 @@ def test_what_is_read_is_of_the_languages_own_types() -> None:
     assert decode("data", "AAE=") == b"\x00\x01"
     assert decode("objectId", "65f0a1b2c3d4e5f601234567") == ObjectId("65F0A1B2C3D4E5F601234567")
     assert decode("uuid", "6f1e3f0a-5f4b-4c8e-9a43-0123456789ab") == uuid.UUID("6f1e3f0a5f4b4c8e9a430123456789ab")
+
+
+# --- mixed, collections and embedded objects ---
+
+MIXED = VECTORS["mixed"]
+PROPERTIES = VECTORS["properties"]
+SCHEMA = Schema(map(parse_class, PROPERTIES["classes"]))
+SCHEMA.check()
+
+
+def again(name: str, wire: Any) -> Any:
+    prop = SCHEMA["Kit"].properties[name]
+    return encode_property(SCHEMA, name, prop, decode_property(SCHEMA, name, prop, wire))
+
+
+@pytest.mark.parametrize(("wire", "kind"), MIXED["roundTrip"])
+def test_a_mixed_wire_value_survives_the_round_trip_and_says_its_type(wire: Any, kind: str) -> None:
+    assert identity(encode_mixed(decode_mixed(wire))) == identity(wire)
+    assert mixed_type(wire) == kind
+
+
+@pytest.mark.parametrize("wire", MIXED["refusedWire"])
+def test_another_spelling_of_a_mixed_value_is_refused(wire: Any) -> None:
+    with pytest.raises(ValueTypeError):
+        decode_mixed(wire)
+
+
+def test_there_are_vectors_of_every_type_of_mixed() -> None:
+    assert {kind for _, kind in MIXED["roundTrip"]} == {*SCALARS, "null", "object", "list", "dictionary"} - {"float"}
+
+
+def test_a_set_has_one_order() -> None:
+    order = VECTORS["setOrder"]["order"]
+    assert identity(wire_set(order[::-1] + order)) == identity(order)
+    for same in VECTORS["setOrder"]["same"]:
+        assert identity(wire_set(same)) == identity(same[:1])
+
+
+@pytest.mark.parametrize(("name", "wire", "written"), PROPERTIES["roundTrip"])
+def test_a_property_survives_the_round_trip(name: str, wire: Any, written: Any) -> None:
+    assert identity(again(name, wire)) == identity(written)
+
+
+@pytest.mark.parametrize(("name", "wire"), PROPERTIES["refusedWire"])
+def test_what_does_not_fit_a_property_is_refused(name: str, wire: Any) -> None:
+    with pytest.raises(ValueTypeError):
+        again(name, wire)
+
+
+def test_there_are_vectors_of_every_property() -> None:
+    assert {name for name, _, _ in PROPERTIES["roundTrip"]} == set(SCHEMA["Kit"].properties) - {"_id"}

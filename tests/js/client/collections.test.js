@@ -1,6 +1,6 @@
 // Collections, embedded objects, mixed values and counters of a realm, as its users see them (reference 9).
 
-import { equal, ok, test, throws } from "../harness.js";
+import { equal, ok, test, throws, vectors } from "../harness.js";
 import { heard, many, newPath, offline, pause } from "./inspections.js";
 import Realm from "/realm_sync/realm.js";
 
@@ -514,5 +514,46 @@ test("`__proto__` is a key as any other", async () => {
     kit.prices.set("__proto__", 1);
   });
   equal(JSON.stringify([kit.any.b, kit.prices]), '[{"__proto__":[1,2]},{"__proto__":1}]');
+  realm.close();
+});
+
+// --- instructions ---------------------------------------------------------------------------------------------------
+
+test("every instruction is written as the shared vectors say", async () => {
+  const { written } = (await vectors("messages.json")).instructions;
+  const home = { name: "Home", embedded: true, properties: { street: "string", lines: "string[]" } };
+  const properties = { _id: "string", tags: "string[]", words: "string<>", prices: "decimal128{}", homes: "Home[]", home: "Home", any: "mixed", count: { type: "int", presentation: "counter", default: 0 }, title: "string" };
+  const realm = await offline(["Kit"], {}, [home, { name: "Kit", primaryKey: "_id", properties }]);
+  const kit = () => realm.objectForPrimaryKey("Kit", "k");
+  const one = () => new BSON.Decimal128("0.1");
+  const actions = {
+    "create": () => realm.create("Kit", { _id: "k", tags: ["a", "b"], words: ["x"], prices: { a: one() }, homes: [{ street: "s", lines: [] }], home: { street: "s", lines: [] }, any: { a: [1, 5n] }, title: "t" }),
+    "update": () => (kit().title = "u"),
+    "update an embedded object": () => (kit().home = { street: "t", lines: ["l"] }),
+    "update mixed": () => (kit().any = { b: new Date("2026-01-01T12:00:00.123Z") }),
+    "set an element": () => (kit().tags[0] = "A"),
+    "set a key": () => (kit().prices.b = new BSON.Decimal128("2")),
+    "set inside": () => (kit().homes[0].street = "r"),
+    "set null": () => (kit().home = null),
+    "set in mixed": () => (kit().any.c = [new Uint8Array([0, 1, 2])]),
+    "add": () => kit().count.increment(3),
+    "add much": () => kit().count.decrement(9007199254740993n),
+    "insert": () => kit().tags.splice(1, 0, "n"),
+    "insert inside": () => kit().homes[0].lines.push("l"),
+    "insert in mixed": () => kit().any.c.push(1.5),
+    "move": () => kit().tags.move(0, 2),
+    "remove an element": () => kit().tags.remove(1),
+    "remove a key": () => delete kit().prices.a,
+    "clear a set": () => kit().words.clear(),
+    "setInsert": () => kit().words.add("y"),
+    "setRemove": () => kit().words.delete("y"),
+    "clear a list": () => (kit().tags = []),
+    "delete": () => realm.delete(kit()),
+  };
+  equal(Object.keys(actions), written.map(([did]) => did));
+  for (const [did, instruction] of written) {
+    realm.write(() => void actions[did]());
+    equal(realm._store.pending.at(-1).instructions, [instruction], did);
+  }
   realm.close();
 });

@@ -1,8 +1,9 @@
 import { equal, ok, test, throws, vectors } from "../harness.js";
 import { ProtocolError } from "/realm_sync/core/errors.js";
+import { parseClass, Schema } from "/realm_sync/core/schema.js";
 import { SUBPROTOCOL, decodeFromServer, encode } from "/realm_sync/core/messages.js";
 
-const { decode, refuse } = await vectors("messages.json");
+const { decode, refuse, fromClient } = await vectors("messages.json");
 
 test("the server's frames are read, with what they leave out filled in", () => {
   for (const [frame, message] of decode) equal(decodeFromServer(frame), message, frame);
@@ -42,6 +43,17 @@ test("what is sent is one JSON object in the wire's own names", () => {
   const upload = { type: "upload", changesets: [{ clientVersion: 1, baseVersion: 0, timestamp: 2, instructions: [{ op: "delete", class: "Team", _id: 1 }] }], received: 0 };
   equal(JSON.parse(encode(upload)), upload);
   equal(SUBPROTOCOL, "realm-sync.v1");
+});
+
+test("a client's messages are written as Python reads them", () => {
+  for (const message of fromClient) equal(JSON.parse(encode(message)), message);
+  const { schema: [spot, kit, event] } = fromClient[0];
+  const declared = [
+    { name: "Spot", embedded: true, properties: { x: "double" } },
+    { name: "Kit", primaryKey: "_id", properties: { _id: "string", tags: "string[]", maybes: "int?[]", words: "string<>", prices: "decimal128{}", any: "mixed", spot: "Spot", count: "counter", bio: { type: "string", indexed: "full-text" } } },
+    { name: "Event", asymmetric: true, primaryKey: "_id", properties: { _id: "string" } },
+  ];
+  equal(new Schema(declared.map((each) => parseClass(each))).toWire(), [spot, kit, event]);
 });
 
 test("the rows of a download are not looked at: there may be many", () => {
