@@ -293,6 +293,11 @@ async def test_a_refused_item_is_named(demo: Server, profile: BrowserContext) ->
     await expect(toast).to_contain_text(f"refused Nora's checklist item 2 of “{title}”")
     await expect(toast).to_contain_text("at most 80 characters (it has 119)")
     await expect(item(nora, 1).locator(".text")).to_have_value("two")
+    await nora.locator(".checklist .add").fill("three " * 20)
+    await nora.locator(".checklist .add").press("Enter")
+    wanted = f"The server refused Nora's checklist item 3 of “{title}”: Ensure this value has at most 80 characters"
+    await expect(toast.last).to_contain_text(wanted)
+    await expect(nora.locator(".item")).to_have_count(2)
     assert checklist(demo, title) == ["one", "two"]
 
 

@@ -166,7 +166,8 @@ export class Pane {
     for (const { primaryKey, property, reason } of error.writes) {
       const key = String(primaryKey);
       const title = this.inspection(key)?.title;
-      toast(reason.replace(`${property}: `, ""), { kind: "refused", title: `The server refused ${nameOf(this.person)}'s ${partOf(property)}${title ? ` of “${title}”` : ""}:`, seconds: 14 });
+      const why = property && reason.startsWith(property) ? reason.slice(reason.indexOf(": ") + 2) : reason; // without its name
+      toast(why, { kind: "refused", title: `The server refused ${nameOf(this.person)}'s ${partOf(property)}${title ? ` of “${title}”` : ""}:`, seconds: 14 });
       this.cards.get(key)?.flash("refused");
     }
   }
