@@ -304,6 +304,22 @@ async def test_what_other_programs_wrote_into_columns_of_json_stops_nobody(world
         await wire.until(lambda: len(wire.of("Kit")) == 2)
 
 
+@pytest.mark.parametrize("value", ["1" + "0" * 400, '{"$numberDecimal": "%s"}' % ("9" * 7000)], ids=["int", "decimal"])
+async def test_numbers_out_of_range_are_refused_with_their_property(world: World, value: str) -> None:
+    async with Wire(world.nora) as wire:
+        kit = await db(Kit.objects.create)
+        await wire.subscribe("Kit")
+        step = f'{{"op": "update", "class": "Kit", "_id": "{kit.pk}", "values": {{"anything": {value}, "name": "n"}}}}'
+        wire.client_version = 1
+        wire.send(
+            f'{{"type": "upload", "received": {wire.received}, "changesets": [{{"clientVersion": 1,'
+            f' "baseVersion": {wire.progress.server_version}, "timestamp": 1, "instructions": [{step}]}}]}}'
+        )
+        await wire.integrated()
+        assert [(it.property, it.code) for it in wire.rejected] == [("anything", "PropertyTypeMismatch")]
+        assert wire.of("Kit")[str(kit.pk)]["name"] == "n"
+
+
 async def test_bad_input_ends_one_session_and_no_other(world: World) -> None:
     async with Wire(world.nora) as good:
         await good.subscribe("Inspection")

@@ -191,8 +191,13 @@ def single(value: float) -> float:
 def _decode_double(wire: Any) -> float:
     if isinstance(wire, str) and wire in _SPECIAL:
         return _SPECIAL[wire]
-    if isinstance(wire, (int, float)) and not isinstance(wire, bool) and math.isfinite(wire):
-        return float(wire)
+    if isinstance(wire, (int, float)) and not isinstance(wire, bool):
+        try:
+            number = float(wire)
+        except OverflowError:  # an integer of more than 308 digits
+            number = math.inf
+        if math.isfinite(number):
+            return number
     raise ValueTypeError("a number", wire)
 
 
@@ -206,9 +211,16 @@ def _encode_decimal(value: Any) -> str:
     return decimal_text(rounded)
 
 
+_LONG_DECIMAL = 6000
+"""In fewer characters of plain notation every decimal is within the range of decimal128."""
+
+
 def _decode_decimal(wire: Any) -> Decimal:
     if isinstance(wire, str) and (wire in _SPECIAL or re.fullmatch(r"-?(0|[1-9]\d*)(\.\d*[1-9])?", wire)):
-        return Decimal(wire)
+        value = Decimal(wire)
+        if len(wire) > _LONG_DECIMAL:
+            _encode_decimal(value)  # or it is out of range
+        return value
     raise ValueTypeError("a decimal as a string in plain notation", wire)
 
 

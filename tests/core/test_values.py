@@ -56,6 +56,22 @@ def test_lone_surrogates_are_refused_both_ways(text: str) -> None:
             convert("string", text)
 
 
+@pytest.mark.parametrize(
+    ("kind", "wire"),
+    [
+        ("double", 10**400),
+        ("float", -(10**400)),
+        ("decimal128", "9" * 7000),
+        ("decimal128", "-" + "9" * 6200 + ".5"),
+        ("int", 10**400),
+    ],
+    ids=["double", "float", "decimal128", "fraction", "int"],
+)
+def test_numbers_out_of_range_are_refused(kind: str, wire: Any) -> None:
+    with pytest.raises(ValueTypeError):
+        decode(kind, wire)
+
+
 @pytest.mark.parametrize("kind", SCALARS)
 def test_none_is_null_for_every_type(kind: str) -> None:
     assert encode(kind, None) is None and decode(kind, None) is None
