@@ -8,6 +8,7 @@ large table holds a snapshot, a thread or memory. Live changes do not come by he
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from django.db.models.expressions import RawSQL
 
 from . import capture, history
 from .conf import settings
-from .core.changes import Change, ChangeList, Fold, Predicate, decode_image, key_text, well_formed
+from .core.changes import UNREADABLE, Change, ChangeList, Fold, Predicate, decode_image, key_text, well_formed
 from .core.errors import ProtocolError, QueryError
 from .core.messages import RejectedWrite
 from .core.nodes import FALSE, Node, and_, not_
@@ -31,6 +32,8 @@ from .filters import is_exact, to_q
 from .models import ClientFile
 from .registry import ModelSync, registry
 from .subscriptions import Views
+
+logger = logging.getLogger("realm_sync.downloads")
 
 CHUNK = 5000
 """Rows of the history read and folded at a time."""
@@ -196,7 +199,10 @@ def _fold(
         fold = folds.get((name, change.object_id))
         if fold is None:
             fold = folds[name, change.object_id] = Fold(old.get(name, _nothing), new.get(name, _nothing))
-        fold.add(change)
+        try:
+            fold.add(change)
+        except UNREADABLE as error:
+            logger.error("%s %s is no JSON that can be sent: %s", name, change.object_id, error)
     pieces = ChangeList()
     for (name, _), fold in folds.items():
         result = fold.result()

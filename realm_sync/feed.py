@@ -21,7 +21,7 @@ from django.db import DatabaseError, connections
 
 from . import auth, history, subscriptions, wakeups
 from .conf import settings
-from .core.changes import Change, ChangeList
+from .core.changes import UNREADABLE, Change, ChangeList
 from .core.errors import ProtocolError
 from .core.views import View, ViewIndex
 from .downloads import Advance, check_size, decode_advance
@@ -166,7 +166,10 @@ class Feed:
             elif change.kind == "access":
                 users.add(change.object_id)
             else:
-                self._match(change, pieces)
+                try:
+                    self._match(change, pieces)
+                except UNREADABLE as error:  # which must not stop everything that comes after it
+                    logger.error("%s %s is no JSON that can be sent: %s", change.class_name, change.object_id, error)
         # Before anything of the batch is delivered: these sessions let go, and catch up under their new access.
         for user_key in users:
             for session in list(self._by_user.get(user_key, ())):

@@ -13,6 +13,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, connections, transaction
+from django.db.models.expressions import RawSQL
 
 from realm_sync import feed, sync
 from realm_sync.conf import settings as conf
@@ -302,6 +303,21 @@ async def test_what_other_programs_wrote_into_columns_of_json_stops_nobody(world
         await other.write(m.Update(class_name="Kit", id=str(odd.pk), values={"name": "sound"}))
         assert other.rejected == [] and other.of("Kit")[str(odd.pk)]["name"] == "sound"
         await wire.until(lambda: len(wire.of("Kit")) == 2)
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)  # PostgreSQL's columns hold what they are for
+async def test_an_image_that_is_no_json_stops_nothing_else(world: World) -> None:
+    async with Wire(world.nora) as wire, Wire(world.nora) as away:
+        await wire.subscribe("Inspection: priority < 9")
+        await away.subscribe("Inspection: priority < 9")
+        odd = await db(world.inspection)
+        await away.until(lambda: str(odd.pk) in away.of("Inspection"))
+        await away.drop()
+        await db(Inspection.objects.filter(pk=odd.pk).update, priority=RawSQL("'high'", ()))
+        sound = await db(world.inspection)
+        await wire.until(lambda: str(sound.pk) in wire.of("Inspection"))
+    async with Wire(world.nora, away) as wire:
+        await wire.until(lambda: str(sound.pk) in wire.of("Inspection"))
 
 
 @pytest.mark.parametrize("value", ["1" + "0" * 400, '{"$numberDecimal": "%s"}' % ("9" * 7000)], ids=["int", "decimal"])

@@ -18,6 +18,8 @@ Image = Mapping[str, Any]
 
 decode_image = msgspec.json.Decoder(dict[str, Any]).decode
 """An image out of its JSON text."""
+UNREADABLE = (msgspec.DecodeError, RecursionError)
+"""What decoding raises for an image that is no JSON: raw SQL can write text into a column of numbers on SQLite."""
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(r"(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..|\\.")
