@@ -210,6 +210,11 @@ class Device:
         self.woken.set()
         return True
 
+    def ident(self) -> int | None:
+        """The client file's, once the server has given it one."""
+        client_file = self.store.file().client_file
+        return client_file.ident if client_file else None
+
     def subscribe(self, *queries: tuple[str, str]) -> None:
         now = datetime.now(UTC).isoformat()
         self.store.add_set(

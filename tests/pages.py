@@ -10,9 +10,13 @@ are globals there. What the page complains about fails the test that closes it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from playwright.async_api import BrowserContext, Page
+
+from realm_sync.core.messages import AnyEdit
 
 SETUP = """async ({user, options}) => {
   const { default: Realm } = await import("realm");
@@ -147,6 +151,22 @@ DEVICE = """async (path) => {
       realm._file.changed();
       return true;
     },
+    edit(timestamp, steps) {
+      const [{ class: name, _id: key }] = steps;
+      const table = store.tables.get(name);
+      if (!table?.objects.has(key)) return false;
+      const writer = store.writer();
+      try {
+        for (const step of steps) writer.edit(table, key, step);
+      } catch (error) {
+        writer.cancel();
+        if (error.name === "EditError") return false;
+        throw error;
+      }
+      writer.finish(timestamp);
+      realm._file.changed();
+      return true;
+    },
     subscribe(queries) {
       const now = new Date().toISOString();
       const made = { createdAt: now, updatedAt: now };
@@ -200,6 +220,17 @@ class PageDevice:
         )
         return written
 
+    async def edit(self, timestamp: int, edits: Sequence[AnyEdit]) -> bool:
+        """False also if what they were made for has changed meanwhile: a page does not wait for a test."""
+        steps = [msgspec.to_builtins(edit) for edit in edits]
+        written: bool = await self.page.evaluate("(all) => device.edit(...all)", [timestamp, steps])
+        return written
+
+    async def ident(self) -> int | None:
+        """The client file's, once the server has given it one."""
+        ident: int | None = await self.page.evaluate("() => realm._file.store.file.clientFile?.ident ?? null")
+        return ident
+
     async def subscribe(self, *queries: tuple[str, str]) -> None:
         await self.page.evaluate("(queries) => device.subscribe(queries)", [list(query) for query in queries])
 
@@ -221,8 +252,8 @@ class PageDevice:
         await self.page.evaluate("() => device.settle()")
 
     async def objects(self, class_name: str) -> dict[Any, dict[str, Any]]:
-        script = "(name) => (realm._file.store.tables.has(name) ? images(name) : {})"
-        found: dict[Any, dict[str, Any]] = await self.page.evaluate(script, class_name)
+        script = "(name) => JSON.stringify(realm._file.store.tables.has(name) ? images(name) : {})"
+        found: dict[Any, dict[str, Any]] = json.loads(await self.page.evaluate(script, class_name))
         return found
 
     async def close(self) -> None:

@@ -1,10 +1,10 @@
 """Convergence and intent over every type (R7, R8): lists, sets, dictionaries, mixed, embedded objects, counters, links.
 
-As test_convergence.py, with a class that has everything: client files edit inside its values, offline and online, over
-connections that break, delay and repeat; they are killed and restarted, and reset by an admin; other writers assign
-whole values meanwhile. In the end all hold the same, field by field. A second property looks at what people meant: no
-insert is lost, nothing that was removed comes back, nothing is there twice, and counters are the sums of their
-increments.
+As test_convergence.py, with a class that has everything: client files, in Python and in pages, edit inside its values,
+offline and online, over connections that break, delay and repeat; they are killed and restarted, and reset by an admin;
+other writers assign whole values meanwhile. In the end all hold the same, field by field. A second property looks at
+what people meant: no insert is lost, nothing that was removed comes back, nothing is there twice, and counters are the
+sums of their increments.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import random
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models.expressions import RawSQL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from playwright.async_api import Browser
 
 from realm_sync import capture
 from realm_sync.core.edits import identity
@@ -35,6 +37,9 @@ from realm_sync.models import ClientFile
 from realm_sync.registry import registry
 from tests.mutations import Mutations
 from tests.network import Device
+from tests.pages import PageDevice
+from tests.servers import Server
+from tests.test_convergence import done
 from tests.testapp.models import Kit, Team
 from tests.world import World, db
 
@@ -51,7 +56,8 @@ NOT_JSON = ("json",)
 class Run:
     """One random history of the kits of one team, from none to the comparison at the end."""
 
-    def __init__(self, world: World, directory: Path, seed: int) -> None:
+    def __init__(self, world: World, directory: Path, seed: int, pages: list[PageDevice] | None = None) -> None:
+        """With `pages`, devices of the browser SDK take part, next to one of Python."""
         self.random = random.Random(seed)
         self.schema, self.cls = registry.schema, registry.schema["Kit"]
         self.teams = [Team.objects.create(name=f"Team {uuid.uuid4()}") for _ in range(3)]
@@ -59,11 +65,14 @@ class Run:
             team.members.add(world.nora)
         self.keys = [str(uuid.uuid4()) for _ in range(4)]
         self.mutations = Mutations(self.random, self.schema, self.pools())
-        self.devices = [Device(directory / f"{number}.realm", world.nora) for number in range(DEVICES)]
+        python = DEVICES if pages is None else 1
+        self.devices: list[Any] = [Device(directory / f"{number}.realm", world.nora) for number in range(python)]
+        self.devices += pages or []
+
+    async def begin(self) -> None:
+        kits = " OR ".join(f"_id == uuid({key})" for key in self.keys)
         for device in self.devices:
-            device.subscribe(
-                ("Kit", " OR ".join(f"_id == uuid({key})" for key in self.keys)), ("Team", "TRUEPREDICATE")
-            )
+            await done(device.subscribe(("Kit", kits), ("Team", "TRUEPREDICATE")))
 
     def pools(self) -> dict[str, list[Any]]:
         teams = [str(team.pk) for team in self.teams]
@@ -86,7 +95,7 @@ class Run:
         await getattr(self, f"step_{kind}")()
 
     @property
-    def device(self) -> Device:
+    def device(self) -> Any:
         return self.random.choice(self.devices)
 
     @property
@@ -99,21 +108,21 @@ class Run:
     async def step_create(self) -> None:
         names = self.random.sample(self.names, 8)
         values = {name: self.mutations.value(name, self.cls.properties[name]) for name in names}
-        self.device.write("create", "Kit", self.key, self.now(), **values)
+        await done(self.device.write("create", "Kit", self.key, self.now(), **values))
 
     async def step_edit(self) -> None:
         device, key = self.device, self.key
-        image = device.objects("Kit").get(key)
+        image = (await done(device.objects("Kit"))).get(key)
         if image is None:
             return
         steps = self.mutations.steps(self.cls, key, image, self.random.choice(self.names))
         if isinstance(steps, dict):
-            device.write("update", "Kit", key, self.now(), **steps)
+            await done(device.write("update", "Kit", key, self.now(), **steps))
         else:
-            device.edit(self.now(), steps)
+            await done(device.edit(self.now(), steps))
 
     async def step_delete(self) -> None:
-        self.device.write("delete", "Kit", self.key, self.now())
+        await done(self.device.write("delete", "Kit", self.key, self.now()))
 
     async def step_orm_create(self) -> None:
         await db(Kit.objects.bulk_create, [Kit(pk=self.key, name="server's")], ignore_conflicts=True)
@@ -154,7 +163,8 @@ class Run:
             await db(Kit.objects.filter(pk=self.key).delete)
 
     async def step_connect(self) -> None:
-        self.device.connect(self.random, self.random.choice([None, None, self.random.randint(1, 25)]))
+        frames = self.random.choice([None, None, self.random.randint(1, 25)])
+        await done(self.device.connect(self.random, frames))
 
     async def step_disconnect(self) -> None:
         await self.device.disconnect()
@@ -170,16 +180,19 @@ class Run:
 
     async def step_reset(self) -> None:
         """An admin asks the file to start over: what is pending is recovered."""
-        client_file = self.device.store.file().client_file
-        if client_file is not None:
-            await db(ClientFile.objects.filter(ident=client_file.ident).update, reset_reason="The test asks for it.")
+        device = self.device
+        ident = await done(device.ident())
+        if ident is not None:
+            await db(ClientFile.objects.filter(ident=ident).update, reset_reason="The test asks for it.")
+            if isinstance(device, PageDevice):
+                await device.settle()  # a page gives up after some resets in a row
 
     async def check(self) -> None:
         for device in (*self.devices, *self.devices):
             await device.settle()
         rows = await db(self.rows)
         for number, device in enumerate(self.devices):
-            assert differences(device.objects("Kit"), rows) == [], f"device {number}"
+            assert differences(await done(device.objects("Kit")), rows) == [], f"device {number}"
 
     def rows(self) -> dict[str, dict[str, Any]]:
         sync = registry.get("Kit")
@@ -192,7 +205,7 @@ class Run:
     async def close(self) -> None:
         for device in self.devices:
             await device.disconnect()
-            device.close()
+            await done(device.close())
 
 
 def registry_database() -> str:
@@ -217,8 +230,9 @@ def differences(held: dict[str, Any], expected: dict[str, Any]) -> list[tuple[st
     ]
 
 
-async def converge(world: World, directory: Path, steps: int, seed: int) -> None:
-    run = Run(world, directory, seed)
+async def converge(world: World, directory: Path, steps: int, seed: int, pages: list[PageDevice] | None = None) -> None:
+    run = Run(world, directory, seed, pages)
+    await run.begin()
     try:
         for _ in range(steps):
             await run.step()
@@ -261,6 +275,38 @@ def test_all_clients_end_with_the_servers_data_for_an_hour(world: World, small_c
 
     with asyncio.Runner() as runner:
         property()
+
+
+# --- The browser SDK among the devices ---
+
+
+async def test_pages_end_with_the_servers_data(
+    world: World, server: Callable[..., Server], small_chunks: None, chromium: Browser, tmp_path: Path
+) -> None:
+    """Two realms in pages, one in Python; pages are killed, their sockets break and repeat."""
+    url = server().url
+    for seed in (1, 2):
+        await pages_converge(world, url, chromium, tmp_path, steps=100, seed=seed)
+
+
+@pytest.mark.soak
+async def test_pages_end_with_the_servers_data_for_half_an_hour(
+    world: World, server: Callable[..., Server], small_chunks: None, chromium: Browser, tmp_path: Path
+) -> None:
+    """A quarter per database; REALM_SYNC_SOAK_SECONDS says otherwise."""
+    end = time.monotonic() + float(os.environ.get("REALM_SYNC_SOAK_SECONDS", 900))
+    url = server().url
+    while time.monotonic() < end:
+        await pages_converge(world, url, chromium, tmp_path, steps=250, seed=random.randrange(2**32))
+
+
+async def pages_converge(world: World, url: str, chromium: Browser, directory: Path, steps: int, seed: int) -> None:
+    print("seed", seed)
+    context = await chromium.new_context()
+    pages = [await PageDevice.open(context, url, f"device-{number}") for number in range(2)]
+    await converge(world, directory / str(uuid.uuid4()), steps, seed, pages)
+    assert not [complaint for page in pages for complaint in page.complaints]
+    await context.close()
 
 
 # --- Intent ---
@@ -340,6 +386,7 @@ class Intent:
 
 async def keep_intent(world: World, directory: Path, steps: int, seed: int) -> None:
     run = Run(world, directory, seed)
+    await run.begin()
     intent = Intent(run)
     await db(Kit.objects.create, pk=intent.key)
     try:

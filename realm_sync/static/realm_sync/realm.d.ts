@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 0c25a4ba197550502eb125bd1378497e9663d5d4cfb14c818885b1ab8ba005e8. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 113433f9c4f6f4d7cadc6064b9ab8242b157700f98253b2da91ca30552a7b0c0. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.

@@ -557,3 +557,36 @@ test("every instruction is written as the shared vectors say", async () => {
   }
   realm.close();
 });
+
+test("listeners hear of what an element links to though the element itself was written again, and of embedded values by key path", async () => {
+  const realm = await opened();
+  const north = realm.team("n");
+  const address = { street: "s", lines: [], team: north };
+  const kit = realm.kit({ all: [address], places: { a: address }, anys: [[north]] });
+  const calls = [heard(kit.all), heard(kit.places), heard(kit.anys), heard(kit.places, "street"), heard(kit.all, "street")];
+  await Promise.all(calls.map((each) => many(each, 1)));
+  realm.write(() => {
+    kit.all = [address];
+    kit.places = { a: address };
+    kit.anys = [[north]];
+    kit.all[0].street = "t";
+    kit.all[0].street = "s";
+    kit.anys[0][0] = null;
+    kit.anys[0][0] = north;
+    kit.places.a = address;
+    north.name = "renamed";
+  });
+  await Promise.all(calls.slice(0, 3).map((each) => many(each, 2)));
+  const first = { insertions: [], deletions: [], newModifications: [0], oldModifications: [0] };
+  equal(calls.slice(0, 3).map((each) => each[1]), [first, { insertions: [], deletions: [], modifications: ["a"] }, first]);
+  realm.write(() => {
+    kit.places.a.zip = 7;
+    kit.all[0].zip = 7;
+  });
+  await many(calls[0], 3);
+  equal(calls.map((each) => each.length), [3, 3, 2, 1, 1]);
+  realm.write(() => (kit.places.a.street = "u"));
+  await many(calls[3], 2);
+  equal(calls[3][1], { insertions: [], deletions: [], modifications: ["a"] });
+  realm.close();
+});

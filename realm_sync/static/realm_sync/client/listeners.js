@@ -11,6 +11,7 @@ import { AssertionError } from "../core/errors.js"
 import { elementOf, isCollection } from "../core/schema.js"
 import { eachLink, mayLink } from "./links.js"
 import { MIXED } from "./live.js"
+import { sameWire } from "./tables.js"
 
 /** @typedef {import('./tables.js').Table} Table */
 /** @typedef {import('./rebase.js').Image} Image */
@@ -154,6 +155,16 @@ function isLinkedModified(world, prop, wire, touched, paths, depth) {
   return found;
 }
 
+/** Whether an element of a collection differs, or an object that it links to. @param {World} world @param {any} element its type
+ * @param {any} before @param {any} after @param {Touched} touched @param {string[][] | null} paths */
+function isElementModified(world, element, before, after, touched, paths) {
+  const isSame = sameWire(before, after);
+  if (before && after && element.type === "object" && world.schema.isEmbedded(element.objectType)) {
+    return differs(world, world.schema.get(element.objectType).properties, isSame ? after : before, after, touched, paths, DEPTH);
+  }
+  return !isSame || isLinkedModified(world, element, after, touched, paths, DEPTH);
+}
+
 /** The classes that objects or values of a property lead to, in at most `depth` links. @param {World} world @param {any} prop
  * @param {number} depth @param {Set<string>} [found] */
 function targetsOf({ tables, schema }, prop, depth, found = new Set()) {
@@ -258,7 +269,7 @@ export class ElementsObserver {
     origin.forEach((from, to) => {
       const isLink = element.type === "object" && shape.element.kind === "scalar";
       if (fate[to] === KEPT || (fate[to] === CHANGED && !isLink)) {
-        if (!this.#isModified(element, old[from], shown[to], touched, isLink)) return;
+        if (!isElementModified(this.#world, element, old[from], shown[to], touched, this.#paths)) return;
         changes.newModifications.push(to);
         changes.oldModifications.push(from);
       } else {
@@ -270,16 +281,7 @@ export class ElementsObserver {
     changes.oldModifications.sort((a, b) => a - b);
     if (changes.insertions.length || changes.deletions.length || changes.newModifications.length) deliver(() => this.#tell(changes));
   }
-
-  /** @param {any} element @param {any} before @param {any} after @param {Touched} touched @param {boolean} isLink */
-  #isModified(element, before, after, touched, isLink) {
-    if (isLink || element.type !== "object") return before !== after ? !isEqual(before, after) : isLinkedModified(this.#world, element, after, touched, this.#paths, DEPTH);
-    return differs(this.#world, this.#world.schema.get(element.objectType).properties, before, after, touched, this.#paths, DEPTH) && (before === after || !isEqual(before, after));
-  }
 }
-
-/** @param {any} a @param {any} b */
-const isEqual = (a, b) => a === b || (typeof a === "object" && JSON.stringify(a) === JSON.stringify(b));
 
 /** One listener of a dictionary. */
 export class DictionaryObserver {
@@ -314,8 +316,7 @@ export class DictionaryObserver {
     if (!before) return deliver(() => this.#tell({ insertions: [], deletions: [], modifications: [] }));
     const element = place.prop.type === "mixed" ? MIXED : elementOf(place.prop);
     const keys = Object.keys(now ?? {});
-    const isChanged = (/** @type {string} */ key) =>
-      !isEqual(before[key], now[key]) || (now[key] !== null && isLinkedModified(this.#world, element, now[key], touched, this.#paths, DEPTH));
+    const isChanged = (/** @type {string} */ key) => isElementModified(this.#world, element, before[key], now[key], touched, this.#paths);
     const changes = {
       insertions: keys.filter((key) => !Object.hasOwn(before, key)),
       deletions: Object.keys(before).filter((key) => !now || !Object.hasOwn(now, key)),
