@@ -37,7 +37,8 @@ async function clear() {
 
 async function answer(request, pathname) {
   const cache = await caches.open(CACHE);
-  const fromNetwork = fetch(request).then((response) => {
+  // Asks whether a file is newer: files without an expiry would come from the browser's cache, some old and some new.
+  const fromNetwork = fetch(request, { cache: "no-cache" }).then((response) => {
     if (response.ok && (PAGES.includes(pathname) || FILES.includes(pathname))) cache.put(pathname, response.clone());
     return response;
   });
