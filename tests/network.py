@@ -249,9 +249,9 @@ class Device:
                     self.marks_wanted.append(self._asked)
                     self.woken.set()
                 await asyncio.sleep(0.005)
-            with suppress(AttributeError):
+            with suppress(AttributeError, asyncio.InvalidStateError):
                 self.link._task.result()  # a failure of the link is a failure of the test
         raise AssertionError(
-            f"{self.path.name} did not settle: {self.store.pending_count()} pending, {self.store.file()}, "
+            f"{self.path.name} did not settle: {self.store.pending_count()} pending, {self.marked=} of {self._asked}, {self.store.file()}, "
             f"sets {self.store.unsent_sets()}"
         )
