@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 113433f9c4f6f4d7cadc6064b9ab8242b157700f98253b2da91ca30552a7b0c0. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 87715582af7fac9e7c970e5f8f1a52b1f085f93acc56900767d64f118f7c9caa. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.

@@ -212,3 +212,27 @@ test("a realm that is closed before it is migrated leaves the file to the next o
   new Realm(config).close();
   await reopened(config, (realm) => equal(realm.objects("Inspection")[0].title, "migrated"));
 });
+
+test("embedded objects and elements are carried over as properties are", async () => {
+  const path = newPath();
+  const point = { name: "Point", embedded: true, properties: { x: "double", label: "string", mark: "int?", old: "Team", marks: "int?[]" } };
+  const kit = { name: "Kit", primaryKey: "_id", properties: { _id: "int", at: "Point", route: "Point[]", places: "Point{}", notes: "string?[]", words: "string?<>", prices: "double?{}", teams: "Team[]" } };
+  const team = { name: "Team", primaryKey: "_id", properties: { _id: "string" } };
+  await reopened({ path, schema: [point, kit, team] }, async (realm) => {
+    realm.write(() => {
+      const value = { x: 1.5, label: "l", mark: null, old: { _id: "n" }, marks: [1, null] };
+      const north = realm.create("Team", { _id: "n" });
+      const made = { ...value, old: north };
+      realm.create("Kit", { _id: 1, at: made, route: [made], places: { a: made, b: null }, notes: ["a", null], words: ["a", null], prices: { a: null, b: 2 }, teams: [north, north] });
+    });
+    await realm.writesFlushed();
+  });
+  const grown = { ...point, properties: { x: "double", label: "int", mark: "int", team: "Team", marks: "int[]", zip: "string", more: "string<>" } };
+  const stricter = { ...kit, properties: { ...kit.properties, notes: "string[]", words: "string<>", prices: "double{}" } };
+  await reopened({ path, schema: [grown, stricter, team], schemaVersion: 1 }, (realm) => {
+    const now = { x: 1.5, label: 0, mark: 0, team: null, marks: [1, 0], zip: "", more: [] };
+    const teams = [{ _id: "n" }, { _id: "n" }];
+    equal(JSON.parse(JSON.stringify(realm.objectForPrimaryKey("Kit", 1))), { _id: 1, at: now, route: [now], places: { a: now, b: null }, notes: ["a", ""], words: ["", "a"], prices: { a: 0, b: 2 }, teams });
+    realm.write(() => (realm.objectForPrimaryKey("Kit", 1).route[0].zip = "z"));
+  });
+});

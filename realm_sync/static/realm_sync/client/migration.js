@@ -7,8 +7,8 @@
 
 import { ObjectId } from "../core/bson.js"
 import { realmError } from "../core/errors.js"
-import { empty } from "../core/encoding.js"
-import { HIDDEN_KEY, isCollection, typeText } from "../core/schema.js"
+import { empty, sortWire } from "../core/encoding.js"
+import { elementOf, HIDDEN_KEY, isCollection, typeText } from "../core/schema.js"
 import { withKeys } from "./links.js"
 import { storedClasses } from "./tables.js"
 
@@ -61,6 +61,20 @@ export async function migrate({ store, realms }, { classes, schemaVersion, readO
     if (found.length && isSame) throw realmError(`Migration is required due to the following errors:${lines}`, "SchemaMismatch");
   }
   if (!found.length && (isSame || !(onMigration || isLower))) return store.addSchema(declared, schemaVersion);
+  const declaredProperties = new Map(declared.map((cls) => [cls.name, cls.properties]));
+  /** What becomes of a value, and of the embedded objects in it. @param {any} was none: it was written before the file was read @param {any} now @param {any} wire @returns {any} */
+  const carried = (was, now, wire) => {
+    const isSame = !was || (was.type === now.type && was.objectType === now.objectType);
+    if (!isSame || wire === null || wire === undefined) return isCollection(now.type) ? empty(now) : now.optional ? null : (DEFAULTS[now.type] ?? null);
+    if (isCollection(now.type)) {
+      const each = (/** @type {any} */ item) => carried(was && elementOf(was), elementOf(now), item);
+      if (!Array.isArray(wire)) return Object.fromEntries(Object.entries(wire).map(([key, item]) => [key, each(item)]));
+      return now.type === "set" ? sortWire(wire.map(each)) : wire.map(each);
+    }
+    if (now.type !== "object" || !classes.get(now.objectType)?.embedded) return wire;
+    const old = stored.get(now.objectType)?.properties;
+    return Object.fromEntries(Object.entries(declaredProperties.get(now.objectType)).map(([name, prop]) => [name, carried(old?.[name], prop, wire[name])]));
+  };
   const before = store.freeze();
   const migrated = new Map();
   for (const { name, properties } of deleteRealmIfMigrationNeeded ? [] : declared) {
@@ -68,11 +82,8 @@ export async function migrate({ store, realms }, { classes, schemaVersion, readO
     const objects = new Map();
     for (const [key, image] of before.tables.get(name)?.objects ?? []) {
       const next = /** @type {Record<string, any>} */ ({ [OLD_KEY]: key });
-      for (const [property, { type, objectType, optional }] of Object.entries(properties)) {
-        const { type: was, objectType: linked } = old[property] ?? {};
-        const isSame = was === type && linked === objectType;
-        const kept = isSame || !was ? (image[property] ?? null) : null; // without `was`: written before the file was read
-        next[property] = kept ?? (isCollection(type) ? empty({ type }) : optional ? null : property === HIDDEN_KEY ? new ObjectId().wire : DEFAULTS[type]);
+      for (const [property, prop] of Object.entries(properties)) {
+        next[property] = property === HIDDEN_KEY ? (image[property] ?? new ObjectId().wire) : carried(old[property], prop, image[property]);
       }
       objects.set(key, next);
     }
