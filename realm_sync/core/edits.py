@@ -194,8 +194,12 @@ def _edit_here(shape: Shape, value: Any, edit: AnyEdit) -> Any:
         by = check_by(edit)
         return None if value is None else increase(value, by)
     if isinstance(edit, Clear):
-        check_clear(kind, edit)
-        return {} if kind == "dictionary" else []
+        kept = check_clear(kind, value, edit)
+        if kind == "dictionary":
+            return {key: item for key, item in value.items() if key in kept}
+        if kind == "set":
+            return [member for member in value if wire_key(member) in kept]
+        return [item for at, item in enumerate(value) if at in kept]
     member_edit = check_set(kind, edit)
     key = wire_key(member_edit.value)
     others = [member for member in value if wire_key(member) != key]
@@ -242,9 +246,20 @@ def check_counter(shape: Shape, edit: AnyEdit) -> None:
         raise EditError("InvalidPath", "Only counters can be incremented.", edit.path)
 
 
-def check_clear(kind: str | None, edit: AnyEdit) -> None:
+def check_clear(kind: str | None, value: Any, edit: Clear) -> frozenset[Any]:
+    """What a clear keeps of a container: indexes, keys, or what tells members apart."""
     if kind not in ("list", "set", "dictionary"):
         raise EditError("InvalidPath", "Only lists, sets and dictionaries can be cleared.", edit.path)
+    if kind == "list":
+        return frozenset(check_index(at, len(value), edit.path) for at in edit.keep)
+    if kind == "dictionary":
+        if not all(isinstance(key, str) for key in edit.keep):
+            raise EditError("InvalidPath", "What a clear keeps of a dictionary are keys.", edit.path)
+        return frozenset(edit.keep)
+    try:
+        return frozenset(map(wire_key, edit.keep))
+    except (TypeError, ValueError, KeyError):
+        raise EditError("InvalidPath", "Only scalars and links can be members.", edit.path) from None
 
 
 def check_set(kind: str | None, edit: AnyEdit) -> SetInsert | SetRemove:

@@ -132,6 +132,9 @@ class Remove(Edit, frozen=True, kw_only=True):
 class Clear(Edit, frozen=True, kw_only=True):
     """All that the client saw in a list, set or dictionary; what others add meanwhile stays."""
 
+    keep: list[Any] = []
+    """What it saw and does not mean: indexes of elements, keys, or members. So says a clear that is counted anew."""
+
 
 class SetInsert(Edit, frozen=True, kw_only=True):
     """A value that a set contains from here on."""

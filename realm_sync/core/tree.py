@@ -60,6 +60,9 @@ class Write(NamedTuple):
     stamp: Stamp
 
 
+MOST_REMOVES = 64
+"""A clear that others' elements survive is counted anew as this many removes at most; beyond, as a clear that keeps them:
+a list of ten thousand elements would not fit into a message."""
 NOBODY = Stamp(0, 0)
 """The stamp of a client's own writes before the server has decided: nothing is compared with it."""
 
@@ -342,8 +345,9 @@ class Tree:
         if not takes_place(edit):
             is_alive = is_alive and slot.here is body
             if isinstance(edit, Clear):
-                check_clear(body.kind if body else None, edit)
-                return self._clear(cast(_Body, body), is_alive, edit, path)
+                seen = body.seen if isinstance(body, _List) else ()
+                kept = check_clear(body.kind if body else None, seen, edit)
+                return self._clear(cast(_Body, body), is_alive, edit, path, kept)
             entry = check_set(body.kind if body else None, edit)
             member = cast(_Set, body).members.setdefault(wire_key(entry.value), _Member(entry.value, False, False))
             stands = self._enter(member, isinstance(entry, SetInsert), is_alive)
@@ -502,32 +506,36 @@ class Tree:
         body.here.insert(place, slot)
         return [_at(edit, [*path, source], to=place)]
 
-    def _clear(self, body: _Body, is_alive: bool, edit: Clear, path: list[Step]) -> list[AnyEdit]:
+    def _clear(self, body: _Body, is_alive: bool, edit: Clear, path: list[Step], kept: frozenset[Any]) -> list[AnyEdit]:
         names = {"class_name": edit.class_name, "id": edit.id, "base": edit.base}
         done: list[AnyEdit] = []
+        keep: list[Any]
         if isinstance(body, _List):
             body.part()
-            slots, body.seen = body.seen, []
+            slots = [slot for at, slot in enumerate(body.seen) if at not in kept]
+            body.seen = [slot for at, slot in enumerate(body.seen) if at in kept]
             doomed = {id(slot) for slot in slots if is_alive and slot.here is not ABSENT and _is_same(slot)}
             places = [place for place, slot in enumerate(body.here) if id(slot) in doomed]
             done = [Remove(path=[*path, place], **names) for place in reversed(places)]
+            keep = [place for place, slot in enumerate(body.here) if id(slot) not in doomed]
             for slot in slots:
                 slot.seen = ABSENT
                 if id(slot) in doomed:
                     slot.here = ABSENT
             body.here = [slot for slot in body.here if slot.here is not ABSENT]
-            is_empty = not body.here
         elif isinstance(body, _Set):
-            for member in body.members.values():
-                if member.seen and self._enter(member, False, is_alive):
+            for told_by, member in body.members.items():
+                if member.seen and told_by not in kept and self._enter(member, False, is_alive):
                     done.append(SetRemove(path=path, value=member.wire, **names))
-            is_empty = not any(member.here for member in body.members.values())
+            keep = [member.wire for member in body.members.values() if member.here]
         else:
             for key, slot in body.slots.items():
-                if slot.seen is not ABSENT and self._discard(slot, is_alive):
+                if slot.seen is not ABSENT and key not in kept and self._discard(slot, is_alive):
                     done.append(Remove(path=[*path, key], **names))
-            is_empty = all(slot.here is ABSENT for slot in body.slots.values())
-        return [_at(edit, path)] if done and is_empty else done
+            keep = [key for key, slot in body.slots.items() if slot.here is not ABSENT]
+        if done and (not keep or len(done) > MOST_REMOVES):
+            return [Clear(path=path, keep=keep, **names)]
+        return done
 
     def _assign(self, slot: _Slot, value: Any, is_alive: bool, path: str) -> bool:
         """The client file writes a place as a whole; whether anything of that stands."""

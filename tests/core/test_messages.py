@@ -13,7 +13,7 @@ import pytest
 from realm_sync.core import messages as m
 from realm_sync.core.errors import WIRE_ERRORS, ProtocolError
 
-SHAPES = "a55a6479fd86d1a0"
+SHAPES = "b2e4f75917e53722"
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "messages.json").read_text())
 PROTOCOL = Path(m.__file__).parent.parent / "PROTOCOL.md"
 

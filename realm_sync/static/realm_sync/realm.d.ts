@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 87715582af7fac9e7c970e5f8f1a52b1f085f93acc56900767d64f118f7c9caa. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 f7c8bc7e2d22f4552823ac55bd7812500e76a65f94cc9afa4ffab67cd6b4f665. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1428,6 +1428,7 @@ declare module "realm/core/messages" {
         to: number;
     } | {
         op: "remove" | "clear";
+        keep?: any[];
     });
     export type Instruction = {
         op: "create" | "update";
@@ -1594,8 +1595,11 @@ declare module "realm/core/edits" {
     export function checkKeyed(kind: string | null, edit: Edit): void;
     /** @param {Shape} shape @param {Edit} edit */
     export function checkCounter(shape: Shape, edit: Edit): void;
-    /** @param {string | null | undefined} kind @param {Edit} edit */
-    export function checkClear(kind: string | null | undefined, edit: Edit): void;
+    /** What a clear keeps of a container: indexes, keys, or what tells members apart.
+     * @param {string | null | undefined} kind @param {any} value @param {Edit & {op: "remove" | "clear"}} edit @returns {Set<any>} */
+    export function checkClear(kind: string | null | undefined, value: any, edit: Edit & {
+        op: "remove" | "clear";
+    }): Set<any>;
     /** @param {string | null | undefined} kind @param {Edit} edit */
     export function checkSet(kind: string | null | undefined, edit: Edit): import("realm/core/messages").InObject & {
         op: "set" | "insert" | "setInsert" | "setRemove";

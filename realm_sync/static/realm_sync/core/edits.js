@@ -236,8 +236,10 @@ function editHere(shape, value, edit, own) {
     return value === null ? null : increase(value, by);
   }
   if (edit.op === "clear") {
-    checkClear(kind, edit);
-    return kind === "dictionary" ? {} : [];
+    const kept = checkClear(kind, value, edit);
+    if (kind === "dictionary") return Object.fromEntries(Object.entries(value).filter(([key]) => kept.has(key)));
+    if (kind === "set") return value.filter((/** @type {any} */ member) => kept.has(memberKey(member)));
+    return value.filter((/** @type {any} */ _, /** @type {number} */ at) => kept.has(at));
   }
   const member = checkSet(kind, edit);
   const at = memberIndex(value, member.value);
@@ -285,10 +287,14 @@ export function checkCounter(shape, edit) {
   if (shape.kind !== "counter") throw new EditError("InvalidPath", "Only counters can be incremented.", edit.path);
 }
 
-/** @param {string | null | undefined} kind @param {Edit} edit */
-export function checkClear(kind, edit) {
-  if (kind === "list" || kind === "set" || kind === "dictionary") return;
-  throw new EditError("InvalidPath", "Only lists, sets and dictionaries can be cleared.", edit.path);
+/** What a clear keeps of a container: indexes, keys, or what tells members apart.
+ * @param {string | null | undefined} kind @param {any} value @param {Edit & {op: "remove" | "clear"}} edit @returns {Set<any>} */
+export function checkClear(kind, value, edit) {
+  const { keep = [], path } = edit;
+  if (kind === "list") return new Set(keep.map((at) => checkIndex(at, value.length, path)));
+  if (kind === "dictionary") return new Set(keep);
+  if (kind === "set") return new Set(keep.map(memberKey));
+  throw new EditError("InvalidPath", "Only lists, sets and dictionaries can be cleared.", path);
 }
 
 /** @param {string | null | undefined} kind @param {Edit} edit */

@@ -20,7 +20,7 @@ export const SUBPROTOCOL = "realm-sync.v1";
  * @typedef {{class: string, _id: any, path: Path, base?: number}} InObject `base`: the server version whose state the indexes
  *   are meant for, with the file's own earlier changesets on top; none: the changeset's
  * @typedef {InObject & ({op: "set" | "insert" | "setInsert" | "setRemove", value: any} | {op: "add", by: number | string}
- *   | {op: "move", to: number} | {op: "remove" | "clear"})} Edit
+ *   | {op: "move", to: number} | {op: "remove" | "clear", keep?: any[]})} Edit
  * @typedef {{op: "create" | "update", class: string, _id: any, values: Record<string, any>}
  *   | {op: "delete", class: string, _id: any} | Edit} Instruction
  * @typedef {{clientVersion: number, baseVersion: number, timestamp: number, instructions: Instruction[]}} Changeset

@@ -23,6 +23,9 @@ import { sortWire } from "./encoding.js"
 
 /** The stamp of a client's own writes before the server has decided. @type {Stamp} */
 const NOBODY = [0, 0];
+/** A clear that others' elements survive is counted anew as this many removes at most; beyond, as a clear that keeps them: a
+ * list of ten thousand elements would not fit into a message. */
+const MOST_REMOVES = 64;
 /** What a place holds in a view that it is not in. */
 const ABSENT = Symbol("absent");
 
@@ -296,8 +299,8 @@ export class Tree {
     const isAlive = isReached && slot.here === body;
     if (!takesPlace(edit)) {
       if (edit.op === "clear") {
-        checkClear(body?.kind, edit);
-        return this.#clear(/** @type {Body} */ (body), isAlive, edit, path);
+        const kept = checkClear(body?.kind, body instanceof ListBody ? body.seen : [], edit);
+        return this.#clear(/** @type {Body} */ (body), isAlive, edit, path, kept);
       }
       const entry = checkSet(body?.kind, edit);
       const member = /** @type {SetBody} */ (body).member(entry.value);
@@ -466,39 +469,46 @@ export class Tree {
     return [{ ...edit, path: [...path, source], to: place }];
   }
 
-  /** @param {Body} body @param {boolean} isAlive @param {Edit} edit @param {Step[]} path @returns {Edit[]} */
-  #clear(body, isAlive, edit, path) {
+  /** @param {Body} body @param {boolean} isAlive @param {Edit} edit @param {Step[]} path @param {Set<any>} kept
+   * @returns {Edit[]} */
+  #clear(body, isAlive, edit, path, kept) {
     const { class: className, _id, base } = edit;
     const names = { class: className, _id, ...(base !== undefined && { base }) };
     /** @type {Edit[]} */
     const done = [];
-    let isEmpty = true;
+    /** @type {any[]} */
+    let keep = [];
     if (body instanceof ListBody) {
       body.part();
-      const slots = body.seen;
-      body.seen = [];
+      const slots = body.seen.filter((_, at) => !kept.has(at));
+      body.seen = body.seen.filter((_, at) => kept.has(at));
       const doomed = new Set(slots.filter((slot) => isAlive && slot.here !== ABSENT && isSame(slot)));
       for (let place = body.here.length - 1; place >= 0; place -= 1) {
         if (doomed.has(body.here[place])) done.push({ op: "remove", ...names, path: [...path, place] });
       }
+      body.here.forEach((slot, place) => doomed.has(slot) || keep.push(place));
       for (const slot of slots) {
         slot.seen = ABSENT;
         if (doomed.has(slot)) slot.here = ABSENT;
       }
       body.here = body.here.filter((slot) => slot.here !== ABSENT);
-      isEmpty = !body.here.length;
     } else if (body instanceof SetBody) {
-      for (const member of body.members.values()) {
-        if (member.seen && this.#enter(member, false, isAlive)) done.push({ op: "setRemove", ...names, path, value: member.wire });
+      for (const [key, member] of body.members) {
+        if (member.seen && !kept.has(key) && this.#enter(member, false, isAlive)) {
+          done.push({ op: "setRemove", ...names, path, value: member.wire });
+        }
       }
-      for (const member of body.members.values()) isEmpty = isEmpty && !member.here;
+      keep = [...body.members.values()].filter((member) => member.here).map(({ wire }) => wire);
     } else {
       for (const [key, slot] of body.slots) {
-        if (slot.seen !== ABSENT && this.#discard(slot, isAlive)) done.push({ op: "remove", ...names, path: [...path, key] });
+        if (slot.seen !== ABSENT && !kept.has(key) && this.#discard(slot, isAlive)) {
+          done.push({ op: "remove", ...names, path: [...path, key] });
+        }
       }
-      for (const slot of body.slots.values()) isEmpty = isEmpty && slot.here === ABSENT;
+      keep = [...body.slots].filter(([, slot]) => slot.here !== ABSENT).map(([key]) => key);
     }
-    return done.length && isEmpty ? [{ ...edit, path }] : done;
+    if (!done.length || (keep.length && done.length <= MOST_REMOVES)) return done;
+    return [{ op: "clear", ...names, path, ...(keep.length && { keep }) }];
   }
 
   /** The client file writes a place as a whole; whether anything of that stands.
