@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 f7c8bc7e2d22f4552823ac55bd7812500e76a65f94cc9afa4ffab67cd6b4f665. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 a47ae42d1a947867d81d5d289468a21054224257387703d214554c054cf700f2. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
