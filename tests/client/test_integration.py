@@ -281,6 +281,7 @@ def test_a_file_of_an_older_version_is_brought_up_to_date(tmp_path):
     apply(store, 1, Changes(class_name="Kit", put=[{"_id": "k", "title": "old"}]))
     store.close()
     with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE __realm_file DROP COLUMN integrated")
         connection.execute("PRAGMA user_version = 2")
     connection.close()
     store = Store(path)
