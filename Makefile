@@ -23,7 +23,7 @@ demo: .venv/installed-demo
 
 # Every test but the long ones, on two cores. One file: make test ARGS="tests/test_layers.py -x"
 test: .venv/installed-test chromium
-	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The browser that tests of pages need. Installed where that can be done without asking for a password.
 chromium:

@@ -213,7 +213,16 @@ def server(
         each.kill()
 
 
+SLOW_FILES = (
+    "test_types_convergence", "test_convergence", "test_web_client", "test_faults", "test_javascript", "test_open",
+    "test_web_types", "test_web_client_reset", "test_demo_page", "test_end_to_end", "test_cable", "test_client_reset",
+)  # fmt: skip
+"""Begun first, so that two processes end at about the same time."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
     # The browser is started once, and belongs to the event loop it was started in.
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):

@@ -76,7 +76,7 @@ async def test_pages_fit_a_phone_and_show_what_is_there(demo: Server, chromium: 
     await page.fill("[name=username]", "admin")
     await page.fill("[name=password]", "demo")
     await page.click("[type=submit]")
-    assert "40 inspections" in await page.inner_text("#changelist")
+    await page.wait_for_selector("#changelist >> text=40 inspections")
 
 
 async def test_the_about_page_names_commands_that_exist(demo: Server, chromium: Browser) -> None:

@@ -26,7 +26,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "realm_sync"
 STATIC = PACKAGE / "static"
 SDK = STATIC / "realm_sync"
 MODULES = sorted(path.relative_to(SDK).as_posix() for path in SDK.rglob("*.js"))
-MOST_BYTES = 212 * 1024
+MOST_BYTES = 214 * 1024
 """All modules together, each compressed by itself, as a server sends them. The aim is 45 kB, which source that ships with
 its comments and types does not reach (README, "Measured"): this only keeps it from growing unnoticed."""
 

@@ -128,7 +128,7 @@ class Run:
         await db(Kit.objects.bulk_create, [Kit(pk=self.key, name="server's")], ignore_conflicts=True)
 
     async def step_orm_update(self) -> None:
-        with suppress(IntegrityError):  # deleted and created anew by others between save's UPDATE and its INSERT
+        with suppress(IntegrityError, Kit.DoesNotExist):  # deleted by others meanwhile, and created anew
             await db(self.orm_update, self.key, self.random.choice(self.names), self.random.random() < 0.5)
 
     def orm_update(self, key: str, name: str, save: bool) -> None:

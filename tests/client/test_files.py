@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import sqlite3
@@ -774,6 +775,7 @@ def test_openings_leave_nothing_behind(server, user, tmp_path, synced, encryptio
     until(settled, 20)
     deadline = time.monotonic() + 10
     while (more := held() - before) and time.monotonic() < deadline:
+        gc.collect()
         time.sleep(0.01)
     assert not more
 
