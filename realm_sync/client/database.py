@@ -35,6 +35,16 @@ STORAGE_ERRORS: tuple[type[Exception], ...] = (
 _PLAIN_HEADER = b"SQLite format 3\0"
 
 
+class _Connection(sqlite3.Connection):
+    """One that can be referred to weakly: by its own functions, for one."""
+
+
+if sqlcipher is not None:
+
+    class _EncryptedConnection(sqlcipher.Connection):  # type: ignore[misc]
+        """The same, of SQLCipher."""
+
+
 def connect(path: str, encryption_key: bytes | None, read_only: bool = False) -> sqlite3.Connection:
     """A connection that any thread may use, one at a time. Raises RealmFileError where SQLCipher is needed and missing;
     whether the key is right shows when something is read (`check`)."""
@@ -47,7 +57,7 @@ def connect(path: str, encryption_key: bytes | None, read_only: bool = False) ->
         "timeout": 30, "isolation_level": None, "check_same_thread": False, "cached_statements": 256, "uri": read_only,
     }  # fmt: skip
     if encryption_key is None:
-        plain: sqlite3.Connection = sqlite3.connect(where, **options)
+        plain: sqlite3.Connection = sqlite3.connect(where, factory=_Connection, **options)
         return plain
     if sqlcipher is None:
         raise RealmFileError(
@@ -55,7 +65,7 @@ def connect(path: str, encryption_key: bytes | None, read_only: bool = False) ->
             "An 'encryption_key' needs SQLCipher, which is not installed: pip install 'django-realm-sync[encryption]'.",
             code="NotSupported",
         )
-    connection: sqlite3.Connection = sqlcipher.connect(where, **options)
+    connection: sqlite3.Connection = sqlcipher.connect(where, factory=_EncryptedConnection, **options)
     connection.execute("PRAGMA cipher_log_level = NONE")  # of a wrong key an error tells, not a line on the terminal
     connection.execute(f"PRAGMA key = \"x'{_raw_key(encryption_key)}'\"")
     connection.execute("PRAGMA temp_store = MEMORY")  # temporary tables hold objects, and are not encrypted on disk

@@ -12,6 +12,7 @@ in memory, once per state of the file, when a query asks. Knows tables, not real
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
@@ -69,20 +70,22 @@ class StoredQueries:
 
     def register(self, connection: sqlite3.Connection) -> None:
         """Gives a connection both functions; every connection needs them, once."""
+        # SQLite holds the functions, and Python's collector does not see that: they must not hold the connection.
+        own: Any = weakref.proxy(connection)
         tests: dict[int, Callable[[tuple[Any, ...]], bool]] = {}
         orders: dict[int, Callable[[bool, Any], str]] = {}
-        links = _IncomingLinks(connection)
+        links = _IncomingLinks(own)
 
         def test(number: int, *columns: Any) -> bool:
             found = tests.get(number)
             if found is None:
-                found = _remember(tests, number, self._test(number, connection, links))
+                found = _remember(tests, number, self._test(number, own, links))
             return found(columns)
 
         def order(number: int, whole: int, held: Any) -> str:
             found = orders.get(number)
             if found is None:
-                found = _remember(orders, number, self._order(number, connection, links))
+                found = _remember(orders, number, self._order(number, own, links))
             return found(bool(whole), held)
 
         connection.create_function("realm_test", -1, test)

@@ -780,6 +780,17 @@ def test_openings_leave_nothing_behind(server, user, tmp_path, synced, encryptio
     assert not more
 
 
+def test_a_forgotten_connection_closes(tmp_path):
+    """A file that is closed while another thread reads leaves that thread's connection to be forgotten."""
+    with local(tmp_path / "a.realm") as realm:
+        before = held()
+        connection = realm._store.new_connection()
+        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] and held() - before
+        del connection
+        gc.collect()
+        assert not held() - before
+
+
 def test_a_file_is_closed_while_other_threads_read_it(tmp_path):
     """Python would crash: in a process of its own."""
     program = """
