@@ -259,12 +259,12 @@ class ClientFileAdmin(EngineAdmin):
         "connected."
     )
     list_display = ("ident", "user_", "agent", "seen", "behind", "current_set", "uploaded")
-    list_filter = (CurrentStateFilter, ResetFilter, "last_seen")
+    list_filter = (CurrentStateFilter, ResetFilter, "encoding", "last_seen")
     list_select_related = ("user",)
     ordering = ("-ident",)
     search_help_text = "User, number of the file, or SDK"
     fields = (
-        "ident", "user_", "agent", "created", "last_seen", "behind", "server_version", "client_version",
+        "ident", "user_", "agent", "encoding", "created", "last_seen", "behind", "server_version", "client_version",
         "current_set", "reset_reason",
     )  # fmt: skip
     actions = ("ask_for_reset",)
@@ -337,7 +337,11 @@ class ClientFileAdmin(EngineAdmin):
             for each in sets
         ]
         for number, views in sorted(obj.views.items(), key=lambda item: -int(item[0])):
-            rows = [(class_name, format_html("<code>{}</code>", query)) for class_name, query in sorted(views.items())]
+            rows = [
+                (class_name, format_html("<code>{}</code>", query))
+                for class_name, query in sorted(views.items())
+                if class_name  # under "" is the digest of its schema, for the server only
+            ]
             note = "Its subscriptions and what its user may read, together: the objects that are in its realm."
             sections.append(Section(f"What it holds since bootstrap {number}", ("Class", "Query"), rows, note))
         return sections

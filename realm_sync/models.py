@@ -90,10 +90,16 @@ class Origin(models.Model):
 class ClientFile(models.Model):
     """One local database file of one user, with the ident and salt the server gave it."""
 
+    class Encoding(models.TextChoices):
+        JSON = "json", "JSON"
+        DEVICE_SYNC = "device-sync", "Device Sync (official SDKs)"
+
     ident = models.BigAutoField(primary_key=True)
     salt = models.BigIntegerField(default=new_salt, editable=False)
     user = models.ForeignKey(django_settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="client_files")
     user_agent = models.CharField(max_length=300, blank=True)
+    encoding = models.CharField(max_length=11, choices=Encoding, default=Encoding.JSON)
+    """What its client speaks: the two count versions and views differently, so no file ever changes over."""
     created = models.DateTimeField(auto_now_add=True)
     last_seen = models.DateTimeField(auto_now_add=True)
     client_version = models.BigIntegerField(default=0)
@@ -101,7 +107,10 @@ class ClientFile(models.Model):
     server_version = models.BigIntegerField(default=0)
     """The version the file said it holds, when it last said so."""
     views = models.JSONField(default=dict)
-    """What its downloads were cut to: bootstrap number → {class: query text}. The newest acknowledged and those since."""
+    """What its downloads were cut to: bootstrap number → {class: query text}. The newest acknowledged and those since.
+    Of an official SDK's file: the bootstrap's version → the same, with the digest of the schema it holds under ""."""
+    opened = models.BigIntegerField(default=0)
+    """Official SDKs: how many sessions have opened it. What an older one than the last notes is out of date."""
     reset_reason = models.CharField(max_length=200, blank=True)
     """Not empty: the file must start over at its next bind, and this is why."""
 

@@ -63,7 +63,8 @@ def _opened(file: ClientFile, is_new: bool, epoch: str, newest: int) -> Opened:
 
 
 def _find_file(alias: str, named: m.ClientFile, user: Any) -> ClientFile:
-    file = ClientFile.objects.using(alias).filter(ident=named.ident).first() if 0 < named.ident < 2**63 else None
+    files = ClientFile.objects.using(alias).filter(encoding=ClientFile.Encoding.JSON)
+    file = files.filter(ident=named.ident).first() if 0 < named.ident < 2**63 else None
     if file is None or not hmac.compare_digest(str(file.salt), named.salt):
         # One answer for both: whoever guesses idents learns nothing.
         raise ProtocolError("BadClientFileIdent", f"There is no client file {named.ident} with this salt.")
@@ -113,12 +114,17 @@ def held_views(ident: int, view: int) -> Views:
     if not view:
         return {}
     stored = ClientFile.objects.using(settings.DATABASE).values_list("views", flat=True).get(ident=ident)
+    return bound_views(stored.get(str(view), {}))
+
+
+def bound_views(texts: Mapping[str, str]) -> Views:
+    """Views out of the texts they were remembered by (class → query), as far as their classes still sync."""
     schema = registry.schema
-    views = {}
-    for class_name, text in stored.get(str(view), {}).items():
-        if class_name in schema:
-            views[class_name] = bind(parse(text, trusted=True), schema[class_name], schema).predicate
-    return views
+    return {
+        class_name: bind(parse(text, trusted=True), schema[class_name], schema).predicate
+        for class_name, text in texts.items()
+        if class_name in schema
+    }
 
 
 def hold_views(ident: int, views: Views, acknowledged: int) -> int:

@@ -35,6 +35,7 @@ LAYERS = {
         "wakeups",
         "feed",
         "sessions",
+        "device_sync",
     ],
     # `sync` is what apps import; it hands what they say on to the registry and to the history.
     "edges": [

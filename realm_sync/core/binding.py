@@ -214,7 +214,7 @@ class _Binder:
     def loose(self, constant: Constant) -> Constant:
         """A constant that meets a mixed value: as it was written."""
         if constant.type == "object":
-            cls = self.schema.get(constant.value[0])
+            cls = self.schema.get(self.named(constant.value[0]))
             if cls is None:
                 raise QueryError(f"Unknown object type '{constant.value[0]}'", "", constant.position)
             return self.link(constant, cls.name, cls.key_type)
@@ -227,10 +227,15 @@ class _Binder:
             return _convert(constant, "double")
         return _convert(constant, "decimal128")
 
+    def named(self, class_name: str) -> str:
+        """The class that an `obj()` names: the official SDKs print it as its table is called in their files."""
+        plain = class_name.removeprefix("class_")
+        return plain if class_name not in self.schema and plain in self.schema else class_name
+
     def link(self, constant: Constant, target: str, key_type: str) -> Constant:
         """A link's constant: `obj()`, an object, or a key of the target's key type."""
         if constant.type == "object":
-            name, key = constant.value
+            name, key = self.named(constant.value[0]), constant.value[1]
             if constant.argument is None and name not in self.schema:
                 raise QueryError(f"Unknown object type '{name}'", "", constant.position)
             if name in self.schema and name != target:

@@ -1,0 +1,1 @@
+"""The official Realm SDKs' side of the engine: their client files, downloads and uploads on the history of all others."""
