@@ -179,6 +179,9 @@ class Limits(NamedTuple):
     """Of one upload."""
 
 
+LIMITS = Limits()
+
+
 class Rejection(NamedTuple):
     class_name: str
     key: Key
@@ -188,7 +191,7 @@ class Rejection(NamedTuple):
 # --- Reading what clients say ----------------------------------------------------------------------------------------
 
 
-def decode_from_client(data: bytes, limits: Limits = Limits()) -> FromClient:  # noqa: B008
+def decode_from_client(data: bytes, limits: Limits = LIMITS) -> FromClient:
     """The message in one binary frame; DeviceSyncError if it is none."""
     word, fields, body = split(data)
     read = _FROM_CLIENT.get(word)
@@ -258,7 +261,7 @@ def number(written: bytes) -> int | None:
     return value if value <= LARGEST else None
 
 
-def inflate(body: bytes, size: int, limits: Limits) -> bytes:
+def inflate(body: bytes, size: int, limits: Limits = LIMITS) -> bytes:
     """What zlib made `body` of, which must be exactly `size` bytes; no byte more is ever inflated."""
     if size > limits.body_bytes:
         raise DeviceSyncError(101, f"A body of {size} bytes; at most {limits.body_bytes} are allowed.")
@@ -306,7 +309,7 @@ def _upload(fields: Fields, body: bytes, limits: Limits) -> Upload:
     return Upload(session, *progress, entries)
 
 
-def entry_list(body: bytes, count: int, most: int) -> list[tuple[list[int], bytes]]:
+def entry_list(body: bytes, count: int, most: int = LIMITS.entries) -> list[tuple[list[int], bytes]]:
     """The changesets in a body, each with the `count` numbers before it; a last number is its size."""
     found: list[tuple[list[int], bytes]] = []
     position = 0

@@ -1,9 +1,18 @@
-"""What a real client and an experimental server said to each other, as recorded: see tests/vectors/device_sync."""
+"""What a real client and an experimental server said to each other: the recordings of tests/vectors/device_sync.
+
+The client is npm `realm` 12.15.0. A line is one websocket message as JSON: `dir` (c2s, s2c), `kind` (ws, ws-close),
+`head` (the header), `body_hex`, and `decoded`: what is in its changesets, as the recorder understood it.
+"""
 
 from __future__ import annotations
 
+import gzip
+import json
 import math
-from typing import Any
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from realm_sync.core.device_sync.changesets import COLLECTIONS, COLUMN_TYPES, KEY_TYPES, KINDS
 from realm_sync.core.device_sync.instructions import (
@@ -22,6 +31,30 @@ from realm_sync.core.device_sync.instructions import (
     SetInsert,
     Update,
 )
+
+FOLDER = Path(__file__).parent.parent.parent / "vectors" / "device_sync"
+NAMES = sorted(path.name.removesuffix(".jsonl.gz") for path in FOLDER.iterdir())
+
+
+class Frame(NamedTuple):
+    is_of_client: bool
+    word: str
+    data: bytes
+    decoded: Any
+
+
+@cache
+def frames(name: str) -> tuple[Frame, ...]:
+    """The messages of one recording."""
+    return tuple(_frames(name))
+
+
+def _frames(name: str) -> Iterator[Frame]:
+    with gzip.open(FOLDER / f"{name}.jsonl.gz", "rt") as lines:
+        for line in map(json.loads, lines):
+            if line["kind"] == "ws":
+                data = line["head"].encode() + b"\n" + bytes.fromhex(line["body_hex"])
+                yield Frame(line["dir"] == "c2s", line["head"].split(" ")[0], data, line["decoded"])
 
 
 def payload(recorded: list[Any]) -> Payload:
@@ -74,10 +107,6 @@ def instruction(r: dict[str, Any]) -> AnyInstruction:
 
 def same(one: AnyInstruction, other: AnyInstruction) -> bool:
     """Equality, but NaN equals itself."""
-    return one == other or (
-        isinstance(one, (Update, ArrayInsert, SetInsert, SetErase))
-        and type(one) is type(other)
-        and isinstance(one.value.value, float)
-        and math.isnan(one.value.value)
-        and repr(one) == repr(other)
-    )
+    value = getattr(one, "value", None)
+    is_nan = isinstance(value, Payload) and isinstance(value.value, float) and math.isnan(value.value)
+    return repr(one) == repr(other) if is_nan else one == other
