@@ -34,6 +34,11 @@ from tests.servers import Server
 
 SERVERS = pytest.StashKey[list[Server]]()
 
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 * 2**30:
+    # Stores and databases write to the disk before they go on, thousands of times; nothing here pulls the plug.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
 
 def pytest_configure() -> None:
     # So that a test run ended by `timeout` or by CI stops its servers and its PostgreSQL, as Ctrl-C does.

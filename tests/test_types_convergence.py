@@ -260,12 +260,12 @@ def test_all_clients_end_with_the_servers_data(world: World, small_chunks: None,
     """At least 10 000 steps on each database."""
     taken = 0
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
     @given(seed=st.integers(0, 2**32))
     def property(seed: int) -> None:
         nonlocal taken
-        runner.run(converge(world, tmp_path / str(uuid.uuid4()), 260, seed))
-        taken += 260
+        runner.run(converge(world, tmp_path / str(uuid.uuid4()), 520, seed))
+        taken += 520
 
     with asyncio.Runner() as runner:
         property()
