@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
+import json
 import logging
 import re
 import secrets
@@ -28,12 +29,10 @@ from urllib.parse import urlsplit
 import jwt
 from django.conf import settings as django_settings
 from django.contrib.auth import authenticate, get_user_model
-from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.signals import user_logged_out
-from django.core.exceptions import DisallowedHost, FieldDoesNotExist, ImproperlyConfigured, ValidationError
+from django.core.exceptions import DisallowedHost, FieldDoesNotExist, ImproperlyConfigured, PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
-from django.core.validators import validate_email
-from django.db import IntegrityError, connections, models, router, transaction
+from django.db import IntegrityError, models, router, transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
@@ -43,9 +42,12 @@ from django.utils.http import is_same_domain
 from django.views.decorators.debug import sensitive_variables
 
 from .conf import settings
+from .core import ejson
 from .core.errors import ProtocolError, RealmSyncError, ValueTypeError
 from .core.values import ObjectId, encode
+from .functions import FunctionError
 from .models import ApiKey, Identity, UserSession
+from .throttling import is_allowed
 
 logger = logging.getLogger("realm_sync.auth")
 
@@ -53,9 +55,17 @@ ANONYMOUS = "anon-user"
 EMAIL_PASSWORD = "local-userpass"
 API_KEY = "api-key"
 CUSTOM_TOKEN = "custom-token"
+CUSTOM_FUNCTION = "custom-function"
 DJANGO_SESSION = "django-session"
+PENDING = "local-userpass.pending"
+"""Not a provider: the identity of somebody who registered and has yet to confirm the address (accounts.py)."""
+UNUSED = "local-userpass.unused"
+"""Not a provider: the identity of somebody who registered and has never logged in. The first log-in ends it."""
 
 CUSTOM_ALGORITHMS = ("HS256", "RS256")
+LONGEST_USER_DATA = 4096
+"""Bytes of JSON. The access token goes into a URL, and servers and proxies limit those: nginx to 8 KiB."""
+
 DEVICE_KEYS = (
     *("appId", "appVersion", "bundleId", "coreVersion", "cpuArch", "deviceName", "deviceVersion"),
     *("frameworkName", "frameworkVersion", "platform", "platformVersion", "sdk", "sdkVersion"),
@@ -189,8 +199,15 @@ def request_origin_allowed(request: HttpRequest) -> bool:
 
 
 def refresh(refresh_token: str) -> str:
-    """A new access token for a refresh token, which stays as it is. Two queries. Raises AuthError."""
+    """A new access token for a refresh token, which stays as it is. Two queries. Raises AuthError, or Refused with
+    `TooManyRequests` if the session asks more often than REFRESHES_PER_MINUTE.
+
+    An official SDK that is told to refresh (close code 4001) and is not let in with the new token does so again at once,
+    some 300 times a second. A refusal that is neither 401 nor 403 makes it wait, longer each time, and logs nobody out.
+    """
     session = _session_of_refresh_token(refresh_token)
+    if not is_allowed("refresh", session.token_hash, settings.REFRESHES_PER_MINUTE, 60):
+        raise Refused("TooManyRequests", "this session refreshes its access token too often")
     # The condition is in the UPDATE, so that a session revoked since it was read is not brought back.
     if not UserSession.objects.filter(pk=session.pk, revoked=False).update(refreshed=timezone.now()):
         raise AuthError("AuthError", "invalid session: it has been logged out")
@@ -219,30 +236,41 @@ def log_in_anonymously(device: Any = None) -> Tokens:
     """Makes a new user without a usable password; whoever loses the tokens can never be that user again."""
     if not settings.ANONYMOUS_LOGIN:
         raise Refused("AuthProviderNotFound", "anonymous log-in is switched off")
-    user_model = get_user_model()
-    name = f"anonymous-{secrets.token_hex(12)}"
-    if isinstance(user_model._meta.get_field(user_model.USERNAME_FIELD), models.EmailField):
-        name += "@anonymous.invalid"
-    with transaction.atomic(using=router.db_for_write(user_model)):
+    name = _random_name("anonymous")
+    with transaction.atomic(using=router.db_for_write(get_user_model())):
         return _open_session(_new_user(name, ANONYMOUS, name), ANONYMOUS, device)
 
 
 @sensitive_variables()
 def log_in_with_password(username: str, password: str, device: Any = None, request: Any = None) -> Tokens:
-    """Asks Django's authentication backends. `username` is a username or, if nobody has it, an email address that
-    exactly one user has. `request` is only passed on to the backends, some of which want one."""
+    """See `user_of_password`."""
+    user = user_of_password(username, password, request)
+    _, is_new = Identity.objects.get_or_create(
+        provider_type=EMAIL_PASSWORD, subject=str(user.pk), defaults={"user": user}
+    )
+    if is_new:
+        Identity.objects.filter(user=user, provider_type=UNUSED).delete()
+    return _open_session(user, EMAIL_PASSWORD, device, auth_hash=user.get_session_auth_hash())
+
+
+@sensitive_variables()
+def user_of_password(username: str, password: str, request: Any = None) -> Any:
+    """Asks Django's authentication backends, and so whatever slows down guessing there. `username` is a username or, if
+    nobody has it, an email address that exactly one user has. `request` is only passed on to the backends, some of which
+    want one."""
     username = get_user_model().normalize_username(username)
-    user = _user_of(username)
+    user = user_of_name(username)
     if user is not None and not user.is_active:
         # ModelBackend refuses these like a wrong password. Who knows the password may know the reason.
-        if user.check_password(password):
-            raise Refused("UserDisabled", "user disabled")
-        raise Refused("InvalidPassword", "invalid username/password")
+        if not user.check_password(password):
+            raise Refused("InvalidPassword", "invalid username/password")
+        if Identity.objects.filter(user=user, provider_type=PENDING).exists():
+            raise Refused("AuthError", "confirmation required")
+        raise Refused("UserDisabled", "user disabled")
     user = authenticate(request, username=username if user is None else user.get_username(), password=password)
     if user is None:
         raise Refused("InvalidPassword", "invalid username/password")
-    Identity.objects.get_or_create(provider_type=EMAIL_PASSWORD, subject=str(user.pk), defaults={"user": user})
-    return _open_session(user, EMAIL_PASSWORD, device, auth_hash=user.get_session_auth_hash())
+    return user
 
 
 def log_in_with_django_session(user: Any, session_key: str, device: Any = None) -> Tokens:
@@ -257,6 +285,15 @@ def log_in_with_django_session(user: Any, session_key: str, device: Any = None) 
 def log_in_with_custom_token(token: str, device: Any = None) -> Tokens:
     """Accepts a JWT of the system that CUSTOM_JWT describes. Its `sub` is an identity; at first sight it belongs to the
     user whose `user_field` equals it, or to a new one if `create_users` is true."""
+    subject = subject_of_custom_token(token)
+    config = settings.CUSTOM_JWT or {}
+    field = config.get("user_field", "username")
+    return _open_session(_user_of_subject(subject, field, config.get("create_users", False)), CUSTOM_TOKEN, device)
+
+
+@sensitive_variables()
+def subject_of_custom_token(token: str) -> str:
+    """Who a JWT of the system that CUSTOM_JWT describes speaks of. Raises Refused for any other."""
     config = custom_jwt()
     if config is None:
         raise Refused("AuthProviderNotFound", "log-in with custom tokens is not configured")
@@ -274,8 +311,53 @@ def log_in_with_custom_token(token: str, device: Any = None) -> Tokens:
         raise Refused("AuthError", f"the custom token is not valid: {error}") from error
     if not 0 < len(subject) <= 255:
         raise Refused("AuthError", "the custom token is not valid: sub must have 1 to 255 characters")
-    field = config.get("user_field", "username")
-    return _open_session(_user_of_subject(subject, field, config.get("create_users", False)), CUSTOM_TOKEN, device)
+    return str(subject)
+
+
+@sensitive_variables()
+def log_in_with_function(payload: Mapping[str, Any], device: Any = None) -> Tokens:
+    """Asks LOGIN_FUNCTION. A name that it returns is an identity, whose user is made at first sight."""
+    found = found_by_function(payload)
+    if not isinstance(found, str):
+        subject = str(found.pk)
+        Identity.objects.get_or_create(provider_type=CUSTOM_FUNCTION, subject=subject, defaults={"user": found})
+        return _open_session(found, CUSTOM_FUNCTION, device)
+    identities = Identity.objects.select_related("user").filter(provider_type=CUSTOM_FUNCTION, subject=found)
+    identity = identities.first()
+    if identity is None:
+        user_model = get_user_model()
+        try:
+            with transaction.atomic(using=router.db_for_write(user_model)):
+                # Not a username of that name: it may be somebody else's.
+                _new_user(_random_name("function"), CUSTOM_FUNCTION, found)
+        except IntegrityError:
+            pass  # somebody logged in with the same name at the same time
+        identity = identities.get()
+    return _open_session(identity.user, CUSTOM_FUNCTION, device)
+
+
+@sensitive_variables()
+def found_by_function(payload: Mapping[str, Any]) -> Any:
+    """What LOGIN_FUNCTION makes of a payload: a user, or the name of an identity. Raises Refused if it makes nothing of
+    it: returns None, raises PermissionDenied or a FunctionError."""
+    function = settings.hook("LOGIN_FUNCTION")
+    if function is None:
+        raise Refused("AuthProviderNotFound", "log-in by a function is not configured")
+    try:
+        found = function({key: ejson.decode(value, key) for key, value in payload.items()})
+    except ValueTypeError as error:
+        raise Refused("BadRequest", str(error)) from error
+    except (FunctionError, PermissionDenied) as error:
+        raise Refused("AuthError", str(error) or "the function refused") from error
+    if found is None:
+        raise Refused("AuthError", "the function refused")
+    if isinstance(found, str) and not 0 < len(encode("string", found)) <= 240:
+        raise ImproperlyConfigured('REALM_SYNC["LOGIN_FUNCTION"] returned a name that has not 1 to 240 characters.')
+    if not isinstance(found, str | get_user_model()):
+        raise ImproperlyConfigured(
+            f'REALM_SYNC["LOGIN_FUNCTION"] returned {type(found).__name__}: return a user, a name, or None.'
+        )
+    return f"name:{found}" if isinstance(found, str) else found
 
 
 @sensitive_variables()
@@ -291,75 +373,6 @@ def log_in_with_api_key(key: str, device: Any = None) -> Tokens:
 def prune_sessions() -> int:
     """Deletes log-ins that have expired: nothing can be done with them any more. Returns how many."""
     return UserSession.objects.filter(expires__lt=timezone.now()).delete()[0]
-
-
-def register(email: str, password: str) -> None:
-    """Makes a user, active at once, whose username is the email address. Does not log in.
-
-    Raises Refused: switched off, `AccountNameInUse` if any user has it as name or email address in whatever case,
-    `BadRequest` if the address or the password (AUTH_PASSWORD_VALIDATORS) will not do.
-    """
-    if not settings.REGISTRATION:
-        raise Refused("NotCallable", "registration is switched off")
-    user_model = get_user_model()
-    name = user_model.normalize_username(email)
-    try:
-        validate_email(name)
-        user = user_model(**{user_model.USERNAME_FIELD: name})
-        if email_field := _email_field():
-            setattr(user, email_field, name)
-        user.clean_fields(exclude=["password"])
-        validate_password(password, user)
-    except ValidationError as error:
-        raise Refused("BadRequest", " ".join(error.messages)) from error
-    taken = models.Q(**{f"{user_model.USERNAME_FIELD}__iexact": name})
-    if email_field:
-        taken |= models.Q(**{f"{email_field}__iexact": name})
-    if user_model._default_manager.filter(taken).exists():
-        raise Refused("AccountNameInUse", "name already in use")
-    user.set_password(password)
-    try:
-        with transaction.atomic(using=router.db_for_write(user_model)):
-            user.save()
-            Identity.objects.create(user=user, provider_type=EMAIL_PASSWORD, subject=str(user.pk))
-    except IntegrityError as error:
-        raise Refused("AccountNameInUse", "name already in use") from error
-
-
-def delete_account(user: Any) -> None:
-    """Ends the account of a user who is logged in and asks for it, in the way that ACCOUNT_DELETION says. All of it is
-    done or, if this raises, nothing. Live sessions end within `RECHECK_SECONDS`. Raises Refused with `NotCallable`."""
-    mode = settings.ACCOUNT_DELETION
-    if mode == "refuse":
-        logger.info("User %s asked for the deletion of the account, which ACCOUNT_DELETION refuses", user.pk)
-        raise Refused("NotCallable", "this server does not let users delete their accounts: ask its operator")
-    key = user.pk
-    try:
-        with transaction.atomic(using=router.db_for_write(get_user_model())):
-            _delete_user(user) if mode == "delete" else _deactivate(user)
-    except (models.ProtectedError, models.RestrictedError, IntegrityError) as error:
-        logger.warning("The account of user %s cannot be deleted: %s", key, error)
-        problem = "the account cannot be deleted, because data that others need refers to it: ask the server's operator"
-        raise Refused("NotCallable", problem) from error
-    logger.info("The account of user %s ended at its user's request (%s)", key, mode)
-
-
-def _deactivate(user: Any) -> None:
-    if not _has_field("is_active"):
-        raise Refused("NotCallable", "accounts of this server cannot be deactivated: their model has no is_active")
-    user.is_active = False
-    user.set_unusable_password()
-    user.save(update_fields=["is_active", "password"])
-    UserSession.objects.filter(user=user).update(revoked=True)
-    ApiKey.objects.filter(user=user).update(disabled=True)
-
-
-def _delete_user(user: Any) -> None:
-    user.delete()
-    # Databases check foreign keys that Django does not know at the end of the transaction, which may be a request's.
-    connection = connections[router.db_for_write(get_user_model())]
-    if connection.vendor == "postgresql":
-        connection.check_constraints()
 
 
 def custom_jwt() -> dict[str, Any] | None:
@@ -464,12 +477,56 @@ def _open_session(user: Any, provider: str, device: Any, credential: str = "", a
 def _access_token(session: UserSession) -> str:
     now = int(time.time())
     expires = min(now + settings.ACCESS_TOKEN_SECONDS, int(session.expires.timestamp()))
-    return _encode(session.user, "access", now, expires, sid=session.pk, user_data={})
+    return _encode(session.user, "access", now, expires, sid=session.pk, user_data=_user_data(session.user))
+
+
+def _user_data(user: Any) -> dict[str, Any]:
+    """What USER_DATA says of a user: `user.customData` in SDKs. What cannot be sent is logged and left out, so that a
+    user is not locked out by what somebody wrote into it."""
+    function = settings.hook("USER_DATA")
+    if function is None:
+        return {}
+    try:
+        data = ejson.encode(function(user) or {}, 'REALM_SYNC["USER_DATA"]', relaxed=True)
+    except ValueTypeError as error:
+        logger.error("Custom data of user %s cannot be sent: %s", user.pk, error)
+        return {}
+    if not isinstance(data, dict):
+        raise ImproperlyConfigured(f'REALM_SYNC["USER_DATA"] returned {type(data).__name__}: return a dict.')
+    size = len(json.dumps(data))
+    if size > LONGEST_USER_DATA:
+        logger.error(
+            "Custom data of user %s has %d bytes, more than %d, and is left out", user.pk, size, LONGEST_USER_DATA
+        )
+        return {}
+    return data
+
+
+def access_token_of(session_id: int) -> Tokens:
+    """A new access token of a session that goes on, after what it says of its user has changed. The refresh token stays
+    what it was, and cannot be shown."""
+    session = UserSession.objects.select_related("user").get(pk=session_id)
+    return Tokens(_access_token(session), "", str(session.user_id), session.device_id)
 
 
 def _encode(user: Any, kind: str, issued: int, expires: int, **claims: Any) -> str:
     claims |= {"sub": str(user.pk), "app": settings.APP_ID, "typ": kind, "iat": issued, "exp": expires}
     return jwt.encode(claims, next(_keys()), algorithm="HS256")
+
+
+def keep_push_token(session_id: int, service: str, token: str | None) -> None:
+    """Keeps, or forgets, where notifications for the device of a session are sent: `session.device["pushTokens"]`."""
+    if len(service) > 100 or "\0" in service or len(token or "") > 4096:
+        raise Refused("InvalidParameter", "a push service or a registration token is longer than any is")
+    session = UserSession.objects.get(pk=session_id)
+    tokens = {name: kept for name, kept in session.device.get("pushTokens", {}).items() if name != service}
+    if token is not None:
+        if len(tokens) >= 10:
+            raise Refused("InvalidParameter", "a device has at most 10 push services")
+        tokens[service] = token
+    session.device = {key: value for key, value in session.device.items() if key != "pushTokens"}
+    session.device |= {"pushTokens": tokens} if tokens else {}
+    session.save(update_fields=["device"])
 
 
 def _decode(token: str, kind: str) -> dict[str, Any]:
@@ -545,7 +602,7 @@ def profile(user: Any) -> dict[str, Any]:
     """The user as the client API describes one: identities, and what is known of the name."""
     identities = Identity.objects.filter(user=user).order_by("pk").values_list("pk", "provider_type")
     data = {
-        "email": getattr(user, _email_field(), "") if _email_field() else "",
+        "email": getattr(user, email_field(), "") if email_field() else "",
         "name": user.get_full_name() if hasattr(user, "get_full_name") else "",
         "first_name": getattr(user, "first_name", ""),
         "last_name": getattr(user, "last_name", ""),
@@ -560,15 +617,15 @@ def profile(user: Any) -> dict[str, Any]:
     }
 
 
-def _user_of(name: str) -> Any | None:
+def user_of_name(name: str) -> Any | None:
     """The user with this username, else the only one with this email address, else None."""
     users = get_user_model()._default_manager
     try:
         return users.get_by_natural_key(name)
     except get_user_model().DoesNotExist:
-        if not (email_field := _email_field()) or "@" not in name:
+        if not (address := email_field()) or "@" not in name:
             return None
-        found = list(users.filter(**{f"{email_field}__iexact": name})[:2])
+        found = list(users.filter(**{f"{address}__iexact": name})[:2])
         return found[0] if len(found) == 1 else None
 
 
@@ -600,6 +657,14 @@ def _user_of_subject(subject: str, user_field: str, create: bool) -> Any:
         raise
 
 
+def _random_name(kind: str) -> str:
+    """A username that nobody has and nobody can guess."""
+    user_model = get_user_model()
+    name = f"{kind}-{secrets.token_hex(12)}"
+    is_address = isinstance(user_model._meta.get_field(user_model.USERNAME_FIELD), models.EmailField)
+    return f"{name}@{kind}.invalid" if is_address else name
+
+
 def _new_user(name: str, provider: str, subject: str, user_field: str = "") -> Any:
     """A user without a usable password, and its identity. Call it in a transaction."""
     user_model = get_user_model()
@@ -610,13 +675,13 @@ def _new_user(name: str, provider: str, subject: str, user_field: str = "") -> A
     return user
 
 
-def _email_field() -> str:
+def email_field() -> str:
     """The name of the user model's email field, or "" if it has none."""
     name = get_user_model().get_email_field_name()
-    return name if _has_field(name) else ""
+    return name if has_field(name) else ""
 
 
-def _has_field(name: str) -> bool:
+def has_field(name: str) -> bool:
     try:
         get_user_model()._meta.get_field(name)
     except FieldDoesNotExist:
@@ -626,7 +691,7 @@ def _has_field(name: str) -> bool:
 
 def _active(lookup: str) -> dict[str, bool]:
     """The filter for active users. AbstractBaseUser has `is_active` as a constant, not as a field."""
-    return {lookup: True} if _has_field("is_active") else {}
+    return {lookup: True} if has_field("is_active") else {}
 
 
 def _existing(queryset: models.QuerySet[Any], keys: Collection[Any]) -> set[Any]:

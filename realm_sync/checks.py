@@ -13,20 +13,23 @@ wonders. Ids are stable. `manage.py check` runs all but the triggers, which need
     W004 option that looks misspelt         W005 clients cannot create objects
     E012 CUSTOM_JWT that is not safe        E013 class name of an embedded class used twice
     E014 part of a column that cannot be one (of fields/columns.py: in models that do not sync, too)
+    E015 function or page of the auth API that is not there
 """
 
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, models
+from django.utils.module_loading import import_string
 
 from . import auth, capture
 from .conf import CLIENT_CLASSES, PER_CLIENT, Settings, settings
@@ -47,6 +50,42 @@ def check_custom_jwt(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
         hint = 'Such as "CUSTOM_JWT": {"key": PUBLIC_PEM, "algorithms": ["RS256"], "audience": "my-app"}.'
         return [Error(str(error), hint=hint, id="realm_sync.E012")]
     return []
+
+
+HOOKS = ("CONFIRMATION", "PASSWORD_RESET_FUNCTION", "LOGIN_FUNCTION", "USER_DATA")
+
+
+@register(TAG)
+def check_accounts(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """What users would meet one by one, when they register or log in."""
+    found: list[CheckMessage] = []
+    for name in HOOKS:
+        value = getattr(settings, name)
+        if not isinstance(value, str) or (name == "CONFIRMATION" and value in ("automatic", "email")):
+            continue
+        try:
+            is_function = callable(import_string(value))
+        except ImportError:
+            is_function = False
+        if not is_function:
+            choice = '"automatic", "email" or ' if name == "CONFIRMATION" else ""
+            problem = f'REALM_SYNC["{name}"] is {value!r}, and there is no such function.'
+            hint = f'Write {choice}the dotted path of a function, such as "{name}": "my_app.accounts.decide".'
+            found.append(Error(problem, hint=hint, id="realm_sync.E015"))
+    if settings.CONFIRMATION == "email" and not settings.CONFIRMATION_URL:
+        problem = 'REALM_SYNC["CONFIRMATION_URL"] is empty, so the mail that confirms an address has nowhere to lead.'
+        hint = 'Write "CONFIRMATION_URL": "https://…", a page that calls confirmUser with token and tokenId of its URL.'
+        found.append(Error(problem, hint=hint, id="realm_sync.E015"))
+    for name, schemes in (("BASE_URL", ("http", "https")), ("WEBSOCKET_URL", ("ws", "wss"))):
+        value = getattr(settings, name)
+        parts = urlsplit(value) if isinstance(value, str) else None
+        if parts is not None and value and (parts.scheme not in schemes or not parts.netloc):
+            problem = (
+                f'REALM_SYNC["{name}"] is {value!r}, not a URL that begins with {schemes[1]}:// or {schemes[0]}://.'
+            )
+            hint = f'Write "{name}": "{schemes[1]}://sync.example.org", or leave the key out.'
+            found.append(Error(problem, hint=hint, id="realm_sync.E002"))
+    return found
 
 
 @register(TAG)
@@ -74,6 +113,8 @@ def _misfit(value: Any, expected: Any) -> str | None:
     if get_origin(expected) in (types.UnionType, Union):
         problems = [_misfit(value, each) for each in get_args(expected)]
         return None if None in problems else problems[0]
+    if get_origin(expected) is Callable:
+        return None if callable(value) else "not a function"
     if get_origin(expected) is Literal:
         return None if value in get_args(expected) else f"not one of {', '.join(map(repr, get_args(expected)))}"
     kind = get_origin(expected) or expected

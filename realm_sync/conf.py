@@ -8,13 +8,18 @@ class: web or python.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, cast
 from urllib.parse import urljoin
 
 from django.conf import settings as django_settings
+from django.utils.module_loading import import_string
 
 API = "/api/client/v2.0"
 """The root of the client HTTP API, below wherever a project mounts realm_sync.urls."""
+
+Hook = str | Callable[..., Any] | None
+"""A function of the project: itself, or its dotted path."""
 
 
 class Settings:
@@ -25,18 +30,44 @@ class Settings:
 
     DATABASE: str = "default"
     """The alias of the one database that synced models, history and client files live in."""
+    BASE_URL: str = ""
+    """Where clients reach the client API, such as `https://sync.example.org`; what SDKs are told to use from then on.
+    Empty: where the request came to, which ALLOWED_HOSTS must contain."""
+    WEBSOCKET_URL: str = ""
+    """The same for websockets, if another host serves them: `wss://live.example.org`. Empty: as BASE_URL."""
 
     SIGNING_KEY: str = ""
     """Signs access and refresh tokens (HS256). Empty: Django's SECRET_KEY. Equal in every process."""
     ACCESS_TOKEN_SECONDS: int = 30 * 60
     REFRESH_TOKEN_SECONDS: int = 60 * 24 * 3600
+    REFRESHES_PER_MINUTE: int = 60
+    """How often a session may ask for an access token; then it is refused for a while, and waits (status 429)."""
     ANONYMOUS_LOGIN: bool = True
-    """Whether `Credentials.anonymous()` makes a user. Such a user sees what `readable_by` grants, like any other."""
+    """Whether `Credentials.anonymous()` makes a user. Such a user sees what `readable_by` grants, like any other, and may
+    call functions that do not say otherwise."""
     REGISTRATION: bool = False
     """Whether strangers may register with email and password."""
+    CONFIRMATION: str | Callable[..., Any] = "automatic"
+    """When somebody who registered becomes a user. `"automatic"`: at once. `"email"`: with the link in a mail. A function,
+    or its dotted path: it gets an `accounts.Registration` and returns "success", "pending" (it has sent the token in its
+    own way, to be given to `confirmUser`) or "fail"."""
+    CONFIRMATION_URL: str = ""
+    """The page that the mail links to, with `?token=…&tokenId=…` for `confirmUser`. Needed for CONFIRMATION = "email"."""
+    PASSWORD_RESET_URL: str = ""
+    """The page that the mail for a new password links to, with `?token=…&tokenId=…` for `resetPassword`. Empty: Django's
+    own `password_reset_confirm`, if urls.py has it; else `sendResetPasswordEmail` is refused."""
+    PASSWORD_RESET_FUNCTION: Hook = None
+    """What `callResetPasswordFunction` calls, with an `accounts.PasswordReset` and the client's arguments. It returns
+    "success" (the password is set), "pending" (it has sent the token, for `resetPassword`) or "fail"."""
+    LOGIN_FUNCTION: Hook = None
+    """What `Credentials.function(payload)` calls, with the payload. It returns a user, or a name that is always the same
+    for the same person (whose user is made at the first log-in), or None to refuse."""
+    USER_DATA: Hook = None
+    """What `user.customData` is: called with the user, returns a dict of at most 4 KB, for it travels in every token."""
     CUSTOM_JWT: dict[str, Any] | None = None
     """`{"key": …, "algorithms": ["RS256"], "audience": …, "issuer": …, "user_field": "username", "create_users": False}`:
-    accepts tokens of another system. `key` is a shared secret (HS256) or a PEM public key (RS256)."""
+    accepts tokens of another system. `key` is a shared secret (HS256) or a PEM public key (RS256). Where strangers may
+    register, `user_field` must be nothing that they choose."""
 
     ACCOUNT_DELETION: Literal["deactivate", "delete", "refuse"] = "deactivate"
     """What `deleteUser` does. `deactivate`: `is_active` becomes False, the password unusable, sessions and API keys end,
@@ -107,6 +138,11 @@ class Settings:
             if name in configured:
                 return configured[name]
         return super().__getattribute__(name)
+
+    def hook(self, name: str) -> Callable[..., Any] | None:
+        """The function that a setting names, or None. ImportError if its dotted path leads nowhere."""
+        value = getattr(self, name)
+        return cast("Callable[..., Any]", import_string(value) if isinstance(value, str) else value) if value else None
 
     @classmethod
     def names(cls) -> list[str]:

@@ -1,6 +1,8 @@
-"""What apps import: `from realm_sync import sync`. Names which models sync, and says when access changed.
+"""What apps import: `from realm_sync import sync`. Names which models sync and what clients may call, and says when
+access changed.
 
-A façade over registry.py; nothing is decided here. Use it in an app's models.py and in its autodiscovered sync.py.
+A façade over registry.py and functions.py; nothing is decided here. Use it in an app's models.py and in its
+autodiscovered sync.py.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from typing import Any, TypeVar
 from django.db import models
 
 from .conf import settings
+from .functions import FunctionError, function
 from .registry import ModelSync, SyncedModel, registry
 
-__all__ = ["ModelSync", "SyncedModel", "access_changed", "register", "unregister"]
+__all__ = ["FunctionError", "ModelSync", "SyncedModel", "access_changed", "function", "register", "unregister"]
 
 _Sync = TypeVar("_Sync", bound=type[ModelSync])
 

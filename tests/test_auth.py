@@ -20,7 +20,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models.signals import post_delete
 from django.utils import timezone
 
-from realm_sync import auth
+from realm_sync import accounts, auth
 from realm_sync.auth import AuthError, Refused
 from realm_sync.models import ApiKey, Identity, UserSession
 
@@ -488,13 +488,13 @@ def test_a_django_session_authenticates(nora: Any) -> None:
 
 def test_registration(db: None, configure: Any, settings: Any) -> None:
     with pytest.raises(Refused, match="NotCallable"):
-        auth.register("sam@south.example", PASSWORD)
+        accounts.register("sam@south.example", PASSWORD, str)
     configure(REGISTRATION=True)
     settings.AUTH_PASSWORD_VALIDATORS = [
         {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
         {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     ]
-    auth.register("sam@south.example", PASSWORD)
+    accounts.register("sam@south.example", PASSWORD, str)
     user = get_user_model().objects.get()
     assert user.username == user.email == "sam@south.example" and user.is_active and not user.is_staff
     assert auth.log_in_with_password("sam@south.example", PASSWORD).user_id == str(user.pk)
@@ -502,21 +502,21 @@ def test_registration(db: None, configure: Any, settings: Any) -> None:
     get_user_model().objects.create_user("nora", "nora@north.example", PASSWORD)
     for taken in ("sam@south.example", "SAM@South.example", "nora@north.example"):
         with pytest.raises(Refused, match="AccountNameInUse"):
-            auth.register(taken, PASSWORD)
+            accounts.register(taken, PASSWORD, str)
     refused = [("nora", PASSWORD), ("", PASSWORD), ("a@" + "b" * 200 + ".example", PASSWORD), ("x@y.example", "short")]
     for email, password in [*refused, ("inspector@y.example", "inspector@y.example")]:
         with pytest.raises(Refused, match="BadRequest"):
-            auth.register(email, password)
+            accounts.register(email, password, str)
     assert get_user_model().objects.count() == 2
 
 
 def test_two_registrations_at_once_make_one_user(db: None, configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(REGISTRATION=True)
-    auth.register("sam@south.example", PASSWORD)
+    accounts.register("sam@south.example", PASSWORD, str)
     manager = type(get_user_model()._default_manager)
     monkeypatch.setattr(manager, "filter", lambda self, *_: self.none(), raising=False)
     with pytest.raises(Refused, match="AccountNameInUse"):
-        auth.register("sam@south.example", PASSWORD)
+        accounts.register("sam@south.example", PASSWORD, str)
 
 
 def test_api_keys(nora: Any) -> None:
@@ -563,7 +563,7 @@ def test_a_withdrawn_api_key_ends_its_sessions(nora: Any, ending: str) -> None:
 def test_refusals_by_constraints_leave_the_connection_usable(each_database: str, configure: Any) -> None:
     """On PostgreSQL an error inside a transaction would spoil all that follows."""
     configure(REGISTRATION=True, CUSTOM_JWT={"key": SHARED, "algorithms": ["HS256"], "create_users": True})
-    auth.register("sam@south.example", PASSWORD)
+    accounts.register("sam@south.example", PASSWORD, str)
     tokens = auth.log_in_with_password("sam@south.example", PASSWORD, {"sdk": "a\0b", "platform": "\U0001f4a3"})
     user = auth.user_for_access_token(tokens.access_token).user
     with transaction.atomic(using=each_database):
@@ -655,9 +655,9 @@ def test_forwarded_hosts_count_only_where_django_believes_them(settings: Any) ->
 def test_a_deactivated_account_ends_its_live_sessions(nora: Any, tokens: auth.Tokens) -> None:
     session = auth.user_for_access_token(tokens.access_token).session_id
     anonymous = auth.log_in_anonymously()
-    auth.delete_account(auth.user_for_access_token(anonymous.access_token).user)
+    accounts.delete_account(auth.user_for_access_token(anonymous.access_token).user)
     assert auth.still_valid([session], [nora.pk]) == auth.Ended(set(), set())
-    auth.delete_account(nora)
+    accounts.delete_account(nora)
     assert auth.still_valid([session], [nora.pk]) == auth.Ended({session}, {nora.pk})
     assert get_user_model().objects.filter(is_active=False).count() == 2
 
@@ -675,7 +675,7 @@ def test_what_protects_a_user_keeps_the_account_as_it_was(
     post_delete.connect(protect, sender=get_user_model())
     try:
         with pytest.raises(Refused, match="refers to it") as refused:
-            auth.delete_account(get_user_model().objects.get(pk=nora.pk))
+            accounts.delete_account(get_user_model().objects.get(pk=nora.pk))
     finally:
         post_delete.disconnect(protect, sender=get_user_model())
     assert refused.value.code == "NotCallable" and "cannot be deleted" in caplog.text
@@ -683,19 +683,19 @@ def test_what_protects_a_user_keeps_the_account_as_it_was(
 
 
 def test_who_ended_the_account_is_logged(nora: Any, configure: Any, caplog: Any) -> None:
-    caplog.set_level("INFO", "realm_sync.auth")
+    caplog.set_level("INFO", "realm_sync.accounts")
     configure(ACCOUNT_DELETION="refuse")
     with pytest.raises(Refused):
-        auth.delete_account(nora)
+        accounts.delete_account(nora)
     configure(ACCOUNT_DELETION="delete")
-    auth.delete_account(nora)
+    accounts.delete_account(nora)
     first, second = (record.getMessage() for record in caplog.records)
     assert "refuses" in first and "ended at its user's request (delete)" in second
 
 
 def test_a_user_model_without_is_active_cannot_be_deactivated(nora: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "_has_field", lambda name: False)
+    monkeypatch.setattr(accounts, "has_field", lambda name: False)
     with pytest.raises(Refused, match="has no is_active"):
-        auth.delete_account(nora)
+        accounts.delete_account(nora)
     nora.refresh_from_db()
     assert nora.has_usable_password()

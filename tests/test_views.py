@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import resolve
 
-from realm_sync import auth, views
+from realm_sync import accounts, auth, functions, views
 from realm_sync.models import ApiKey, Identity, UserSession
 
 pytestmark = pytest.mark.django_db
@@ -171,8 +171,8 @@ def test_the_app_id_is_a_setting_and_others_are_unknown(http: Client, configure:
         f"{ROOT}/auth/profile/",
         f"{ROOT}/auth/delete/",
         f"{ROOT}/auth/api_keys/",
-        f"{APP}/functions/call",
-        f"{APP}/auth/providers/local-userpass/reset/send",
+        f"{APP}/functions/call/",
+        f"{APP}/auth/providers/local-userpass/reset/send/",
         f"{APP}/location/",
         f"{ROOT}/nonsense",
     ],
@@ -190,6 +190,14 @@ def test_other_routes_are_a_json_404_without_redirects(http: Client, path: str) 
         (f"{APP}/config", "GET"),
         (f"{APP}/auth/providers/anon-user/login", "POST"),
         (f"{APP}/auth/providers/local-userpass/register", "POST"),
+        (f"{APP}/auth/providers/local-userpass/confirm", "POST"),
+        (f"{APP}/auth/providers/local-userpass/confirm/send", "POST"),
+        (f"{APP}/auth/providers/local-userpass/confirm/call", "POST"),
+        (f"{APP}/auth/providers/local-userpass/reset", "POST"),
+        (f"{APP}/auth/providers/local-userpass/reset/send", "POST"),
+        (f"{APP}/auth/providers/local-userpass/reset/call", "POST"),
+        (f"{APP}/functions/call", "GET, POST"),
+        (f"{APP}/push/providers/gcm/registration", "PUT, DELETE"),
         (f"{ROOT}/auth/profile", "GET"),
         (f"{ROOT}/auth/delete", "DELETE"),
         (f"{ROOT}/auth/session", "POST, DELETE"),
@@ -318,12 +326,18 @@ def test_oversized_bodies(http: Client, nora: Any, size: int) -> None:
         assert_refused(response, 413, "ReadSizeLimitExceeded")
 
 
-def test_unknown_providers_and_linking(http: Client, nora: Any) -> None:
+def test_unknown_providers(http: Client, nora: Any) -> None:
     for provider in ("oauth2-google", "custom-function", "nonsense"):
         response = post(http, f"{APP}/auth/providers/{provider}/login", {"provider": provider})
         assert_refused(response, 404, "AuthProviderNotFound")
-    path = f"{APP}/auth/providers/local-userpass/login?link=true"
-    assert_refused(post(http, path, {"username": "nora", "password": PASSWORD}), 400, "InvalidParameter")
+    assert not UserSession.objects.exists()
+
+
+def test_a_request_to_link_never_logs_in(http: Client, nora: Any) -> None:
+    path, body = f"{APP}/auth/providers/local-userpass/login", {"username": "nora", "password": PASSWORD}
+    assert_refused(post(http, f"{path}?link=true", body), 401, "MissingAuthReq")
+    for link in ("false", "", "True", "1"):
+        assert_refused(post(http, f"{path}?link={link}", body), 400, "InvalidParameter")
     assert not UserSession.objects.exists()
 
 
@@ -517,5 +531,5 @@ def test_an_unexpected_error_is_logged_and_a_coded_500(
 
 
 def test_every_refusal_has_a_status() -> None:
-    codes = set(re.findall(r'Refused\(\s*"(\w+)"', inspect.getsource(auth) + inspect.getsource(views)))
+    codes = set(re.findall(r'Refused\(\s*"(\w+)"', "".join(map(inspect.getsource, (accounts, auth, functions, views)))))
     assert len(codes) > 10 and codes <= set(views.STATUSES)
