@@ -148,6 +148,29 @@ def mark(connection: Any) -> int:
     return _value(connection, "SELECT coalesce(max(id), 0) FROM realm_sync_change")
 
 
+def written_since(connection: Any, mark: int, ident: int) -> list[Change]:
+    """What this transaction's upload of a client file wrote since `mark`, in order: also what the models' own code and
+    cascades did to other objects."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM realm_sync_change WHERE id > %s AND origin = %s AND kind IN"
+            " ('insert', 'update', 'delete') ORDER BY id",
+            [mark, ident],
+        )
+        return [_change(*row) for row in cursor.fetchall()]
+
+
+def disown(connection: Any, ids: Collection[int]) -> None:
+    """Says of rows that this transaction wrote that no client file did."""
+    if not ids:
+        return
+    rows = "SELECT value FROM json_each(%s)"
+    if connection.vendor == "postgresql":
+        rows = "SELECT value::bigint FROM json_array_elements_text(%s::json)"
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE realm_sync_change SET origin = 0 WHERE id IN ({rows})", [json.dumps(sorted(ids))])
+
+
 def restamp(
     connection: Any,
     mark: int,

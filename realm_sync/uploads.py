@@ -68,12 +68,17 @@ def integrate(ident: int, changesets: Sequence[Changeset], access: Access, views
     `views` is what the file's newest subscription set shows, `now` is in milliseconds since 1970. When it returns, data
     and advance are committed together (R6); when it raises, nothing is. Deadlocks and lock time-outs are retried.
     """
-    for attempt in range(ATTEMPTS):
+    return attempt(lambda: _integrate(ident, changesets, access, views, now))
+
+
+def attempt(integrate: Callable[[], int]) -> int:
+    """Does it in a transaction, and again in another one as often as the database asks for it."""
+    for times in range(ATTEMPTS):
         try:
             with transaction.atomic(settings.DATABASE):
-                return _integrate(ident, changesets, access, views, now)
+                return integrate()
         except OperationalError:
-            if attempt == ATTEMPTS - 1:
+            if times == ATTEMPTS - 1:
                 raise
     raise AssertionError("unreachable")
 
@@ -90,9 +95,9 @@ def _integrate(ident: int, changesets: Sequence[Changeset], access: Access, view
     if not fresh:
         return done
     capture.set_origin(connection, ident)
-    upload = _Upload(ident, access, views, now)
+    upload = Upload(ident, access, views, now)
     upload.load(fresh)
-    for batch in _batches(fresh):
+    for batch in batches(fresh):
         upload.write(batch)
     capture.set_origin(connection, 0)
     done = fresh[-1].client_version
@@ -103,7 +108,7 @@ def _integrate(ident: int, changesets: Sequence[Changeset], access: Access, view
     return done
 
 
-def _batches(changesets: Iterable[Changeset]) -> Iterator[list[Changeset]]:
+def batches(changesets: Iterable[Changeset]) -> Iterator[list[Changeset]]:
     """Runs of changesets in which no object is written with two timestamps."""
     batch: list[Changeset] = []
     stamps: dict[Key, int] = {}
@@ -118,7 +123,7 @@ def _batches(changesets: Iterable[Changeset]) -> Iterator[list[Changeset]]:
         yield batch
 
 
-class _Class(Rules):
+class UploadedClass(Rules):
     """What an upload needs to know of a class, looked up once."""
 
     def __init__(self, model_sync: ModelSync, access: Access, views: Views) -> None:
@@ -200,18 +205,20 @@ class _Story:
             image = it.image
 
 
-class _Upload:
-    """The transaction of one upload message."""
+class Upload:
+    """What is done in the transaction of one upload message: first `load`, then `write` batch by batch."""
 
     def __init__(self, ident: int, access: Access, views: Views, now: int) -> None:
         self.rejected: list[RejectedWrite] = []
         self._ident, self._access, self._views, self._now = ident, access, views, now
         self._connection = connections[settings.DATABASE]
-        self._classes: dict[str, _Class] = {}
+        self._classes: dict[str, UploadedClass] = {}
         self._writer = Writer(ident, self._classes)
-        self._objects: dict[Key, Pending] = {}
-        self._validation = Validation(self._objects)
-        self._rows: dict[Key, list[Change]] = defaultdict(list)
+        self.objects: dict[Key, Pending] = {}
+        """What was loaded, as it is after what was written."""
+        self._validation = Validation(self.objects)
+        self.rows: dict[Key, list[Change]] = defaultdict(list)
+        """What happened to the objects since the lowest base, before the upload."""
         self._stories: dict[Key, _Story] = {}
         self._told: dict[Key, int] = {}
         """How much of each story is written."""
@@ -223,7 +230,7 @@ class _Upload:
         keys: dict[str, dict[str, Any]] = defaultdict(dict)
         for changeset in changesets:
             for step in changeset.instructions:
-                cls = self._class(step.class_name)
+                cls = self.class_of(step.class_name)
                 if cls is not None and (value := cls.key(step.id)) is not None:
                     keys[step.class_name][str(step.id)] = value
         base = min(changeset.base_version for changeset in changesets)
@@ -237,18 +244,18 @@ class _Upload:
                     rows = rows.select_for_update()
                 for text in rows.values_list(image, flat=True):
                     decoded = decode_image(well_formed(text))
-                    self._objects[name, str(decoded["_id"])] = Pending(decoded)
+                    self.objects[name, str(decoded["_id"])] = Pending(decoded)
             for text_key in keys[name]:
-                self._objects.setdefault((name, text_key), Pending(None))
-        for change in history.changes_of(self._connection, list(self._objects), base):
-            self._rows[change.class_name, change.object_id].append(change)
+                self.objects.setdefault((name, text_key), Pending(None))
+        for change in history.changes_of(self._connection, list(self.objects), base):
+            self.rows[change.class_name, change.object_id].append(change)
         self._validation.load(self._links(changesets))
 
     def _story(self, key: Key) -> _Story:
         story = self._stories.get(key)
         if story is None:
-            cls, rows = self._classes[key[0]], self._rows.get(key, ())
-            known = self._objects.get(key)
+            cls, rows = self._classes[key[0]], self.rows.get(key, ())
+            known = self.objects.get(key)
             story = self._stories[key] = _Story(
                 known.image if known else None, lambda: Rivals(rows, cls.defaults, cls.shapes, self._ident)
             )
@@ -258,7 +265,7 @@ class _Upload:
         """(class, property, wire value) of everything that may be written to a foreign key."""
         for changeset in changesets:
             for step in changeset.instructions:
-                cls = self._class(step.class_name)
+                cls = self.class_of(step.class_name)
                 if cls is None or isinstance(step, Delete):
                     continue
                 if isinstance(step, Create | Update):
@@ -267,12 +274,12 @@ class _Upload:
                 elif isinstance(step, SetInsert) and len(step.path) == 1:
                     yield cls, str(step.path[0]), [step.value]
 
-    def _class(self, name: str) -> _Class | None:
+    def class_of(self, name: str) -> UploadedClass | None:
         if name not in self._classes:
             model_sync = registry.get(name)
             if model_sync is None:
                 return None
-            self._classes[name] = _Class(model_sync, self._access, self._views)
+            self._classes[name] = UploadedClass(model_sync, self._access, self._views)
         return self._classes[name]
 
     # --- deciding ----------------------------------------------------------------------------------------------------
@@ -297,7 +304,7 @@ class _Upload:
             rejected += refused
         # What was written is what the next batch finds.
         for key, it in objects.items():
-            self._objects[key] = Pending(it.image, it.existed)
+            self.objects[key] = Pending(it.image, it.existed)
             if key in self._stories:
                 self._told[key] = len(self._stories[key])
         self.rejected += rejected
@@ -312,7 +319,7 @@ class _Upload:
             for step in changeset.instructions:
                 steps[step.class_name, str(step.id)].append(step)
             for key, instructions in steps.items():
-                before = touched.get(key) or self._objects.get(key) or Pending(None)
+                before = touched.get(key) or self.objects.get(key) or Pending(None)
                 after = before.copy()
                 refusals: list[Refused] = []
                 try:
@@ -356,8 +363,8 @@ class _Upload:
         finally:
             refusals += culprits
 
-    def _writable_class(self, name: str, instructions: Sequence[AnyInstruction]) -> _Class:
-        cls = self._class(name)
+    def _writable_class(self, name: str, instructions: Sequence[AnyInstruction]) -> UploadedClass:
+        cls = self.class_of(name)
         granted = self._access.writable if cls is not None and cls.schema.asymmetric else self._access.readable
         if cls is None or name not in granted:
             raise Refused("WriteNotAllowed", f"There is no class '{name}' that this user may write.")
@@ -370,7 +377,7 @@ class _Upload:
         return cls
 
     def _units(
-        self, cls: _Class, instructions: Iterable[AnyInstruction], exists: bool, refusals: list[Refused]
+        self, cls: UploadedClass, instructions: Iterable[AnyInstruction], exists: bool, refusals: list[Refused]
     ) -> Iterator[_Unit]:
         """What the instructions of one changeset on one object are made of, without what can be refused by itself. A
         new object that lacks something it cannot do without is Refused."""
@@ -406,7 +413,7 @@ class _Upload:
                 yield from self._edit(cls, step, refusals)
 
     def _accept(
-        self, cls: _Class, wires: Mapping[str, Any], refusals: list[Refused], required: Collection[str]
+        self, cls: UploadedClass, wires: Mapping[str, Any], refusals: list[Refused], required: Collection[str]
     ) -> dict[str, Any]:
         """The Python values of those writes that type, validation and the model allow; refuses the others, or
         everything if one is required."""
@@ -420,7 +427,7 @@ class _Upload:
                 refusals.append(refused)
         return values
 
-    def _edit(self, cls: _Class, step: AnyEdit, refusals: list[Refused]) -> Iterator[_Unit]:
+    def _edit(self, cls: UploadedClass, step: AnyEdit, refusals: list[Refused]) -> Iterator[_Unit]:
         """An edit of a property that clients may write. One whose value does not fit is refused, and remains only
         because the edits that follow were counted with it."""
         where = path_text(step.path[:LONGEST_PATH])[:LONGEST_REASON]
@@ -441,7 +448,7 @@ class _Upload:
 
     def _stand(
         self,
-        cls: _Class,
+        cls: UploadedClass,
         story: _Story,
         target: Pending,
         units: Sequence[_Unit],
@@ -475,7 +482,7 @@ class _Upload:
 
     def _take(
         self,
-        cls: _Class,
+        cls: UploadedClass,
         story: _Story,
         target: Pending,
         units: Sequence[_Unit],
@@ -521,7 +528,9 @@ class _Upload:
             target.values[name] = self._validation.value(cls, name, (target.image or {})[name], start.get(name))
         return written
 
-    def _check_access(self, cls: _Class, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
+    def _check_access(
+        self, cls: UploadedClass, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+    ) -> None:
         if cls.schema.asymmetric:
             if after is not None and not cls.writable(after):
                 raise Refused("WriteNotAllowed", "This user may not create the object.")
