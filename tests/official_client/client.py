@@ -100,8 +100,10 @@ class CompensatingWrite:
 class RealmFile:
     """A realm file of an official client."""
 
-    def __init__(self, clock: Callable[[], int] | None = None) -> None:
-        """`clock`: milliseconds since 2015-01-01; by default it counts."""
+    def __init__(self, clock: Callable[[], int] | None = None, partition: str | None = None) -> None:
+        """`clock`: milliseconds since 2015-01-01; by default it counts. `partition`: of partition sync, as JSON; None
+        for flexible sync."""
+        self.partition = partition
         self.clock = clock or itertools.count(1).__next__
         self.store = Store()
         self.ident = 0
@@ -316,7 +318,11 @@ class Session:
     @property
     def is_settled(self) -> bool:
         """Nothing is under way either way."""
-        return self.is_downloaded and self.file.is_uploaded and self.file.newest.state in (COMPLETE, ERROR)
+        return (
+            self.is_downloaded
+            and self.file.is_uploaded
+            and (self.file.partition is not None or self.file.newest.state in (COMPLETE, ERROR))
+        )
 
     def unbind(self) -> None:
         self.unbind_wanted = True
@@ -341,8 +347,8 @@ class Session:
         if self.unbind_wanted or self.is_suspended:
             return Unbind(self.session) if checker is not None and not checker.unbind_sent else None
         if checker is None:
-            path = {"schemaVersion": 0, "sessionReason": int(self.is_reset)}
-            return Bind(self.session, msgspec.json.encode(path), file.ident == 0)
+            path = msgspec.json.encode({"schemaVersion": 0, "sessionReason": int(self.is_reset)})
+            return Bind(self.session, path if file.partition is None else file.partition.encode(), file.ident == 0)
         if not checker.ident_sent:
             return self._ident() if file.ident else None
         if self.target_mark > self.mark_sent:
@@ -350,7 +356,7 @@ class Session:
             return Mark(self.session, self.target_mark)
         if self.uploads_wait and self.uploads:
             return None
-        waiting = self._waiting_set()
+        waiting = self._waiting_set() if file.partition is None else None
         if waiting is not None and (self.scan[0] >= waiting.snapshot or not self.uploads):
             self.query_sent = waiting.version
             self.target_mark = max(self.target_mark, self.mark_sent) + 1
@@ -371,7 +377,7 @@ class Session:
             progress.latest_server,
             progress.latest_salt,
             active.version,
-            active.body,
+            active.body if self.file.partition is None else None,
         )
 
     def _waiting_set(self) -> Subscriptions | None:
