@@ -116,13 +116,13 @@ def catch_up(ident: int, after: int, views: Views) -> Transfer:
 
     To be called again until `version` stops rising.
     """
-    predicates = _predicates(views)
+    current = predicates(views)
     transfer = Transfer()
     connection = connections[settings.DATABASE]
     cursor: Any = None
     while True:
         batch = history.read(connection, after, CHUNK, classes=[*views, ""], cursor=cursor)
-        _fold(transfer, ident, batch.changes, predicates, predicates)
+        _fold(transfer, ident, batch.changes, current, current)
         if batch.complete:
             transfer.version = batch.upto
             return transfer.finish()
@@ -132,10 +132,10 @@ def catch_up(ident: int, after: int, views: Views) -> Transfer:
 def bootstrap(ident: int, after: int, old: Views, new: Views) -> Transfer:
     """Moves a file that holds `old` as of version `after` to `new`, in one snapshot."""
     transfer = Transfer()
-    with _snapshot() as connection:
+    with snapshot() as connection:
         transfer.version = history.newest(connection)
         if after:
-            olds, news = _predicates(old), _predicates(new)
+            olds, news = predicates(old), predicates(new)
             cursor: Any = None
             more = True
             while more:
@@ -158,7 +158,7 @@ def bootstrap(ident: int, after: int, old: Views, new: Views) -> Transfer:
 
 
 @contextmanager
-def _snapshot() -> Iterator[Any]:
+def snapshot() -> Iterator[Any]:
     """A transaction in which every statement sees the same committed state, and which keeps no writer waiting."""
     connection = connections[settings.DATABASE]
     if connection.vendor == "sqlite":
@@ -176,7 +176,8 @@ def _snapshot() -> Iterator[Any]:
         yield connection
 
 
-def _predicates(views: Views) -> dict[str, Predicate]:
+def predicates(views: Views) -> dict[str, Predicate]:
+    """The views of classes that still sync, compiled."""
     schema = registry.schema
     return {name: compile_predicate(node, schema[name], schema) for name, node in views.items() if name in schema}
 
@@ -223,21 +224,41 @@ def _rows(model_sync: ModelSync, node: Node) -> QuerySet[Any]:
 
 def _put(transfer: Transfer, model_sync: ModelSync, node: Node) -> None:
     """Every object that `node` selects, whole: image texts straight from the database (R12)."""
-    if node != FALSE:
-        _select(transfer, model_sync, node, "put", _image_sql(model_sync))
+    _add(transfer, model_sync, "put", select_images(model_sync, node))
 
 
 def _erase(transfer: Transfer, model_sync: ModelSync, node: Node) -> None:
     """The key of every object that `node` selects."""
-    if node != FALSE and is_exact(node):
-        quote = connections[settings.DATABASE].ops.quote_name
-        column = f"{quote(model_sync.model._meta.db_table)}.{quote(str(model_sync.primary_key.column))}"
-        _select(transfer, model_sync, node, "erase", capture.value_sql(model_sync.primary_key, column))
-    elif node != FALSE:
-        _select(transfer, model_sync, node, "erase", _image_sql(model_sync))
+    _add(transfer, model_sync, "erase", select_keys(model_sync, node))
 
 
-def _image_sql(model_sync: ModelSync) -> str:
+def _add(transfer: Transfer, model_sync: ModelSync, kind: str, chunks: Iterator[list[str]]) -> None:
+    head = f'{{"class":"{model_sync.class_name}","{kind}":['
+    for chunk in chunks:
+        joined = ",".join(chunk)
+        if len(joined) <= PIECE:
+            transfer.add(f"{head}{joined}]}}")
+        else:
+            for text in chunk:
+                transfer.add(f"{head}{text}]}}")
+
+
+def select_images(model_sync: ModelSync, node: Node) -> Iterator[list[str]]:
+    """The JSON texts of the objects that `node` selects, some at a time."""
+    return _select(model_sync, node, "put", image_sql(model_sync))
+
+
+def select_keys(model_sync: ModelSync, node: Node) -> Iterator[list[str]]:
+    """The JSON texts of their keys, some at a time."""
+    if not is_exact(node):
+        return _select(model_sync, node, "erase", image_sql(model_sync))
+    quote = connections[settings.DATABASE].ops.quote_name
+    column = f"{quote(model_sync.model._meta.db_table)}.{quote(str(model_sync.primary_key.column))}"
+    return _select(model_sync, node, "erase", capture.value_sql(model_sync.primary_key, column))
+
+
+def image_sql(model_sync: ModelSync) -> str:
+    """The SQL of a row's image."""
     return capture.image_sql(model_sync, connections[settings.DATABASE].ops.quote_name(model_sync.model._meta.db_table))
 
 
@@ -262,16 +283,12 @@ def _next(rows: Iterator[str], class_name: str) -> list[str]:
         raise
 
 
-def _select(transfer: Transfer, model_sync: ModelSync, node: Node, kind: str, sql: str) -> None:
+def _select(model_sync: ModelSync, node: Node, kind: str, sql: str) -> Iterator[list[str]]:
+    if node == FALSE:
+        return
     texts = _rows(model_sync, node).values_list(RawSQL(sql.replace("%", "%%"), ()), flat=True)
     rows: Iterator[str] = map(well_formed, texts.iterator(chunk_size=ROWS))
     if not is_exact(node):
         rows = _exactly(model_sync, node, kind, rows)
-    head = f'{{"class":"{model_sync.class_name}","{kind}":['
     while chunk := _next(rows, model_sync.class_name):
-        joined = ",".join(chunk)
-        if len(joined) <= PIECE:
-            transfer.add(f"{head}{joined}]}}")
-        else:
-            for text in chunk:
-                transfer.add(f"{head}{text}]}}")
+        yield chunk

@@ -25,8 +25,11 @@ from ..conf import settings
 from ..core import messages as m
 from ..core.binding import bind
 from ..core.device_sync import frames
+from ..core.device_sync.changesets import encode
 from ..core.device_sync.doubt import Advance, decode_advance
 from ..core.device_sync.errors import DeviceSyncError
+from ..core.device_sync.instructions import AddColumn, AddTable, AnyInstruction
+from ..core.device_sync.payloads import COLUMN_TYPES
 from ..core.errors import QueryError, ValueTypeError
 from ..core.mixed import decode_mixed
 from ..core.nodes import FALSE, Node, and_
@@ -150,9 +153,12 @@ def _check_versions(message: frames.Ident, file: ClientFile, epoch: str) -> None
         raise DeviceSyncError(222, f"The file holds version {held}; history before {oldest} was pruned.")
 
 
-def newest_advance(ident: int) -> Advance | None:
-    """What the file's newest upload, or bootstrap, came to; None if that was pruned, or never was."""
-    rows = Change.objects.using(settings.DATABASE).filter(class_name="", object_id=str(ident), kind="advance")
+def newest_advance(ident: int, upto: int = 2**63 - 1) -> Advance | None:
+    """What the newest of the file's uploads and bootstraps up to a version came to; None if that was pruned, or never
+    was."""
+    rows = Change.objects.using(settings.DATABASE).filter(
+        class_name="", object_id=str(ident), kind=Change.Kind.ADVANCE, version__lte=upto
+    )
     after = rows.order_by("-version", "-id").values_list("after", flat=True).first()
     return decode_advance(after) if after else None
 
@@ -169,19 +175,45 @@ def remember_views(file: OpenFile, version: int, views: Views) -> None:
         row.save(update_fields=["views"])
 
 
-@lru_cache(maxsize=4)
 def schema_digest(schema: Schema) -> str:
     """Tells apart what the official SDKs know of two schemas."""
-    shapes = [
-        (
-            cls.name,
-            cls.embedded,
-            cls.asymmetric,
-            [(name, p.type, p.object_type, p.optional) for name, p in cls.properties.items()],
-        )
-        for cls in schema
-    ]
-    return hashlib.sha256(msgspec.json.encode(shapes)).hexdigest()[:32]
+    return _said(schema)[1]
+
+
+def schema_instructions() -> list[AnyInstruction]:
+    """What tells a client of today's classes."""
+    return _said(registry.schema)[0]
+
+
+@lru_cache(maxsize=4)
+def _said(schema: Schema) -> tuple[list[AnyInstruction], str]:
+    instructions = _tables(schema)
+    return instructions, hashlib.sha256(encode(instructions)).hexdigest()[:32]
+
+
+def _tables(schema: Schema) -> list[AnyInstruction]:
+    out: list[AnyInstruction] = []
+    for cls in schema:
+        if cls.embedded:
+            out.append(AddTable(cls.name, "embedded"))
+        else:
+            out.append(
+                AddTable(cls.name, "asymmetric" if cls.asymmetric else "top-level", "_id", COLUMN_TYPES[cls.key_type])
+            )
+    for cls in schema:
+        for name, prop in cls.properties.items():
+            if (name == "_id" and not cls.embedded) or prop.type == "linkingObjects":
+                continue
+            element = schema.element(prop) if prop.is_collection else prop
+            collection: Any = prop.type if prop.is_collection else ""
+            if element.type == "object":
+                nullable = prop.type in ("object", "dictionary")
+                out.append(AddColumn(cls.name, name, "link", nullable, collection, str(element.object_type)))
+            elif element.type == "mixed":
+                out.append(AddColumn(cls.name, name, "mixed", True, collection))
+            else:
+                out.append(AddColumn(cls.name, name, COLUMN_TYPES[element.type], prop.optional, collection))
+    return out
 
 
 def wanted_views(ident: int, query_version: int, query: Mapping[str, str], access: Access) -> Views:

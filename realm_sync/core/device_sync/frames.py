@@ -9,7 +9,7 @@ here; changesets.py reads those.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -115,6 +115,26 @@ class DownloadEntry(NamedTuple):
     changeset: bytes
 
 
+class Body:
+    """Entries of a download as they travel, compressed or not. Iterates over them, as a tuple of them would."""
+
+    __slots__ = ("count", "data", "is_compressed", "size")
+
+    def __init__(self, data: bytes, size: int, count: int, *, is_compressed: bool) -> None:
+        self.data, self.is_compressed = data, is_compressed
+        self.size = size
+        """Bytes, inflated."""
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[DownloadEntry]:
+        raw = zlib.decompress(self.data) if self.is_compressed else self.data
+        for numbers, changeset in entry_list(raw, 5, self.count):
+            yield DownloadEntry._make((*numbers[:4], changeset))
+
+
 class Download(NamedTuple):
     session: int
     download_server: int
@@ -128,7 +148,7 @@ class Download(NamedTuple):
     batch_state: int
     """0: more of a bootstrap follows; 1: the end of one; 2: anything else."""
     progress: float
-    entries: tuple[DownloadEntry, ...]
+    entries: tuple[DownloadEntry, ...] | Body
 
 
 class Unbound(NamedTuple):
@@ -391,7 +411,7 @@ _FROM_CLIENT: dict[str, Callable[[Fields, bytes, Limits], FromClient]] = {
 
 
 def encode_from_server(message: FromServer, level: int = 1) -> bytes:
-    """The binary frame of a message. A body of a download is compressed where that makes it smaller; `level` is
+    """The binary frame of a message. A body of a download above COMPRESS_FROM is compressed; `level` is
     zlib's, and 0 leaves it as it is."""
     match message:
         case Allocated(session, ident, salt):
@@ -415,24 +435,49 @@ def encode_from_server(message: FromServer, level: int = 1) -> bytes:
 
 
 def _download(message: Download, level: int) -> bytes:
-    body = download_body(message.entries)
-    packed = zlib.compress(body, level) if level and len(body) > COMPRESS_FROM else body
-    is_compressed = len(packed) < len(body)
+    body = message.entries
+    if not isinstance(body, Body):
+        writer = BodyWriter(level)
+        for entry in body:
+            writer.add(entry)
+        body = writer.finish()
     cursors = b"download %d %d %d %d %d %d %d " % message[:7]
     if message.query_version is None:
         feed = b"0 "  # bytes that remain to be downloaded; 0 is "not known"
     else:
         feed = b"%d %d %b " % (message.query_version, message.batch_state, estimate(message.progress))
-    sizes = (1, len(body), len(packed)) if is_compressed else (0, len(body), 0)
-    return b"".join((cursors, feed, b"%d %d %d\n" % sizes, packed if is_compressed else body))
+    sizes = (1, body.size, len(body.data)) if body.is_compressed else (0, body.size, 0)
+    return b"".join((cursors, feed, b"%d %d %d\n" % sizes, body.data))
 
 
-def download_body(entries: Iterable[DownloadEntry]) -> bytes:
-    parts = []
-    for entry in entries:
+class BodyWriter:
+    """Writes the body of a download, entry by entry, and compresses as it goes: a large one is never held as it is."""
+
+    def __init__(self, level: int = 1) -> None:
+        self._level = level
+        self._zlib: Any = None
+        self._parts: list[bytes] = []
+        self._size = self._count = 0
+
+    def add(self, entry: DownloadEntry) -> None:
         size = len(entry.changeset)
-        parts += [b"%d %d %d %d %d %d " % (*entry[:4], size, size), entry.changeset]
-    return b"".join(parts)
+        head = b"%d %d %d %d %d %d " % (*entry[:4], size, size)
+        self._size += len(head) + size
+        self._count += 1
+        if self._zlib is None and self._level and self._size > COMPRESS_FROM:
+            self._zlib = zlib.compressobj(self._level)
+            self._parts = [self._zlib.compress(b"".join(self._parts))]
+        if self._zlib is None:
+            self._parts += (head, entry.changeset)
+        else:
+            self._parts += (self._zlib.compress(head), self._zlib.compress(entry.changeset))
+
+    def finish(self) -> Body:
+        """The body; nothing may be added any more. Only one of incompressible values is smaller as it is, by some bytes
+        in ten thousand."""
+        if self._zlib is not None:
+            self._parts.append(self._zlib.flush())
+        return Body(b"".join(self._parts), self._size, self._count, is_compressed=self._zlib is not None)
 
 
 def estimate(progress: float) -> bytes:
