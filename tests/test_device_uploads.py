@@ -56,7 +56,14 @@ class Device:
         self, *steps: Any, base: int | None = None, at: int = 0, inexact: dict[Any, Collection[str]] | None = None
     ) -> Translated:
         self.version += 1
-        return Translated(self.version, self.base if base is None else base, NOW + at, steps, inexact or {})
+        defaults = {
+            (step.class_name, step.id): {
+                name for name, zero in zeros_of(step.class_name).items() if step.values.get(name) == zero
+            }
+            for step in steps
+            if isinstance(step, m.Create)
+        }
+        return Translated(self.version, self.base if base is None else base, NOW + at, steps, inexact or {}, defaults)
 
     def upload(self, *changesets: Translated) -> list[Advance]:
         """Integrates them; what the advances say."""
@@ -78,8 +85,13 @@ class Device:
 
 def create(cls: str, id: Any = None, **values: Any) -> m.Create:
     """As the translation says it: with Realm's zeros in what was not given."""
+    return m.Create(class_name=cls, id=str(id or uuid.uuid4()), values=zeros_of(cls) | values)
+
+
+def zeros_of(cls: str) -> dict[str, Any]:
     schema = registry.schema
-    return m.Create(class_name=cls, id=str(id or uuid.uuid4()), values=zeros(schema, schema[cls]) | values)
+    found = zeros(schema, schema[cls])
+    return {name: zero for name, zero in found.items() if not schema[cls].properties[name].read_only}
 
 
 def update(it: Any, **values: Any) -> m.Update:

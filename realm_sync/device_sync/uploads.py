@@ -41,7 +41,6 @@ from ..core.encoding import decode_property, encode_property
 from ..core.errors import ValueTypeError
 from ..core.messages import AnyInstruction, Changeset, Create, Delete, Edit, RejectedWrite, Update
 from ..core.predicate import compile_predicate
-from ..core.schema import Property
 from ..core.text import to_text
 from ..models import ClientFile
 from ..registry import registry
@@ -67,7 +66,9 @@ class Translated(NamedTuple):
     """Milliseconds since 1970."""
     instructions: Sequence[AnyInstruction]
     inexact: Mapping[Key, Collection[str]] = {}
-    """Properties that hold something else here than on the client, though they were written."""
+    """Properties that the client holds otherwise than the instructions say."""
+    defaults: Mapping[Key, Collection[str]] = {}
+    """Of created objects the properties that nobody wrote: they have Realm's zeros."""
 
 
 def check(entries: Sequence[UploadEntry], progress_client: int) -> None:
@@ -175,10 +176,8 @@ class _Group:
         self._upload = Upload(message.ident, message.access, message.views, message.now)
         self._owed: dict[Key, Owed] = {}
         self._predicates: dict[str, list[Predicate]] = {}
-        self._blank: dict[Key, Collection[str]] = {}
-        """Properties of new objects with Realm's zero, which perhaps nobody gave them; but those that need a value."""
-        self._unwritten: dict[Key, Collection[str]] = {}
-        """Those of them that clients may not write."""
+        self._unsaid: dict[Key, Collection[str]] = {}
+        """Properties of new objects that nobody wrote, and that may do without."""
 
     def integrate(self) -> tuple[list[RejectedWrite], dict[Key, Owed]]:
         """What was refused, and what is owed."""
@@ -311,27 +310,23 @@ class _Group:
                 elif isinstance(step, Create):
                     if key in self._message.erased and not exists.get(key):
                         anew.add(key)
-                    step = self._create(key, step, exists.get(key, False))
+                    step = self._create(key, step, exists.get(key, False), changeset.defaults.get(key, ()))
                     exists[key] = True
                 (fresh if key in anew else usual).append(step)
             for steps, base in ((usual, self._base), (fresh, NO_RIVALS)):
                 if steps:
                     yield _changeset(changeset, base, steps)
 
-    def _create(self, key: Key, step: Create, exists: bool) -> Create:
-        """What nobody gave a value has Realm's zero on the client. Here it is not written where clients may not write,
-        nor over what is there."""
+    def _create(self, key: Key, step: Create, exists: bool, defaults: Collection[str]) -> Create:
+        """What nobody wrote is Realm's zero on the client: it is not written over what is there."""
         cls = self._upload.class_of(key[0])
         if cls is None:
             return step
-        properties = cls.schema.properties
-        blank = {name for name, value in step.values.items() if _is_zero(properties.get(name), value)}
         if exists:
             self._owe(key, True)
-        else:
-            self._blank[key] = blank - cls.required
-            blank = self._unwritten[key] = {name for name in blank if properties[name].read_only}
-        return replace(step, values={name: value for name, value in step.values.items() if name not in blank})
+            return replace(step, values={name: value for name, value in step.values.items() if name not in defaults})
+        self._unsaid[key] = {name for name in defaults if name not in cls.required}
+        return step
 
     # --- what came of it ---------------------------------------------------------------------------------------------
 
@@ -355,10 +350,8 @@ class _Group:
                 if actual is not expected:
                     self._owe(key, True)
                 continue
-            unwritten = self._unwritten.get(key)
-            if unwritten:
-                properties = registry.schema[key[0]].properties
-                expected = {**expected, **{name: zero(registry.schema, properties[name]) for name in unwritten}}
+            if key in self._unsaid:
+                expected = {**expected, **_unwritable(key[0])}
             if actual != expected:
                 self._owe(key, _differences(key[0], expected, actual))
 
@@ -374,7 +367,7 @@ class _Group:
             if is_misfit and key not in self._owed:
                 logger.warning("An edit of client file %s fits nothing it may have seen: %s", self._ident, it)
             self._owe(key, True if image is None or name is None or name not in image or name == "_id" else [name])
-            if not is_misfit and name not in self._blank.get(key, ()):
+            if not is_misfit and name not in self._unsaid.get(key, ()):
                 reported.append(it)
         return reported
 
@@ -385,8 +378,11 @@ def _changeset(it: Translated, base: int, instructions: list[AnyInstruction]) ->
     )
 
 
-def _is_zero(prop: Property | None, value: Any) -> bool:
-    return prop is not None and identity(value) == identity(zero(registry.schema, prop))
+def _unwritable(class_name: str) -> dict[str, Any]:
+    """What a client that creates an object holds in the properties that clients do not write: Realm's zeros."""
+    schema = registry.schema
+    properties = schema[class_name].properties
+    return {name: zero(schema, prop) for name, prop in properties.items() if prop.read_only and name != "_id"}
 
 
 def _differences(class_name: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
