@@ -427,25 +427,27 @@ def api_key(user: Any, key_id: str) -> ApiKey:
     return key
 
 
-def set_api_key_disabled(user: Any, key_id: str, disabled: bool) -> None:
-    """Disabling a key also ends the sessions it opened; enabling it does not bring them back."""
+def set_api_key_disabled(user: Any, key_id: str, disabled: bool, spared: int | None = None) -> None:
+    """Disabling a key also ends the sessions it opened, but for `spared`, the one that asks: SDKs keep one session per
+    user, the newest, and would log him out. Enabling it does not bring them back."""
     key = api_key(user, key_id)
     with transaction.atomic(using=router.db_for_write(ApiKey)):
         ApiKey.objects.filter(pk=key.pk).update(disabled=disabled)
         if disabled:
-            _end_sessions_of_key(key)
+            _end_sessions_of_key(key, spared)
 
 
-def delete_api_key(user: Any, key_id: str) -> None:
-    """Also ends the sessions the key opened."""
+def delete_api_key(user: Any, key_id: str, spared: int | None = None) -> None:
+    """Also ends the sessions the key opened, but for `spared`, as `set_api_key_disabled` does."""
     key = api_key(user, key_id)
     with transaction.atomic(using=router.db_for_write(ApiKey)):
-        _end_sessions_of_key(key)
+        _end_sessions_of_key(key, spared)
         key.delete()
 
 
-def _end_sessions_of_key(key: ApiKey) -> None:
-    UserSession.objects.filter(user=key.user_id, provider_type=API_KEY, credential=key.pk).update(revoked=True)
+def _end_sessions_of_key(key: ApiKey, spared: int | None) -> None:
+    opened = UserSession.objects.filter(user=key.user_id, provider_type=API_KEY, credential=key.pk)
+    opened.exclude(pk=spared).update(revoked=True)
 
 
 # --- tokens out ------------------------------------------------------------------------------------------------------

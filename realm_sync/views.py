@@ -71,9 +71,10 @@ def success(body: Any, status: int = 200) -> HttpResponse:
     return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json; charset=utf-8")
 
 
-def done() -> HttpResponse:
-    """Success without a body. It has a type all the same: without one SDKs wait for ever for what they could read."""
-    return HttpResponse(b"", status=204, content_type="application/json; charset=utf-8")
+def done(status: int = 200) -> HttpResponse:
+    """Success without anything to tell. Not 204: realm-web parses every body that has a type, and without a type an SDK
+    waits for ever for what it could read."""
+    return success({}, status)
 
 
 def failure(code: str, message: str) -> HttpResponse:
@@ -275,26 +276,26 @@ class Register(ClientView):
     def post(self, request: HttpRequest) -> HttpResponse:
         body = read_body(request)
         accounts.register(text(body, "email"), text(body, "password"), request.build_absolute_uri)
-        return success({}, status=201)
+        return done(201)
 
 
 class Confirm(ClientView):
     def post(self, request: HttpRequest) -> HttpResponse:
         body = read_body(request)
         accounts.confirm(text(body, "token"), text(body, "tokenId"))
-        return success({})
+        return done()
 
 
 class SendConfirmation(ClientView):
     def post(self, request: HttpRequest) -> HttpResponse:
         accounts.send_confirmation(text(read_body(request), "email"), request.build_absolute_uri)
-        return success({})
+        return done()
 
 
 class CallConfirmation(ClientView):
     def post(self, request: HttpRequest) -> HttpResponse:
         accounts.call_confirmation(text(read_body(request), "email"))
-        return success({})
+        return done()
 
 
 class ResetPassword(ClientView):
@@ -302,13 +303,13 @@ class ResetPassword(ClientView):
     def post(self, request: HttpRequest) -> HttpResponse:
         body = read_body(request)
         accounts.reset_password(text(body, "token"), text(body, "tokenId"), text(body, "password"))
-        return success({})
+        return done()
 
 
 class SendPasswordReset(ClientView):
     def post(self, request: HttpRequest) -> HttpResponse:
         accounts.send_password_reset(text(read_body(request), "email"), request.build_absolute_uri)
-        return success({})
+        return done()
 
 
 class CallPasswordReset(ClientView):
@@ -316,7 +317,7 @@ class CallPasswordReset(ClientView):
     def post(self, request: HttpRequest) -> HttpResponse:
         body = read_body(request)
         accounts.call_password_reset(text(body, "email"), text(body, "password"), array(body, "arguments"))
-        return success({})
+        return done()
 
 
 class Profile(ClientView):
@@ -365,7 +366,8 @@ class OneApiKey(ClientView):
         return success(described(auth.api_key(user, key_id)))
 
     def delete(self, request: HttpRequest, key_id: str) -> HttpResponse:
-        auth.delete_api_key(auth.user_for_refresh_token(bearer(request)).user, key_id)
+        session = auth.user_for_refresh_token(bearer(request))
+        auth.delete_api_key(session.user, key_id, spared=session.session_id)
         return done()
 
 
@@ -375,7 +377,8 @@ class SwitchApiKey(ClientView):
     disabled = False
 
     def put(self, request: HttpRequest, key_id: str) -> HttpResponse:
-        auth.set_api_key_disabled(auth.user_for_refresh_token(bearer(request)).user, key_id, self.disabled)
+        session = auth.user_for_refresh_token(bearer(request))
+        auth.set_api_key_disabled(session.user, key_id, self.disabled, spared=session.session_id)
         return done()
 
 
