@@ -447,7 +447,7 @@ def delete_api_key(user: Any, key_id: str, spared: int | None = None) -> None:
 
 def _end_sessions_of_key(key: ApiKey, spared: int | None) -> None:
     opened = UserSession.objects.filter(user=key.user_id, provider_type=API_KEY, credential=key.pk)
-    opened.exclude(pk=spared).update(revoked=True)
+    (opened if spared is None else opened.exclude(pk=spared)).update(revoked=True)
 
 
 # --- tokens out ------------------------------------------------------------------------------------------------------
