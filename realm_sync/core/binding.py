@@ -133,6 +133,9 @@ class _Binder:
                 return self.arithmetic(operand)
             case Subquery():
                 return self.subquery(operand)
+            case ListValue(items):
+                for item in items:
+                    self.operand(item)
             case Constant(type="internal", value=value, position=position):
                 problem = f'Internal object keys ({value}) mean nothing here: write obj("Class", key).'
                 raise QueryError(problem, "", position)

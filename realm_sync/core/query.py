@@ -147,7 +147,8 @@ class _Depth(lark.lark.PostLex):
 
 
 _ESCAPED = {"\\ ": " ", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
-_SPELLINGS = {"=": "==", "<>": "!=", "=<": "<=", "=>": ">="}
+_SPELLINGS = {"=": "==", "<>": "!=", "=<": "<=", "=>": ">=", "FULLTEXT": "TEXT"}
+"""How else an operator may be written; FULLTEXT is what the official SDKs print."""
 
 
 class _Builder(lark.Transformer[lark.Token, Query]):
@@ -170,9 +171,8 @@ class _Builder(lark.Transformer[lark.Token, Query]):
 
     def comparison(self, parts: list[Any]) -> Node:
         left, operator, right = parts[0], parts[1], parts[-1]
-        return Comparison(
-            _SPELLINGS.get(operator, operator.upper()), left, right, fold=len(parts) == 4, position=operator.start_pos
-        )
+        word = operator.upper()
+        return Comparison(_SPELLINGS.get(word, word), left, right, fold=len(parts) == 4, position=operator.start_pos)
 
     def sum(self, parts: list[Any]) -> Operand:
         value: Operand = parts[0]

@@ -67,9 +67,7 @@ DEEPEST = 256
 INDEX_LIMIT = 1 << 32
 COEFFICIENT_LIMIT = 1 << 113
 EXPONENTS = range(-6176, 10208)
-"""What the 14 bits of a decimal's exponent hold. From INFINITY on it is no number."""
-INFINITY = 9184
-NAN = 9696
+"""What the 14 bits of a decimal's exponent hold; payloads.py knows which of them are no numbers."""
 INT64 = 1 << 63
 UINT64 = 1 << 64
 

@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 a47ae42d1a947867d81d5d289468a21054224257387703d214554c054cf700f2. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 ed8887ac0bf22ad83278f65ce93344b8cd1cce991f2a8ffc4e035e628981cc33. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.

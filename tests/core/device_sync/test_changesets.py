@@ -17,9 +17,7 @@ from realm_sync.core.device_sync.changesets import (
     COLUMN_TAGS,
     DEEPEST,
     EXPONENTS,
-    INFINITY,
     KEY_TAGS,
-    NAN,
     Encoder,
     decode,
     encode,
@@ -48,6 +46,7 @@ from realm_sync.core.device_sync.instructions import (
     SetInsert,
     Update,
 )
+from realm_sync.core.device_sync.payloads import INFINITY, NAN
 
 from .transcripts import NAMES, frames, instruction, same
 

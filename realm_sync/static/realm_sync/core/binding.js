@@ -82,6 +82,7 @@ class Binder {
     if (operand.kind === "Path") return this.path(operand);
     if (operand.kind === "Arithmetic") return this.arithmetic(operand);
     if (operand.kind === "Subquery") return this.subquery(operand);
+    if (operand.kind === "ListValue") operand.items.forEach((item) => this.operand(item));
     if (operand.kind === "Constant" && operand.type === "internal") {
       const problem = `Internal object keys (${operand.value}) mean nothing here: write obj("Class", key).`;
       throw new QueryError(problem, "", operand.position);
@@ -190,14 +191,22 @@ class Binder {
   loose(given) {
     const { type, value } = given;
     if (type === "object") {
-      const cls = this.schema.get(value[0]);
-      if (!cls) throw new QueryError(`Unknown object type '${value[0]}'`, "", given.position);
-      return this.link(given, value[0], keyType(cls));
+      const name = this.named(value[0]);
+      const cls = this.schema.get(name);
+      if (!cls) throw new QueryError(`Unknown object type '${name}'`, "", given.position);
+      return this.link(given, name, keyType(cls));
     }
     if (type === "text") return stringOperand(given, "string");
     if (type !== "number") return convert(given, type);
     const [, number] = /** @type {[string, any]} */ (convertNumber("", value, "double"));
     return Decimal.from(number).compare(value) === 0 || value.isNaN ? { ...given, type: "double", value: number } : convert(given, "decimal128");
+  }
+
+  /** The class that an `obj()` names: the official SDKs print it as its table is called in their files.
+   * @param {string} className */
+  named(className) {
+    const plain = className.replace(/^class_/, "");
+    return !this.schema.has(className) && this.schema.has(plain) ? plain : className;
   }
 
   /** A link's constant: `obj()`, an object, or a key of the target's key type.
@@ -206,7 +215,8 @@ class Binder {
     const { argument, position } = given;
     let key = given;
     if (given.type === "object") {
-      const [name, inner] = given.value;
+      const [named, inner] = given.value;
+      const name = this.named(named);
       const known = this.schema.has(name);
       if (argument === null && !known) throw new QueryError(`Unknown object type '${name}'`, "", position);
       if (known && name !== target) {

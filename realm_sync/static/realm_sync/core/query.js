@@ -84,7 +84,9 @@ const TOKENS = Object.entries({
 const TOKEN = new RegExp(TOKENS.map(([name, source]) => `(?<${name}>${source})`).join("|"), "y");
 
 /** Words of the language, in any case → their token. @type {Map<string, string>} */
-const KEYWORDS = new Map([["BIN", "BINARY"], ["ASC", "ASCENDING"], ["DESC", "DESCENDING"]]);
+const KEYWORDS = new Map([
+  ["BIN", "BINARY"], ["ASC", "ASCENDING"], ["DESC", "DESCENDING"], ["FULLTEXT", "TEXT"],
+]);
 for (const word of [
   "AND OR TEXT BETWEEN GEOWITHIN TRUEPREDICATE FALSEPREDICATE SUBQUERY SORT DISTINCT LIMIT ASCENDING DESCENDING",
   "BEGINSWITH ENDSWITH CONTAINS LIKE OBJ BINARY GEOBOX GEOCIRCLE GEOPOLYGON NULL NIL NOT IN FIRST LAST SIZE TRUE FALSE",
@@ -188,7 +190,7 @@ class Lexer {
 // --- Sentences ---
 
 /** @type {Record<string, string>} */
-const SPELLINGS = { "=": "==", "<>": "!=", "=<": "<=", "=>": ">=" };
+const SPELLINGS = { "=": "==", "<>": "!=", "=<": "<=", "=>": ">=", FULLTEXT: "TEXT" };
 /** @type {Record<string, string>} */
 const ESCAPED = { "\\ ": " ", "\\n": "\n", "\\r": "\r", "\\t": "\t" };
 
@@ -280,7 +282,8 @@ class Parser {
     if (type === "BETWEEN") right = this.values(this.quantifier());
     else if (type === "GEOWITHIN") right = this.geo();
     else right = ofValues.includes(type) ? this.value() : this.sum(false);
-    return { kind: "Comparison", operator: SPELLINGS[text] ?? text.toUpperCase(), left, right, fold, position };
+    const word = text.toUpperCase();
+    return { kind: "Comparison", operator: SPELLINGS[word] ?? word, left, right, fold, position };
   }
 
   // Operands. `first`: where a parenthesis may hold a condition instead.
