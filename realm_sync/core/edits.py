@@ -44,22 +44,26 @@ class Shape:
     """What a place in a property's value can hold. `kind`: scalar (links too), counter, mixed, list, set, dictionary or
     embedded. Immutable; built once per property and kept by whoever merges."""
 
-    __slots__ = ("_fields", "_prop", "_schema", "element", "kind")
+    __slots__ = ("_fields", "_prop", "_schema", "element", "is_int", "kind")
 
     def __init__(self, schema: Schema, prop: Property) -> None:
         self._schema, self._prop = schema, prop
         self._fields: dict[str, Shape] | None = None
         self.element: Shape = self
         """The shape of an element; of a mixed value: mixed again."""
+        self.is_int = False
+        """A property that is an int and no counter: a scalar that can be added to as well (R7)."""
         if prop.is_collection:
             self.kind = prop.type
             self.element = Shape(schema, schema.element(prop))
+            self.element.is_int = False
         elif prop.type == "mixed":
             self.kind = "mixed"
         elif prop.type == "object" and schema.is_embedded(prop.object_type):
             self.kind = "embedded"
         else:
             self.kind = "counter" if prop.is_counter else "scalar"
+            self.is_int = prop.type == "int" and not prop.is_counter
 
     @property
     def fields(self) -> dict[str, Shape]:
@@ -110,7 +114,7 @@ def identities(element: Shape, wires: list[Any]) -> Sequence[Hashable]:
 
 
 def increase(wire: Any, by: Any) -> Any:
-    """A counter's wire value plus that of an int, as 64-bit integers wrap."""
+    """An int's wire value plus that of an int, as 64-bit integers wrap."""
     total = int(wire) + int(by)
     return encode("int", (total + 2**63) % 2**64 - 2**63)
 
@@ -122,7 +126,7 @@ def check_by(edit: Add) -> int:
     except ValueTypeError:
         by = None
     if by is None:
-        raise EditError("PropertyTypeMismatch", "What is added to a counter must be a 64-bit integer.", edit.path)
+        raise EditError("PropertyTypeMismatch", "What is added must be a 64-bit integer.", edit.path)
     return by
 
 
@@ -242,8 +246,8 @@ def check_keyed(kind: str | None, edit: AnyEdit) -> None:
 
 
 def check_counter(shape: Shape, edit: AnyEdit) -> None:
-    if shape.kind != "counter":
-        raise EditError("InvalidPath", "Only counters can be incremented.", edit.path)
+    if shape.kind != "counter" and not shape.is_int:
+        raise EditError("InvalidPath", "Only counters, and properties that are integers, can be added to.", edit.path)
 
 
 def check_clear(kind: str | None, value: Any, edit: Clear) -> frozenset[Any]:

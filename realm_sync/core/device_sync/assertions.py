@@ -20,8 +20,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import ValueTypeError
-from ..mixed import wrapper
-from ..schema import ObjectSchema, Property, Schema
+from ..schema import ObjectSchema, Schema
 from .instructions import (
     NULL,
     AnyInstruction,
@@ -34,7 +33,8 @@ from .instructions import (
     SetInsert,
     Update,
 )
-from .payloads import Encode, encode_key, encoder, zero
+from .payloads import encode_key
+from .places import Place, places
 
 Image = Mapping[str, Any]
 OBJECT = Payload("object")
@@ -45,11 +45,7 @@ class Assertions:
 
     def __init__(self, schema: Schema, cls: ObjectSchema) -> None:
         self.cls = cls
-        self._places = {
-            name: _Place(schema, prop)
-            for name, prop in cls.properties.items()
-            if name != "_id" and prop.type != "linkingObjects"
-        }
+        self._places = places(schema, cls)
 
     def create(self, image: Image) -> list[AnyInstruction]:
         """The object exists and is this image; properties that the image lacks have Realm's defaults. Raises
@@ -74,60 +70,14 @@ class Assertions:
         return [EraseObject(self.cls.name, encode_key(self.cls, key))]
 
 
-class _Place:
-    """What can stand somewhere, and how it is said."""
-
-    __slots__ = ("_fields", "_prop", "_schema", "element", "encode", "kind", "zero")
-
-    def __init__(self, schema: Schema, prop: Property) -> None:
-        self._schema, self._prop = schema, prop
-        self._fields: dict[str, _Place] | None = None
-        self.zero = zero(schema, prop)
-        """What is said of a place without a value, or with one that it cannot have."""
-        self.element: _Place = self
-        self.encode: Encode | None = None
-        if prop.is_collection:
-            self.kind: Any = prop.type
-            element = schema.element(prop)
-            self.element = _Place(schema, element)
-            if prop.type != "dictionary" and self.element.kind == "scalar" and element.type == "object":
-                # Only here links are never null: that one leads nowhere.
-                self.element.zero = zero(schema, Property(type=schema.wire_type(element)))
-        elif schema.is_embedded(prop.object_type):
-            self.kind = "embedded"
-        else:
-            self.kind = "mixed" if prop.type == "mixed" else "scalar"
-            self.encode = encoder(schema, prop)
-
-    @property
-    def fields(self) -> dict[str, _Place]:
-        """Of an embedded object."""
-        if self._fields is None:
-            properties = self._schema[str(self._prop.object_type)].properties
-            self._fields = {
-                name: _Place(self._schema, prop) for name, prop in properties.items() if prop.type != "linkingObjects"
-            }
-        return self._fields
-
-    def payload(self, wire: Any) -> Payload:
-        """Of a scalar, or of a mixed value, of which a list or dictionary is the payload that makes an empty one."""
-        if wire is not None and self.encode is not None:
-            try:
-                return self.encode(wire)
-            except (ValueTypeError, LookupError):
-                pass
-        return NULL if self.zero is None or self.encode is None else self.encode(self.zero)
-
-    def container(self, wire: Any) -> Any:
-        """`list`, `set`, `dictionary` or `embedded`; empty for what is one payload."""
-        if self.kind == "scalar":
-            return ""
-        if self.kind == "mixed":
-            if isinstance(wire, list):
-                return "list"
-            return "dictionary" if isinstance(wire, dict) and not wrapper(wire) else ""
-        expected = list if self.kind in ("list", "set") else dict
-        return self.kind if isinstance(wire, expected) else ""
+def _payload(place: Place, wire: Any) -> Payload:
+    """Of a scalar, or of a mixed value, of which a list or dictionary is the payload that makes an empty one."""
+    if wire is not None and place.encode is not None:
+        try:
+            return place.encode(wire)
+        except (ValueTypeError, LookupError):
+            pass
+    return NULL if place.zero is None or place.encode is None else place.encode(place.zero)
 
 
 class _Writer:
@@ -137,14 +87,14 @@ class _Writer:
         self.out: list[AnyInstruction] = []
         self._class, self._key, self._property = class_name, key, ""
 
-    def property(self, name: str, place: _Place, image: Image) -> None:
+    def property(self, name: str, place: Place, image: Image) -> None:
         self._property = name
         self._value(place, (), image.get(name), is_new=False)
 
     def _update(self, path: Path, value: Payload) -> None:
         self.out.append(Update(self._class, self._key, self._property, path, value))
 
-    def _value(self, place: _Place, path: Path, wire: Any, *, is_new: bool) -> None:
+    def _value(self, place: Place, path: Path, wire: Any, *, is_new: bool) -> None:
         """A property, of the object or of an embedded one. `is_new`: it is empty, as what it is in was just made."""
         kind = place.container(wire)
         if place.kind == "embedded":
@@ -154,14 +104,15 @@ class _Writer:
                 self._update(path, OBJECT)
                 self._content(place, path, wire, kind)
         elif place.kind in ("scalar", "mixed") and not kind:
-            self._update(path, place.payload(wire))
+            self._update(path, _payload(place, wire))
         else:
             if not is_new or place.kind == "mixed":
-                self.out.append(Clear(self._class, self._key, self._property, path, kind or place.kind))
+                collection: Any = kind or place.kind
+                self.out.append(Clear(self._class, self._key, self._property, path, collection))
             if kind:
                 self._content(place, path, wire, kind)
 
-    def _content(self, place: _Place, path: Path, wire: Any, kind: str) -> None:
+    def _content(self, place: Place, path: Path, wire: Any, kind: str) -> None:
         """What is in an empty container."""
         if kind == "embedded":
             for name, field in place.fields.items():
@@ -169,20 +120,20 @@ class _Writer:
         elif kind == "list":
             for at, item in enumerate(wire):
                 step = (*path, at)
-                value = OBJECT if place.element.kind == "embedded" else place.element.payload(item)
+                value = OBJECT if place.element.kind == "embedded" else _payload(place.element, item)
                 self.out.append(ArrayInsert(self._class, self._key, self._property, step, value, at))
                 self._inside(place.element, step, item)
         elif kind == "dictionary":
             for key, item in wire.items():
                 step = (*path, key)
                 is_object = place.element.kind == "embedded" and isinstance(item, dict)
-                self._update(step, OBJECT if is_object else place.element.payload(item))
+                self._update(step, OBJECT if is_object else _payload(place.element, item))
                 self._inside(place.element, step, item)
         else:
             for item in wire:
-                value = NULL if place.element.container(item) else place.element.payload(item)
+                value = NULL if place.element.container(item) else _payload(place.element, item)
                 self.out.append(SetInsert(self._class, self._key, self._property, path, value))
 
-    def _inside(self, element: _Place, path: Path, wire: Any) -> None:
+    def _inside(self, element: Place, path: Path, wire: Any) -> None:
         if kind := element.container(wire):
             self._content(element, path, wire, kind)

@@ -25,7 +25,9 @@ from realm_sync.core.device_sync.instructions import (
     SetInsert,
     Update,
 )
-from realm_sync.core.schema import Property, Schema
+from realm_sync.core.device_sync.payloads import decode_payload
+from realm_sync.core.encoding import wire_set
+from realm_sync.core.schema import ObjectSchema, Property, Schema
 
 TYPES = {"decimal128": "decimal", "data": "binary", "date": "timestamp"}
 ZEROS: dict[str, Any] = {
@@ -126,7 +128,8 @@ class Store:
         if value.type in ("list", "dictionary"):
             assert prop.type == "mixed"
             made: Any = [] if value.type == "list" else {}
-            if is_element or type(holder[step]) is not type(made):
+            there = holder.get(step) if isinstance(holder, dict) else holder[step]
+            if type(there) is not type(made):
                 holder[step] = made
             return
         assert not prop.is_collection, "a collection is no value"
@@ -162,3 +165,21 @@ class Store:
             return NULL
         kind = TYPES.get(prop.type, prop.type)
         return Payload(kind, ZEROS[kind])  # type: ignore[arg-type]
+
+
+def image_of(schema: Schema, cls: ObjectSchema, held: dict[str, Any]) -> dict[str, Any]:
+    """The wire values of what a Store holds of an object; values that ours cannot hold as near as they can."""
+    return {name: _wire(schema, cls.properties[name], value) for name, value in held.items()}
+
+
+def _wire(schema: Schema, prop: Property, value: Any) -> Any:
+    if isinstance(value, Embedded):
+        return image_of(schema, schema[str(prop.object_type)], value)
+    inner = schema.element(prop) if prop.is_collection else prop
+    if isinstance(value, list):
+        return [_wire(schema, inner, item) for item in value]
+    if isinstance(value, dict):
+        return {key: _wire(schema, inner, item) for key, item in value.items()}
+    if isinstance(value, set):
+        return wire_set(_wire(schema, inner, item) for item in value)
+    return decode_payload(schema, "value", inner, value)[0]

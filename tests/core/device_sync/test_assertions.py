@@ -17,14 +17,11 @@ from realm_sync.core.device_sync.instructions import (
     Payload,
     Update,
 )
-from realm_sync.core.device_sync.payloads import decode_payload
 from realm_sync.core.edits import identity
-from realm_sync.core.encoding import wire_set
 from realm_sync.core.errors import ValueTypeError
 from realm_sync.core.mixed import mixed_type
-from realm_sync.core.schema import ObjectSchema, Property
 
-from .applying import Embedded, Store
+from .applying import Store, image_of
 from .worlds import EVERY, MIXED, NOTE, NUMBER, SCHEMA, images, wires
 
 NAMES = sorted(name for name, prop in EVERY.properties.items() if prop.type != "linkingObjects" and name != "_id")
@@ -32,29 +29,9 @@ KEY = "65a1b2c3d4e5f60718293a4b"
 SAY = Assertions(SCHEMA, EVERY)
 
 
-def wire(prop: Property, value: Any) -> Any:
-    """The wire value of what a Store holds."""
-    if isinstance(value, Embedded):
-        return image_of(SCHEMA[str(prop.object_type)], value)
-    inner = SCHEMA.element(prop) if prop.is_collection else prop
-    if isinstance(value, list):
-        return [wire(inner, item) for item in value]
-    if isinstance(value, dict):
-        return {key: wire(inner, item) for key, item in value.items()}
-    if isinstance(value, set):
-        return wire_set(wire(inner, item) for item in value)
-    found, is_exact = decode_payload(SCHEMA, "value", inner, value)
-    assert is_exact
-    return found
-
-
-def image_of(cls: ObjectSchema, held: dict[str, Any]) -> dict[str, Any]:
-    return {name: wire(cls.properties[name], value) for name, value in held.items()}
-
-
 def held(store: Store) -> dict[str, Any]:
     (found,) = store.objects.values()
-    return image_of(EVERY, found) | {"_id": KEY}
+    return image_of(SCHEMA, EVERY, found) | {"_id": KEY}
 
 
 @settings(max_examples=60)

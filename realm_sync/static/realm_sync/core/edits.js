@@ -53,15 +53,20 @@ export class Shape {
     /** The shape of an element; of a mixed value: mixed again. @type {Shape} */
     this.element = this;
     this.kind = "scalar";
+    /** A property that is an int and no counter: a scalar that can be added to as well (R7). */
+    this.isInt = false;
     if (isCollection(prop.type)) {
       this.kind = prop.type;
       this.element = new Shape(schema, elementOf(prop));
+      this.element.isInt = false;
     } else if (prop.type === "mixed") {
       this.kind = "mixed";
     } else if (prop.type === "object" && schema.isEmbedded(prop.objectType)) {
       this.kind = "embedded";
     } else if (prop.presentation === "counter") {
       this.kind = "counter";
+    } else {
+      this.isInt = prop.type === "int";
     }
   }
 
@@ -134,7 +139,7 @@ function numberText(value) {
   return Number.isInteger(value) ? String(BigInt(value)) : String(value);
 }
 
-/** A counter's wire value plus that of an int, as 64-bit integers wrap. @param {any} wire @param {any} by */
+/** An int's wire value plus that of an int, as 64-bit integers wrap. @param {any} wire @param {any} by */
 export function increase(wire, by) {
   return encode("int", BigInt.asIntN(64, BigInt(wire) + BigInt(by)));
 }
@@ -147,7 +152,7 @@ export function checkBy(edit) {
   } catch {
     // told below
   }
-  if (by === null) throw new EditError("PropertyTypeMismatch", "What is added to a counter must be a 64-bit integer.", edit.path);
+  if (by === null) throw new EditError("PropertyTypeMismatch", "What is added must be a 64-bit integer.", edit.path);
   return by;
 }
 
@@ -284,7 +289,8 @@ export function checkKeyed(kind, edit) {
 
 /** @param {Shape} shape @param {Edit} edit */
 export function checkCounter(shape, edit) {
-  if (shape.kind !== "counter") throw new EditError("InvalidPath", "Only counters can be incremented.", edit.path);
+  if (shape.kind === "counter" || shape.isInt) return;
+  throw new EditError("InvalidPath", "Only counters, and properties that are integers, can be added to.", edit.path);
 }
 
 /** What a clear keeps of a container: indexes, keys, or what tells members apart.
