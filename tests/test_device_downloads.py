@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import threading
+import time
+import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connections, transaction
+from django.db.models import Value
+from django.db.models.functions import Concat
 
-from realm_sync import capture, history
+from realm_sync import history
+from realm_sync.access import Access
 from realm_sync.conf import settings as realm_settings
+from realm_sync.core import messages as m
 from realm_sync.core.binding import bind
 from realm_sync.core.changes import decode_image
 from realm_sync.core.device_sync import frames
 from realm_sync.core.device_sync.assertions import Assertions
-from realm_sync.core.device_sync.doubt import Advance, encode_advance
+from realm_sync.core.device_sync.errors import DeviceSyncError
 from realm_sync.core.device_sync.frames import Bind, Download, Ident
-from realm_sync.core.nodes import FALSE, Node
+from realm_sync.core.device_sync.instructions import Update
+from realm_sync.core.device_sync.payloads import zeros
+from realm_sync.core.nodes import FALSE, TRUE, Node
 from realm_sync.core.query import parse
-from realm_sync.device_sync import downloads, files
+from realm_sync.device_sync import downloads, entries, files
 from realm_sync.device_sync.downloads import Transfer
+from realm_sync.device_sync.entries import EPOCH
+from realm_sync.device_sync.uploads import Translated, integrate_translated
 from realm_sync.downloads import select_images
-from realm_sync.models import ClientFile
+from realm_sync.models import Change
 from realm_sync.registry import registry
 from tests.official_client.checker import SessionChecker
 from tests.official_client.client import Progress, RealmFile
 from tests.official_client.store import Store, plain
 from tests.official_client.wire import decode_from_server, instructions
+from tests.testapp.models import Inspection, Kit, Team
 from tests.world import World
 
-pytestmark = pytest.mark.usefixtures("each_database")
+NOW = int(time.time() * 1000)
+WRITABLE = ("Inspection", "Kit", "Team", "Sample", "Reading")
 
 
-def connection() -> Any:
-    return connections[realm_settings.DATABASE]
+def newest() -> int:
+    return history.newest(connections[realm_settings.DATABASE])
 
 
 def views(**queries: str) -> dict[str, Node]:
@@ -53,6 +66,7 @@ class Device:
         self.realm.sets[1] = self.realm.newest
         self.views: Mapping[str, Node] = {}
         self.sent: list[Download] = []
+        self.clock = 0
         self.connect()
 
     def connect(self) -> None:
@@ -123,16 +137,36 @@ class Device:
             progress = progress._replace(download_server=last.server_version, download_client=last.client_version)
         self.realm.integrate(entries, progress)
 
-    @contextmanager
-    def upload(self, advance: Advance | None = None) -> Iterator[None]:
-        """What is written inside is an upload of the file; its realm's newest local version is then integrated."""
-        advance = advance or Advance(self.realm.version)
-        with transaction.atomic(realm_settings.DATABASE):
-            capture.set_origin(connection(), self.ident)
-            yield
-            capture.set_origin(connection(), 0)
-            ClientFile.objects.filter(ident=self.ident).update(client_version=advance.client_version)
-            history.record_advance(connection(), self.ident, encode_advance(advance).decode())
+    def write(self, *steps: Any, at: int = 0) -> Translated:
+        """One local transaction: in the realm, and in our words."""
+        self.clock += 1
+        when = NOW + self.clock + at
+        with self.realm.write(when - EPOCH) as local:
+            for step in steps:
+                key = step.id
+                if isinstance(step, m.Delete):
+                    local.delete(step.class_name, key)
+                    continue
+                if isinstance(step, m.Create):
+                    local.create(step.class_name, key)
+                if isinstance(step, m.Create | m.Update):
+                    for name, value in step.values.items():
+                        if not isinstance(step, m.Create) or value:
+                            local.assign(step.class_name, key, name, value)
+                elif isinstance(step, m.Insert):
+                    name, *path = step.path
+                    local.insert(step.class_name, key, str(name), step.value, tuple(path))
+                else:
+                    assert isinstance(step, m.Add)
+                    local.add(step.class_name, key, str(step.path[0]), int(step.by))
+        change = self.realm.history[-1]
+        return Translated(change.version, change.base, when, steps)
+
+    def upload(self, *changesets: Translated) -> None:
+        access = Access(dict.fromkeys(registry.schema.names(), TRUE), dict.fromkeys(WRITABLE, TRUE))
+        last = changesets[-1]
+        server = self.progress.download_server
+        integrate_translated(self.ident, changesets, last.client_version, server, access, self.views, NOW + 10**6)
 
     def said(self) -> list[str]:
         """The instructions of the newest download, without their operands."""
@@ -168,16 +202,437 @@ def objects(store: Store) -> dict[str, Any]:
     }
 
 
+def create(cls: str, id: Any = None, **values: Any) -> m.Create:
+    """As the translation says it: with Realm's zeros in what was not given."""
+    schema = registry.schema
+    return m.Create(class_name=cls, id=str(id or uuid.uuid4()), values=zeros(schema, schema[cls]) | values)
+
+
+def update(it: Any, **values: Any) -> m.Update:
+    return m.Update(class_name=type(it).__name__, id=str(it.pk), values=values)
+
+
+def delete(it: Any) -> m.Delete:
+    return m.Delete(class_name=type(it).__name__, id=str(it.pk))
+
+
 @pytest.fixture
-def small_world() -> World:
-    return World()
+def device(world: World) -> Device:
+    """Of nora, with every inspection and kit of priority or name above 0."""
+    device = Device(world.nora)
+    device.open(Inspection="priority > 0", Kit="TRUEPREDICATE", Team="TRUEPREDICATE")
+    return device
 
 
-def test_first_the_classes_then_what_is_subscribed_to(small_world: World) -> None:
-    small_world.inspection(title="Lights", priority=3)
-    small_world.inspection(title="Windsock", priority=1)
-    device = Device(small_world.nora)
+def test_first_the_classes_then_what_is_subscribed_to(world: World) -> None:
+    world.inspection(title="Lights", priority=3)
+    world.inspection(title="Windsock", priority=1)
+    device = Device(world.nora)
     device.open(Inspection="priority > 2", Airfield="TRUEPREDICATE")
     device.check()
     assert len(device.realm.store.objects["Inspection"]) == 1
     assert len(device.realm.store.objects["Airfield"]) == 3
+
+
+def test_a_change_of_another_is_the_property_and_its_time(device: Device, world: World) -> None:
+    it = world.inspection(priority=1)
+    device.catch_up()
+    Inspection.objects.filter(pk=it.pk).update(title="Windsock")
+    device.catch_up()
+    device.check()
+    (entry,) = device.sent[-1].entries
+    (instruction,) = instructions(entry.changeset)
+    assert isinstance(instruction, Update) and instruction.property == "title"
+    row = Change.objects.using(realm_settings.DATABASE).latest("pk")
+    assert (entry.timestamp, entry.origin) == (row.timestamp - EPOCH, files.SERVER)
+
+
+def test_objects_enter_and_leave_the_view_and_go(device: Device, world: World) -> None:
+    seen, other = world.inspection(priority=1), world.inspection(priority=0)
+    device.catch_up()
+    device.check()
+    Inspection.objects.filter(pk=other.pk).update(priority=5)
+    device.catch_up()
+    device.check()
+    Inspection.objects.filter(pk=seen.pk).update(priority=0)
+    device.catch_up()
+    assert device.said() == ["EraseObject"]
+    device.check()
+    other.delete()
+    device.catch_up()
+    assert device.said() == ["EraseObject"]
+    device.check()
+    # What it never held is none of its business.
+    world.inspection(priority=0).delete()
+    transfer = device.catch_up()
+    assert transfer.is_empty and transfer.version == newest()
+
+
+def test_nothing_is_echoed_and_the_versions_move(device: Device, world: World) -> None:
+    it = world.inspection(priority=1)
+    device.catch_up()
+    written = device.write(update(it, title="Mine"), create("Kit", name="New", tags=["a"]))
+    device.upload(written)
+    transfer = device.catch_up()
+    assert transfer.is_empty
+    assert (transfer.client_version, transfer.upload_client) == (written.client_version,) * 2
+    assert device.realm.history == []
+    device.check()
+
+
+def test_anothers_upload_carries_its_origin(device: Device, world: World) -> None:
+    it = world.inspection(priority=1)
+    other = Device(world.nora)
+    other.open(Inspection="priority > 0")
+    other.upload(other.write(update(it, title="Theirs")))
+    device.catch_up()
+    (entry,) = device.sent[-1].entries
+    assert entry.origin == other.realm.ident
+    device.check()
+
+
+def test_what_conflicts_is_told_to_its_author(device: Device, world: World) -> None:
+    it = world.inspection(priority=1)
+    device.catch_up()
+    written = device.write(update(it, title="Mine", notes="Mine"))
+    Inspection.objects.filter(pk=it.pk).update(title="Theirs")
+    device.upload(written)
+    device.catch_up()
+    (entry,) = device.sent[-1].entries
+    assert [each.property for each in instructions(entry.changeset)] == ["title"]
+    assert entry.client_version == written.client_version
+    device.check()
+
+
+def test_a_local_write_stays_until_the_server_has_decided(device: Device, world: World) -> None:
+    it = world.inspection(priority=1)
+    device.catch_up()
+    Inspection.objects.filter(pk=it.pk).update(title="Theirs")
+    device.write(update(it, title="Mine, and later"), at=10**6)
+    device.catch_up()
+    (held,) = device.realm.store.objects["Inspection"].values()
+    assert held["title"].value == "Mine, and later"
+
+
+def test_lists_counters_and_their_conflicts(device: Device, world: World) -> None:
+    kit = Kit.objects.create(name="Kit", tags=["a"], visits=1)
+    device.catch_up()
+    on: Any = {"class_name": "Kit", "id": str(kit.pk)}
+    first = device.write(m.Insert(path=["tags", 1], value="b", **on), m.Add(path=["visits"], by=2, **on))
+    Kit.objects.filter(pk=kit.pk).update(tags=["x", "a"], visits=10)
+    device.catch_up()
+    second = device.write(m.Insert(path=["tags", 0], value="c", **on))
+    device.upload(first, second)
+    device.catch_up()
+    device.check()
+    kit.refresh_from_db()
+    assert kit.visits in (10, 12)
+    assert {"x", "a", "b", "c"} >= set(kit.tags)
+
+
+def test_a_refused_write_is_undone_and_told(device: Device, world: World) -> None:
+    Team.objects.create(name="Taken")
+    kit = Kit.objects.create(name="Kit")
+    device.catch_up()
+    refused = device.write(create("Team", name="Taken"), update(kit, name="Fine"))
+    device.upload(refused)
+    world.inspection(priority=1)
+    transfer = device.catch_up()
+    ((version, rejections),) = transfer.rejected
+    assert (version, rejections[0].class_name) == (refused.client_version, "Team")
+    assert rejections[0].reason
+    assert device.sent[-1].entries[-1].server_version == transfer.version
+    device.check()
+    assert not device.catch_up().rejected
+
+
+def test_a_report_has_an_entry_to_be_found_at(device: Device, world: World) -> None:
+    """The app is told of undone writes when the last entry of a download has reached the version."""
+    reading = create("Reading", team=str(uuid.uuid4()), value=1.5, at="2026-01-01T12:00:00.000000Z")
+    device.upload(Translated(device.realm.version, device.progress.download_server, NOW, [reading]))
+    transfer = device.catch_up()
+    assert transfer.rejected
+    (entry,) = device.sent[-1].entries
+    assert (entry.server_version, entry.changeset) == (transfer.version, b"")
+
+
+def test_what_is_owed_is_said_as_of_the_version(device: Device, world: World) -> None:
+    """The table may have moved on: a later state with an earlier integrated client version would count some twice."""
+    kit, gone, new = (Kit.objects.create(name=name, visits=1) for name in ("Kit", "Gone", "New"))
+    key = new.pk
+    new.delete()
+    version = newest()
+    Kit.objects.filter(pk=kit.pk).update(visits=7)
+    Kit.objects.filter(pk=kit.pk).update(visits=8, name="Later")
+    Kit.objects.filter(pk=gone.pk).delete()
+    Kit.objects.create(pk=key, name="Again")
+    ids = list(Change.objects.using(realm_settings.DATABASE).filter(class_name="Kit", kind="insert").order_by("pk"))
+    keys = [("Kit", row.object_id) for row in ids[:3]] + [("Kit", "no key"), ("Nothing", "1")]
+    found = downloads._images(keys, version)
+    assert {image["name"]: image["visits"] for image in found.values()} == {"Kit": 1, "Gone": 1}
+    now = downloads._images(keys, None)
+    assert {image["name"] for image in now.values()} == {"Later", "Again"}
+
+
+def test_a_long_way_is_gone_in_steps(device: Device, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "CHUNK", 7)
+    for number in range(10):
+        with transaction.atomic(realm_settings.DATABASE):
+            Team.objects.bulk_create(Team(name=f"Team {number}, {each}") for each in range(5))
+    steps = 1
+    while device.catch_up().has_more:
+        steps += 1
+        assert steps < 20
+    assert steps > 5
+    device.check()
+
+
+def test_a_version_longer_than_a_step_is_one(device: Device, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "CHUNK", 7)
+    steps = [create("Kit", name=f"Kit {number}") for number in range(40)]
+    written = device.write(*steps, create("Team", name="Nobody may"))
+    with transaction.atomic(realm_settings.DATABASE):
+        Team.objects.bulk_create(Team(name=f"Other {number}") for number in range(40))
+        Team.objects.filter(name__endswith="9").delete()
+    device.upload(written)
+    rejected = []
+    while True:
+        transfer = device.catch_up()
+        rejected += transfer.rejected
+        if not transfer.has_more and transfer.version == newest():
+            break
+    assert transfer.client_version == written.client_version
+    assert len(rejected) == 1
+    device.check()
+
+
+def test_a_client_may_commit_in_the_middle(device: Device, world: World) -> None:
+    for number in range(6):
+        world.inspection(priority=number)
+        Kit.objects.create(name=str(number))
+    Inspection.objects.filter(priority=3).update(title="Changed")
+    version = device.progress.download_server
+    device.catch_up(commit_after=2)
+    assert device.progress.download_server == version
+    device.connect()
+    device.catch_up()
+    device.check()
+
+
+def test_a_change_of_the_set_sends_the_difference(device: Device, world: World) -> None:
+    for number in range(5):
+        world.inspection(priority=number, title=str(number))
+    device.catch_up()
+    world.inspection(priority=2, title="Meanwhile")
+    device.subscribe(Inspection="priority > 1 AND priority < 4 OR priority == 0", Kit="TRUEPREDICATE")
+    device.check()
+    said = device.said()
+    assert said.count("EraseObject") == 2 + Team.objects.count()
+    assert said.count("CreateObject") == 2
+    device.subscribe(Inspection="priority > 1 AND priority < 4 OR priority == 0", Kit="TRUEPREDICATE")
+    assert device.said() == [] and len(device.sent[-1].entries) == 1
+    device.subscribe()
+    device.check()
+
+
+def test_a_set_that_sees_into_collections(world: World) -> None:
+    for tags in (["x"], ["y", "x"], ["y"], []):
+        Kit.objects.create(tags=tags)
+    device = Device(world.nora)
+    device.open(Kit="ANY tags == 'x'")
+    assert len(device.realm.store.objects["Kit"]) == 2
+    device.check()
+    kit = Kit.objects.get(tags=["y"])
+    Kit.objects.filter(pk=kit.pk).update(tags=["x"])
+    device.subscribe(Kit="ANY tags == 'y'")
+    device.check()
+
+
+def test_what_happened_before_a_bootstrap_is_in_it(device: Device, world: World) -> None:
+    """Own writes, conflicts and what left both views, between the file's version and the bootstrap's."""
+    moved, changed, gone = (world.inspection(priority=number, title=str(number)) for number in (1, 2, 3))
+    kit = Kit.objects.create(name="Kit", tags=["a"])
+    device.catch_up()
+    mine = device.write(update(changed, title="Mine"), update(kit, name="Mine"), create("Kit", name="New"))
+    Inspection.objects.filter(pk=moved.pk).update(priority=0)
+    Inspection.objects.filter(pk=changed.pk).update(title="Theirs")
+    gone.delete()
+    device.upload(mine)
+    transfer = device.subscribe(Inspection="priority > 1", Kit="TRUEPREDICATE", Team="TRUEPREDICATE")
+    assert transfer.client_version == mine.client_version
+    device.check()
+    assert all(entry.server_version == transfer.version for entry in device.sent[-1].entries)
+
+
+def test_a_bootstrap_takes_a_version(device: Device, world: World) -> None:
+    before = device.progress.download_server
+    transfer = device.subscribe(Inspection="priority > 7")
+    assert transfer.version > before
+    device.subscribe(Inspection="priority > 8")
+    assert device.progress.download_server > transfer.version
+
+
+def test_an_edit_that_crossed_a_bootstrap_is_told(device: Device, world: World) -> None:
+    """What a bootstrap says undoes edits that are not uploaded yet: so those count as conflicts, and are said again."""
+    kit = Kit.objects.create(name="Kit", tags=["a"])
+    device.catch_up()
+    device.subscribe(Inspection="priority > 0")
+    wanted = {"Inspection": "priority > 0", "Kit": "TRUEPREDICATE"}
+    device.subscribe(**wanted)
+    written = device.write(m.Insert(class_name="Kit", id=str(kit.pk), path=["tags", 1], value="b"))
+    device.has_schema = False  # so that the next says every object
+    device.subscribe(**wanted)
+    (held,) = device.realm.store.objects["Kit"].values()
+    assert len(held["tags"]) == 1
+    device.upload(written)
+    device.catch_up()
+    device.check()
+    kit.refresh_from_db()
+    assert kit.tags == ["a", "b"]
+
+
+def test_a_file_holds_what_it_held_after_a_reconnect(device: Device, world: World) -> None:
+    for number in range(4):
+        world.inspection(priority=number)
+    device.catch_up()
+    # A bootstrap that never arrives.
+    downloads.bootstrap(
+        device.file, device.progress.download_server, device.views, views(Inspection="priority > 2"), has_schema=True
+    )
+    held = dict(device.views)
+    device.connect()
+    assert dict(device.views) == held and device.has_schema
+    Inspection.objects.filter(priority=1).update(title="Changed")
+    device.catch_up()
+    device.check()
+    device.connect()
+    assert dict(device.views) == held
+    device.subscribe(Inspection="priority > 2")
+    device.check()
+
+
+def test_another_schema_is_a_bootstrap_of_everything(
+    device: Device, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = world.inspection(priority=1)
+    device.catch_up()
+    gone = world.inspection(priority=2)
+    device.catch_up()
+    gone.delete()
+    # As if a column had come: the client has its default in every object it holds.
+    monkeypatch.setattr(files, "schema_digest", lambda schema: "another")
+    device.connect()
+    assert not device.has_schema
+    for held in device.realm.store.objects["Inspection"].values():
+        held["notes"] = held["title"]
+    device.subscribe(Inspection="priority > 0", Kit="TRUEPREDICATE", Team="TRUEPREDICATE")
+    device.check()
+    assert device.said()[0] == "AddTable"
+    assert str(it.pk) in {str(uuid.UUID(bytes=key.value)) for key in device.realm.store.objects["Inspection"]}
+    device.connect()
+    assert device.has_schema
+
+
+@pytest.mark.usefixtures("each_database")
+def test_the_first_version_of_an_empty_history() -> None:
+    """0 means that a client has nothing."""
+    device = Device(get_user_model().objects.create_user("nora"))
+    device.deliver(downloads.schema_only(device.file), 1)
+    assert device.progress.download_server > 0
+    assert device.catch_up().is_empty
+
+
+def test_partition_sync_is_one_entry_at_a_time(world: World) -> None:
+    for number in range(5):
+        world.inspection(priority=number, title=str(number))
+    device = Device(world.nora, is_flexible=False)
+    device.open(Inspection="priority == 1", Team="TRUEPREDICATE")
+    assert len(device.sent[-1].entries) == 1
+    assert device.said()[0] == "AddTable"
+    device.check()
+    Team.objects.create(name="West")
+    Inspection.objects.filter(priority=1).update(title="Changed")
+    Inspection.objects.filter(priority=2).update(priority=1)
+    device.catch_up()
+    (entry,) = device.sent[-1].entries
+    assert (entry.timestamp, entry.origin, entry.server_version) == (0, files.SERVER, device.progress.download_server)
+    device.check()
+    world.inspection(priority=7)
+    device.catch_up()
+    assert not device.sent[-1].entries
+    Team.objects.create(name="East")
+    device.catch_up()
+    (entry,) = device.sent[-1].entries
+    assert entry.timestamp
+    device.subscribe(Inspection="priority == 2")
+    device.check()
+
+
+def test_an_older_session_makes_no_bootstrap(device: Device, world: World) -> None:
+    old = device.file
+    device.connect()
+    with pytest.raises(DeviceSyncError) as refused:
+        downloads.bootstrap(old, device.progress.download_server, device.views, {}, has_schema=True)
+    assert refused.value.number == 200
+
+
+def test_readings_are_never_downloaded(device: Device, world: World) -> None:
+    reading = create("Reading", team=str(world.north.pk), value=1.5, at="2026-01-01T12:00:00.000000Z")
+    device.upload(Translated(device.realm.version, device.progress.download_server, NOW, [reading]))
+    transfer = device.catch_up()
+    assert transfer.is_empty and transfer.client_version
+    device.subscribe(Inspection="TRUEPREDICATE", Reading="TRUEPREDICATE")
+    assert "Reading" not in objects(device.realm.store)
+
+
+@pytest.mark.parametrize("each_database", ["postgresql"], indirect=True)
+def test_a_transaction_that_stays_open_is_waited_for(
+    device: Device, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "WAIT_SECONDS", 0.2)
+    opened, done = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with transaction.atomic(realm_settings.DATABASE):
+            Team.objects.create(name="West")
+            opened.set()
+            done.wait(10)
+        connections.close_all()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    opened.wait(10)
+    with pytest.raises(DeviceSyncError) as refused:
+        device.subscribe(Inspection="priority > 3", Team="TRUEPREDICATE")
+    assert refused.value.number == 229
+    threading.Timer(0.2, done.set).start()
+    monkeypatch.setattr(downloads, "WAIT_SECONDS", 10)
+    device.subscribe(Inspection="priority > 3", Team="TRUEPREDICATE")
+    thread.join()
+    device.check()
+
+
+def test_an_entry_is_closed_when_it_is_large(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "ENTRY_BYTES", 1000)
+    Team.objects.bulk_create(Team(name=f"Team {number}") for number in range(200))
+    device = Device(world.nora)
+    device.open(Team="TRUEPREDICATE")
+    assert len(device.sent[-1].entries) > 5
+    assert max(len(entry.changeset) for entry in device.sent[-1].entries) < 1200
+    device.check()
+    Team.objects.all().update(name=Concat("name", Value("!")))
+    device.catch_up()
+    assert len(device.sent[-1].entries) > 5
+    device.check()
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+def test_an_image_that_cannot_be_said_stops_nothing_else(device: Device, world: World, caplog: Any) -> None:
+    """SQLite takes any text into any column."""
+    bad, good = (world.inspection(priority=1) for _ in range(2))
+    with connections[realm_settings.DATABASE].cursor() as cursor:
+        cursor.execute("UPDATE testapp_inspection SET id = 'no key' WHERE id = %s", [bad.pk.hex])
+    device.catch_up()
+    assert len(device.realm.store.objects["Inspection"]) == 1
+    assert "cannot be sent to official SDKs" in caplog.text
+    assert good.pk

@@ -104,7 +104,7 @@ def bootstrap(
                 rejected += part.rejected(version)
         for model_sync in registry:
             has, shall_have = (views.get(model_sync.class_name, FALSE) for views in (old, new))
-            if has_schema and has == shall_have:
+            if model_sync.asymmetric or (has_schema and has == shall_have):
                 continue
             missing = and_(shall_have, not_(has)) if has_schema else shall_have
             for chunk in select_images(model_sync, missing):
