@@ -5,7 +5,7 @@ Decides only text: which field a property becomes, schema_models.py says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import models
@@ -13,45 +13,64 @@ from django.db.migrations.writer import MigrationWriter
 
 from realm_sync.core.declarations import parse_class
 from realm_sync.core.errors import SchemaError
-from realm_sync.core.schema import ObjectSchema, Schema
+from realm_sync.core.schema import PRIMARY_KEY, ObjectSchema, Schema
 from realm_sync.fields import CollectionField, EmbeddedField, Link
 from realm_sync.schema_models import fields_of_schema, with_stored_names
 
 FIELDS_IMPORT = "from realm_sync import fields, sync"
 
 
-def models_text(declarations: Iterable[dict[str, Any]]) -> str:
+HEADER = (
+    "# Made from a Realm schema by `manage.py realm_sync models`. What is left to do:",
+    "# * say in an inner `class Sync` of each model who may see and write its objects (readable_by, writable_by);",
+    "# * replace text fields by CharField(max_length=…) where you know the longest value;",
+    "# * decide what deleting the target of a link does (on_delete);",
+    "# * run makemigrations and migrate.",
+)
+
+
+def models_text(
+    declarations: Iterable[dict[str, Any]],
+    *,
+    header: Sequence[str] = HEADER,
+    plain: bool = False,
+    notes: Mapping[str, Sequence[str]] | None = None,
+) -> str:
     """A models.py with a SyncedModel, or an EmbeddedObject, for each Realm object schema. SchemaError for what cannot be
-    one."""
+    one. `plain`: with models that a sync.py registers instead; `notes`: comments, by class."""
     parsed = [(each, parse_class(with_stored_names(each))) for each in declarations]
     schema = Schema(cls for _, cls in parsed)
     embedded = {cls.name: cls.name for cls in schema if cls.embedded}
     imports: set[str] = set()
     bodies = []
     for each, cls in _in_order(parsed, schema):
-        lines = [f"class {cls.name}({'fields.EmbeddedObject' if cls.embedded else 'sync.SyncedModel'}):"]
+        base = "fields.EmbeddedObject" if cls.embedded else "models.Model" if plain else "sync.SyncedModel"
+        lines = [f"class {cls.name}({base}):"]
+        lines += [f"    # {' '.join(note.split())}" for note in (notes or {}).get(cls.name, ())]
         if cls.embedded:
             imports.add(FIELDS_IMPORT)
+        elif plain and cls.properties[PRIMARY_KEY].type == "uuid":
+            imports.add("import uuid")
+            lines.append("    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)")
         for name, field in fields_of_schema(each, embedded=embedded).items():
             text, needed = _field_text(field)
             imports |= needed
             lines.append(f"    {name} = {text}")
-        if cls.asymmetric:
+        if cls.asymmetric and not plain:
             lines += ["", "    class Sync:", "        asymmetric = True"]
-        bodies.append("\n".join(lines if len(lines) > 1 else [*lines, "    pass"]))
-    header = [
-        "# Made from a Realm schema by `manage.py realm_sync models`. What is left to do:",
-        "# * say in an inner `class Sync` of each model who may see and write its objects (readable_by, writable_by);",
-        "# * replace text fields by CharField(max_length=…) where you know the longest value;",
-        "# * decide what deleting the target of a link does (on_delete);",
-        "# * run makemigrations and migrate.",
+        has_body = any(not line.startswith("    #") for line in lines[1:])
+        bodies.append("\n".join(lines if has_body else [*lines, "    pass"]))
+    imported = FIELDS_IMPORT if FIELDS_IMPORT in imports else "from realm_sync import sync"
+    if plain:
+        imported = "from realm_sync import fields" if FIELDS_IMPORT in imports else ""
+    head = [
+        *header,
         *sorted(imports - {FIELDS_IMPORT}, key=lambda line: (line.startswith("from"), line)),
         *([""] if imports - {FIELDS_IMPORT} else []),
         "from django.db import models",
-        "",
-        FIELDS_IMPORT if FIELDS_IMPORT in imports else "from realm_sync import sync",
+        *(["", imported] if imported else []),
     ]
-    return "\n".join(header) + "\n\n\n" + "\n\n\n".join(bodies) + "\n"
+    return "\n".join(head) + "\n\n\n" + "\n\n\n".join(bodies) + "\n"
 
 
 def _in_order(

@@ -1,13 +1,16 @@
 """`manage.py realm_sync …`: one command with the verbs of an operator. Each calls the module that owns it.
 
-Owns only arguments and what is said: schema_text.py and models_text.py, beside, write what the first two verbs print.
+Owns only arguments and what is said. What the first two verbs print is written beside: schema_text.py, models_text.py and,
+for exported App Services applications (exported_app.py), sync_text.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import sys
+import zipfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -19,8 +22,10 @@ from django.utils import timezone
 
 from realm_sync.conf import settings
 from realm_sync.core.errors import SchemaError
+from realm_sync.management.exported_app import ExportError, read_app
 from realm_sync.management.models_text import models_text
 from realm_sync.management.schema_text import FORMATS
+from realm_sync.management.sync_text import app_models_text, sync_text
 from realm_sync.models import Change
 from realm_sync.registry import registry
 
@@ -59,10 +64,26 @@ def run_schema(command: BaseCommand, options: dict[str, Any]) -> None:
 
 
 def add_models_arguments(parser: CommandParser) -> None:
-    parser.add_argument("file", help="JSON: one Realm object schema or a list of them; - reads standard input")
+    parser.add_argument(
+        "file",
+        help="JSON: one Realm object schema or a list of them; - reads standard input. Or the directory, or the zip file, "
+        "of an exported App Services application",
+    )
+    parser.add_argument(
+        "--into",
+        metavar="DIRECTORY",
+        help="of an exported application: write models.py and sync.py there (the directory of a Django app) instead of "
+        "printing them",
+    )
 
 
 def run_models(command: BaseCommand, options: dict[str, Any]) -> None:
+    path = Path(options["file"])
+    if path.is_dir() or (path.is_file() and zipfile.is_zipfile(path)):
+        write_app(command, path, options["into"])
+        return
+    if options["into"]:
+        raise CommandError("--into is for exported App Services applications: redirect what is printed, > models.py.")
     try:
         text = sys.stdin.read() if options["file"] == "-" else Path(options["file"]).read_text(encoding="utf-8")
         declarations = json.loads(text)
@@ -77,6 +98,33 @@ def run_models(command: BaseCommand, options: dict[str, Any]) -> None:
         command.stdout.write(models_text(declarations))
     except SchemaError as error:
         raise CommandError(str(error)) from error
+
+
+def write_app(command: BaseCommand, path: Path, into: str | None) -> None:
+    """models.py and sync.py of an exported application, printed or written."""
+    try:
+        app = read_app(path)
+        texts = {"models.py": app_models_text(app), "sync.py": sync_text(app)}
+    except (ExportError, SchemaError) as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
+    if into is None:
+        for name, text in texts.items():
+            command.stdout.write(f"# --- {name} " + "-" * (100 - len(name)) + f"\n\n{text}\n")
+        return
+    targets = {name: Path(into) / name for name in texts}
+    for target in targets.values():
+        if target.exists() and has_code(target.read_text(encoding="utf-8")):
+            raise CommandError(f"{target} has code already: move it away, or choose another directory.")
+    for name, target in targets.items():
+        target.write_text(texts[name], encoding="utf-8")
+        command.stdout.write(f"Wrote {target}")
+
+
+def has_code(text: str) -> bool:
+    """Whether there is more than what startapp writes."""
+    return any(not isinstance(each, ast.Import | ast.ImportFrom | ast.Expr) for each in ast.parse(text).body)
 
 
 def migrated_database() -> Any:
@@ -149,7 +197,9 @@ def run_epoch(command: BaseCommand, options: dict[str, Any]) -> None:
 
 SUBCOMMANDS = {
     "schema": Subcommand("Prints the schema that clients see.", add_schema_arguments, run_schema),
-    "models": Subcommand("Writes a models.py from a Realm schema file.", add_models_arguments, run_models),
+    "models": Subcommand(
+        "Writes models from a Realm schema file or an exported application.", add_models_arguments, run_models
+    ),
     "triggers": Subcommand("Shows the triggers of the synced tables.", add_triggers_arguments, run_triggers),
     "prune": Subcommand("Removes old history.", add_prune_arguments, run_prune),
     "epoch": Subcommand("Shows which life of the database this is.", add_epoch_arguments, run_epoch),
