@@ -17,7 +17,8 @@ Values that are none of their type (raw SQL writes such on SQLite) are said as R
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from ..errors import ValueTypeError
 from ..schema import ObjectSchema, Schema
@@ -40,6 +41,16 @@ Image = Mapping[str, Any]
 OBJECT = Payload("object")
 
 
+class Whole(NamedTuple):
+    """An object that is created: an Update with each of the values, then the rest. `Encoder.create` takes the first
+    three, and writes them several times faster than the instructions that they stand for."""
+
+    key: Payload
+    names: tuple[str, ...]
+    values: list[Payload]
+    rest: list[AnyInstruction]
+
+
 class Assertions:
     """Of one class: its properties are looked at once. `_id` is said by the key."""
 
@@ -50,12 +61,32 @@ class Assertions:
     def create(self, image: Image) -> list[AnyInstruction]:
         """The object exists and is this image; properties that the image lacks have Realm's defaults. Raises
         ValueTypeError, as the other two do, for a key that is none of the class's."""
+        key, names, values, rest = self.whole(image)
+        created: list[AnyInstruction] = [CreateObject(self.cls.name, key)]
+        created += [Update(self.cls.name, key, name, (), value) for name, value in zip(names, values, strict=True)]
+        return created + rest
+
+    def whole(self, image: Image) -> Whole:
+        """What `create` says, for an Encoder."""
         key = encode_key(self.cls, image["_id"])
+        values = [place.payload(image.get(name)) for name, place in self._single.items()]
         writer = _Writer(self.cls.name, key)
-        writer.out.append(CreateObject(self.cls.name, key))
-        for name, place in self._places.items():
+        for name, place in self._others.items():
             writer.property(name, place, image)
-        return writer.out
+        return Whole(key, self._names, values, writer.out)
+
+    @cached_property
+    def _single(self) -> dict[str, Any]:
+        """Places of scalars and links: one Update each, whatever the value."""
+        return {name: place for name, place in self._places.items() if place.kind == "scalar"}
+
+    @cached_property
+    def _others(self) -> dict[str, Any]:
+        return {name: place for name, place in self._places.items() if place.kind != "scalar"}
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self._single)
 
     def properties(self, image: Image, names: Iterable[str]) -> list[AnyInstruction]:
         """These properties of an object that the client has are as in the image; names that are none are passed over."""
