@@ -17,7 +17,6 @@ Values that are none of their type (raw SQL writes such on SQLite) are said as R
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..errors import ValueTypeError
@@ -57,6 +56,10 @@ class Assertions:
     def __init__(self, schema: Schema, cls: ObjectSchema) -> None:
         self.cls = cls
         self._places = places(schema, cls)
+        self._single = {name: place for name, place in self._places.items() if place.kind == "scalar"}
+        """Scalars and links: one Update each, whatever the value."""
+        self._others = {name: place for name, place in self._places.items() if place.kind != "scalar"}
+        self._names = tuple(self._single)
 
     def create(self, image: Image) -> list[AnyInstruction]:
         """The object exists and is this image; properties that the image lacks have Realm's defaults. Raises
@@ -69,24 +72,11 @@ class Assertions:
     def whole(self, image: Image) -> Whole:
         """What `create` says, for an Encoder."""
         key = encode_key(self.cls, image["_id"])
-        values = [place.payload(image.get(name)) for name, place in self._single.items()]
+        values = [_payload(place, image.get(name)) for name, place in self._single.items()]
         writer = _Writer(self.cls.name, key)
         for name, place in self._others.items():
             writer.property(name, place, image)
         return Whole(key, self._names, values, writer.out)
-
-    @cached_property
-    def _single(self) -> dict[str, Any]:
-        """Places of scalars and links: one Update each, whatever the value."""
-        return {name: place for name, place in self._places.items() if place.kind == "scalar"}
-
-    @cached_property
-    def _others(self) -> dict[str, Any]:
-        return {name: place for name, place in self._places.items() if place.kind != "scalar"}
-
-    @cached_property
-    def _names(self) -> tuple[str, ...]:
-        return tuple(self._single)
 
     def properties(self, image: Image, names: Iterable[str]) -> list[AnyInstruction]:
         """These properties of an object that the client has are as in the image; names that are none are passed over."""

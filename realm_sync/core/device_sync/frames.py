@@ -388,7 +388,7 @@ def _member(body: bytes, name: str) -> str:
     """The string of this name in a JSON object."""
     try:
         value = msgspec.json.decode(body)[name]
-    except (msgspec.DecodeError, RecursionError, TypeError, KeyError, IndexError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError, IndexError):
         value = None
     if not isinstance(value, str):
         raise DeviceSyncError(103, f"A body that is no JSON object with the string {name!r}.")

@@ -16,6 +16,7 @@ all values are judged. Collections and embedded objects are no payloads: instruc
 from __future__ import annotations
 
 import base64
+import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -44,6 +45,7 @@ NAN, INFINITY = 9696, 9184
 """The exponents that mean so: what the bits of a decimal128 give that is no number."""
 _BIAS = 6176
 _MOST_DIGITS, _HIGHEST = 34, 6111
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -217,6 +219,8 @@ def _encode_object_id(wire: Any) -> Payload:
 
 
 def _encode_uuid(wire: Any) -> Payload:
+    if isinstance(wire, str) and _UUID.fullmatch(wire):  # keys, mostly: three times as fast as by uuid.UUID
+        return Payload("uuid", bytes.fromhex(wire.replace("-", "")))
     return Payload("uuid", decode("uuid", wire).bytes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realm_sync.core.device_sync.assertions import Assertions
@@ -34,7 +34,7 @@ def held(store: Store) -> dict[str, Any]:
     return image_of(SCHEMA, EVERY, found) | {"_id": KEY}
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(images(EVERY), images(EVERY))
 def test_an_object_is_what_was_said_whatever_it_was_before(image: dict[str, Any], before: dict[str, Any]) -> None:
     image["_id"] = before["_id"] = KEY
@@ -47,7 +47,7 @@ def test_an_object_is_what_was_said_whatever_it_was_before(image: dict[str, Any]
     assert identity(held(store)) == identity(image)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_some_properties_are_what_was_said_and_the_others_stay(data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realm_sync.core.device_sync.changesets import (
@@ -50,6 +50,8 @@ from realm_sync.core.device_sync.payloads import INFINITY, NAN
 
 from .transcripts import NAMES, frames, instruction, same
 
+STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Other tests may keep the machine busy."""
 ONE = Payload("int", 1)
 BOB = Payload("link", ("Person", Payload("string", "bob")))
 OBJECT_ID = Payload("objectId", bytes.fromhex("65a1b2c3d4e5f60718293a4b"))
@@ -234,6 +236,7 @@ def test_integers_are_read_and_written(value: int, written: str) -> None:
     assert decode(adding(bytes.fromhex(written))) == [AddInteger("a", NULL, "a", (), value)]
 
 
+@STEADY
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_every_integer_returns(value: int) -> None:
     assert len(integer(value)) <= 10
@@ -501,11 +504,13 @@ INSTRUCTIONS = st.one_of(
 )
 
 
+@STEADY
 @given(st.lists(INSTRUCTIONS, max_size=8))
 def test_any_instructions_return(instructions: list[AnyInstruction]) -> None:
     assert decode(encode(instructions)) == instructions
 
 
+@STEADY
 @given(st.lists(st.tuples(KEYS, PAYLOADS, PAYLOADS), max_size=5), st.lists(NAMES_OF_THINGS, max_size=45, unique=True))
 def test_objects_are_written_at_once_as_instruction_by_instruction(
     objects: list[tuple[Payload, Payload, Payload]], others: list[str]
@@ -549,6 +554,7 @@ MUTATIONS: list[Callable[[bytes, int, int], bytes]] = [
 SOURCES = [bytes.fromhex(written) for written, _ in EXAMPLES.values()]
 
 
+@STEADY
 @given(
     st.sampled_from(SOURCES),
     st.lists(st.tuples(st.sampled_from(MUTATIONS), st.integers(0, 200), st.integers(0, 255)), min_size=1, max_size=4),
@@ -559,6 +565,7 @@ def test_changed_bytes_are_refused_or_mean_something(data: bytes, changes: list[
     is_read_or_refused(data)
 
 
+@STEADY
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_or_mean_something(data: bytes) -> None:
     is_read_or_refused(data)

@@ -8,7 +8,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realm_sync.core.device_sync import frames as wire
@@ -56,6 +56,9 @@ CREATED = encode(
     ]
 )
 
+STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Other tests may keep the machine busy."""
+
 # --- From the client -------------------------------------------------------------------------------------------------
 
 SAID: dict[bytes, FromClient] = {
@@ -95,9 +98,7 @@ def test_a_compressed_upload_is_read() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_recorded_messages_are_read(name: str) -> None:
-    said = [frame for frame in frames(name) if frame.is_of_client]
-    assert said
-    for frame in said:
+    for frame in (frame for frame in frames(name) if frame.is_of_client):
         read = decode_from_client(frame.data)
         if isinstance(read, Upload):
             for entry, recorded in zip(read.entries, frame.decoded, strict=True):
@@ -129,6 +130,7 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "an error that is no object": (b"json_error 212 2 1\n[]", 103, "'message'"),
     "an error that is no JSON": (b"json_error 212 2 1\n\xff{", 103, "'message'"),
     "an error with a number as its message": (b'json_error 212 13 1\n{"message":1}', 103, "'message'"),
+    "an error that is no UTF-8": (b'json_error 212 15 1\n{"m\x80ssage":"x"}', 103, "'message'"),
     "very deep JSON": (b"json_error 212 100000 1\n" + b"[" * 100_000, 103, "'message'"),
     "changesets without numbers": (b"upload 1 0 5 0 4 7 7\nabcde", 111, "byte 0 of a message's changesets"),
     "changesets with too few numbers": (b"upload 1 0 6 0 4 7 7\n4 7 1 ", 111, "byte 6"),
@@ -179,6 +181,7 @@ WORDS = [b"bind", b"ident", b"query", b"upload", b"mark", b"unbind", b"json_erro
 NUMBERS = st.integers(-1, 2**64).map(lambda value: b"%d" % value) | st.integers(0, 30).map(lambda value: b"%d" % value)
 
 
+@STEADY
 @given(st.sampled_from(WORDS), st.lists(NUMBERS | st.binary(max_size=3), max_size=10), st.binary(max_size=60))
 def test_any_message_is_read_or_refused(word: bytes, fields: list[bytes], body: bytes) -> None:
     is_read_or_refused(b" ".join([word, *fields]) + b"\n" + body)
@@ -186,11 +189,13 @@ def test_any_message_is_read_or_refused(word: bytes, fields: list[bytes], body: 
     is_read_or_refused(b"upload 1 0 %d 0 4 7 7\n%b" % (len(body), body))
 
 
+@STEADY
 @given(st.sampled_from(list(SAID)), st.integers(0, 90), st.binary(max_size=2), st.integers(0, 2))
 def test_changed_messages_are_read_or_refused(data: bytes, place: int, put: bytes, taken: int) -> None:
     is_read_or_refused(data[:place] + put + data[place + taken :])
 
 
+@STEADY
 @given(st.lists(st.tuples(st.integers(0, LARGEST), st.integers(0, LARGEST), st.binary(max_size=30)), max_size=4))
 def test_any_entries_are_read(entries: list[tuple[int, int, bytes]]) -> None:
     body = b"".join(b"%d %d 5 0 %d %b" % (version, base, len(data), data) for version, base, data in entries)

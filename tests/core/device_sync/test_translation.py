@@ -146,12 +146,11 @@ def _compare(name: str) -> int:
             continue
         for entry in frame.decoded:
             instructions = [transcripts.instruction(it) for it in entry["instructions"]]
-            for it in instructions:
-                if isinstance(it, AddTable | AddColumn):
-                    declared[it.class_name, getattr(it, "property", "")] = it
+            declarations = [it for it in instructions if isinstance(it, AddTable | AddColumn)]
+            declared |= {(it.class_name, getattr(it, "property", "")): it for it in declarations}
             if frame.word == "download" or not instructions:
                 continue
-            if store is None or not all(it.class_name in store.schema for it in instructions):
+            if store is None or declarations or not all(it.class_name in store.schema for it in instructions):
                 schema = schema_of(declared.values())
                 store = Store(schema) if store is None else store
                 store.schema = schema
