@@ -17,7 +17,18 @@ from rich.table import Table
 
 from .setting import DATABASES, Figure, Setting, open_setting
 
-NAMES = ("saving", "matching", "merge", "bootstrap", "official", "uploads", "deliveries", "latency", "opening", "browser")
+NAMES = (
+    "saving",
+    "matching",
+    "merge",
+    "bootstrap",
+    "official",
+    "uploads",
+    "deliveries",
+    "latency",
+    "opening",
+    "browser",
+)
 WITHOUT_DATABASE = ("matching", "merge", "opening", "browser")
 """Measured once, on the first database."""
 PACKAGES = ("Django", "channels", "daphne", "msgspec", "psycopg", "websockets")

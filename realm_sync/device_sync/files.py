@@ -28,8 +28,8 @@ from ..core.device_sync import frames
 from ..core.device_sync.changesets import encode
 from ..core.device_sync.doubt import Advance, decode_advance
 from ..core.device_sync.errors import DeviceSyncError
-from ..core.device_sync.instructions import AddColumn, AddTable, AnyInstruction
-from ..core.device_sync.payloads import COLUMN_TYPES
+from ..core.device_sync.instructions import AnyInstruction
+from ..core.device_sync.schema import declare
 from ..core.errors import QueryError, ValueTypeError
 from ..core.mixed import decode_mixed
 from ..core.nodes import FALSE, Node, and_
@@ -187,33 +187,8 @@ def schema_instructions() -> list[AnyInstruction]:
 
 @lru_cache(maxsize=4)
 def _said(schema: Schema) -> tuple[list[AnyInstruction], str]:
-    instructions = _tables(schema)
+    instructions = declare(schema)
     return instructions, hashlib.sha256(encode(instructions)).hexdigest()[:32]
-
-
-def _tables(schema: Schema) -> list[AnyInstruction]:
-    out: list[AnyInstruction] = []
-    for cls in schema:
-        if cls.embedded:
-            out.append(AddTable(cls.name, "embedded"))
-        else:
-            out.append(
-                AddTable(cls.name, "asymmetric" if cls.asymmetric else "top-level", "_id", COLUMN_TYPES[cls.key_type])
-            )
-    for cls in schema:
-        for name, prop in cls.properties.items():
-            if (name == "_id" and not cls.embedded) or prop.type == "linkingObjects":
-                continue
-            element = schema.element(prop) if prop.is_collection else prop
-            collection: Any = prop.type if prop.is_collection else ""
-            if element.type == "object":
-                nullable = prop.type in ("object", "dictionary")
-                out.append(AddColumn(cls.name, name, "link", nullable, collection, str(element.object_type)))
-            elif element.type == "mixed":
-                out.append(AddColumn(cls.name, name, "mixed", True, collection))
-            else:
-                out.append(AddColumn(cls.name, name, COLUMN_TYPES[element.type], prop.optional, collection))
-    return out
 
 
 def wanted_views(ident: int, query_version: int, query: Mapping[str, str], access: Access) -> Views:
