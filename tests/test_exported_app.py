@@ -244,7 +244,7 @@ models.Secret.objects.create(pk="x", level=1)
 models.Shop.objects.create(name="Nails")
 
 def seen(user, name):
-    """How many of the objects the user may read, and write."""
+    # How many of the objects the user may read, and write.
     images = [json.loads(each.after) for each in Change.objects.filter(class_name=name, kind="insert")]
     counts = []
     for nodes in access_of(user):
