@@ -4,6 +4,8 @@ PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
 BIN = .venv/bin
+# What official Realm SDKs need of Daphne, and nothing else minds: see docs/servers.md.
+SDK_OPTIONS = --ping-interval 86400 --ping-timeout 86400 --websocket-max-message-size 67108864 --websocket-max-frame-size 67108864
 
 .PHONY: demo test chromium soak bench lint types clean
 
@@ -19,7 +21,7 @@ demo: .venv/installed-demo
 	@echo "    Clients:   nora and noah of team North, sol of team South (password demo)"
 	@echo "    Ctrl-C ends it."
 	@echo
-	@$(BIN)/python -m daphne -b $(HOST) -p $(PORT) demo_project.asgi:application
+	@$(BIN)/python -m daphne -b $(HOST) -p $(PORT) $(SDK_OPTIONS) demo_project.asgi:application
 
 # Every test but the long ones, on two cores. One file: make test ARGS="tests/test_layers.py -x"
 test: .venv/installed-test chromium

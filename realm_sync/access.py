@@ -7,14 +7,18 @@ what is downloaded, what is live, and what an upload may touch. Who the user is 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .core.changes import Predicate
+from .core.errors import ProtocolError, SchemaError
 from .core.nodes import FALSE, Node, and_
 from .core.predicate import compile_predicate
 from .registry import ModelSync, registry
 from .rules import from_q
+
+logger = logging.getLogger("realm_sync.access")
 
 
 class Access(NamedTuple):
@@ -49,6 +53,15 @@ def access_of(user: Any) -> Access:
         # What cannot be seen cannot be written: an error would otherwise tell of objects that are none of the user's.
         writable[model_sync.class_name] = and_(writes, sees)
     return Access(readable, writable)
+
+
+def access_for_session(user: Any) -> Access:
+    """The same for a session, which a rule that cannot be used ends: logs it, and raises ProtocolError."""
+    try:
+        return access_of(user)
+    except SchemaError as error:
+        logger.error("An access rule cannot be used: %s", error)
+        raise ProtocolError("InternalServerError", "An access rule of the server cannot be used.") from error
 
 
 def _node(model_sync: ModelSync, rule: Any) -> Node:

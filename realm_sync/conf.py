@@ -80,6 +80,9 @@ class Settings:
     """Largest message a client may send. Below 1 MiB, where Daphne's default drops the connection without a code."""
     DOWNLOAD_BYTES: int = 256 * 1024
     """A download message is closed when it has grown beyond this; the next one continues it."""
+    DEVICE_SYNC_MESSAGE_BYTES: int = 64 * 1024 * 1024
+    """Largest message of an official Realm SDK, which packs whatever one write transaction did into one, and a binary
+    value of up to 16 MiB alone. The ASGI server must allow as much, too: see docs/servers.md."""
     MAX_SUBSCRIPTIONS: int = 1000
     """Most subscriptions in one set."""
     WINDOW: int = 32

@@ -40,6 +40,8 @@ class Subscriber(Protocol):
     user_pk: Any
     session_id: int | None
     expires: float
+    takes_pieces: bool
+    """False: it only wants to know that there is something for it."""
 
     def __hash__(self) -> int: ...
 
@@ -225,6 +227,9 @@ class Feed:
                 concerned.setdefault(session, [])
         joined: dict[tuple[View, ...], list[str] | ProtocolError] = {}
         for session, views in concerned.items():
+            if not session.takes_pieces:
+                yield session, []
+                continue
             key = tuple(views)
             if key not in joined:
                 try:

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, InterfaceError, connections
@@ -25,13 +24,13 @@ from . import access, auth, downloads, feed, history, subscriptions, uploads
 from .conf import settings
 from .core import messages as m
 from .core import server_session as core
-from .core.errors import ProtocolError, QueryError, SchemaError
+from .core.errors import ProtocolError, QueryError
 from .core.views import View
 from .downloads import Advance, Transfer
 from .models import SubscriptionSet
 from .registry import registry
 from .subscriptions import Views
-from .threads import Threads
+from .threads import session_threads
 
 logger = logging.getLogger("realm_sync.sessions")
 
@@ -69,6 +68,8 @@ class Connection:
 class Session:
     """One session. Feed it with `receive`, run it with `run`; it calls `send` and ends by returning."""
 
+    takes_pieces = True
+
     def __init__(
         self,
         send: Callable[[str], Awaitable[None]],
@@ -92,7 +93,7 @@ class Session:
         self._work = asyncio.Event()
         self._window = asyncio.Event()
         self._feed = feed.current()
-        self._threads = _threads()
+        self._threads = session_threads()
         self._heard = time.time()
         self._user: Any = None
         self._access = access.Access({}, {})
@@ -239,7 +240,7 @@ class Session:
 
     def _open_file(self, bind: m.Bind) -> core.Opened:
         opened = subscriptions.open_file(bind, self._user)
-        self._access = _access_of(self._user)
+        self._access = access.access_for_session(self._user)
         # A set that was accepted before the connection broke, too: its file has written by it.
         ident, query_version = opened.client_file.ident, opened.query_version
         self._views = subscriptions.held_views(ident, bind.progress.view)
@@ -315,7 +316,7 @@ class Session:
         user = get_user_model()._default_manager.filter(pk=self.user_pk).first()
         if user is None or not user.is_active:
             raise ProtocolError("UserDisabled", "The user was deactivated or deleted.")
-        self._user, self._access = user, _access_of(user)
+        self._user, self._access = user, access.access_for_session(user)
         query_version = self._wanted[0]
         self._wanted = query_version, subscriptions.views_of(self.ident, query_version, self._access)
         self._bootstrap_due = self._bootstrap_due or dict(self._wanted[1]) != dict(self._views)
@@ -452,22 +453,3 @@ class Session:
 
 def _latest() -> int:
     return history.latest(connections[settings.DATABASE])
-
-
-def _access_of(user: Any) -> access.Access:
-    try:
-        return access.access_of(user)
-    except SchemaError as error:
-        logger.error("An access rule cannot be used: %s", error)
-        raise ProtocolError("InternalServerError", "An access rule of the server cannot be used.") from error
-
-
-_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Threads] = WeakKeyDictionary()
-
-
-def _threads() -> Threads:
-    """The pool of the running event loop: of this server process, then."""
-    loop = asyncio.get_running_loop()
-    if loop not in _pools:
-        _pools[loop] = Threads(settings.DATABASE_THREADS, "session")
-    return _pools[loop]

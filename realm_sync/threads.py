@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from django.db import close_old_connections, connections
 
@@ -45,6 +46,17 @@ class Threads:
         closing = [loop.run_in_executor(self._executor, connections.close_all) for _ in range(self._size)]
         await asyncio.gather(*closing)
         self._executor.shutdown(wait=False)
+
+
+_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Threads] = WeakKeyDictionary()
+
+
+def session_threads() -> Threads:
+    """The pool of all sessions of the running event loop: of this server process, then."""
+    loop = asyncio.get_running_loop()
+    if loop not in _pools:
+        _pools[loop] = Threads(settings.DATABASE_THREADS, "session")
+    return _pools[loop]
 
 
 def _with_connection(function: Callable[..., _T], *args: Any) -> _T:

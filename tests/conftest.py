@@ -17,7 +17,7 @@ import os
 import shutil
 import signal
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -187,7 +187,8 @@ def server(
     """`server()` starts a process on this test's database and returns when it answers: `.url`, `.kill()`, `.restart()`.
 
     `asgi="uvicorn"` instead of Daphne, `port=` a port instead of a free one, `realm_sync={…}` more settings,
-    `environment={…}` more variables. Settings of the test (`settings.REALM_SYNC`) at the time of the call apply too.
+    `environment={…}` more variables, `options=[…]` more on its command line. Settings of the
+    test (`settings.REALM_SYNC`) at the time of the call apply too.
     """
     servers = request.node.stash.setdefault(SERVERS, [])
     location = connections.settings[each_database]
@@ -201,15 +202,15 @@ def server(
         port: int | None = None,
         realm_sync: dict[str, Any] | None = None,
         environment: dict[str, str] | None = None,
+        options: Sequence[str] = (),
     ) -> Server:
         configured = settings.REALM_SYNC | (realm_sync or {}) | {"DATABASE": "default"}
         variables = {
             "REALM_SYNC_TEST_DATABASE_URL": url,
             "REALM_SYNC_TEST_SETTINGS": json.dumps(configured),
         }
-        chosen = Server(
-            port or free_port(), variables | (environment or {}), tmp_path / f"server-{len(servers)}.log", asgi
-        )
+        log = tmp_path / f"server-{len(servers)}.log"
+        chosen = Server(port or free_port(), variables | (environment or {}), log, asgi, options=options)
         servers.append(chosen)
         return chosen.start()
 

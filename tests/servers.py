@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,14 @@ COMMANDS = {
     "daphne": ["daphne", "-b", "127.0.0.1", "-p", "{port}", "{application}"],
     "uvicorn": ["uvicorn", "--host", "127.0.0.1", "--port", "{port}", "{application}"],
 }
+SDK_OPTIONS = {
+    "daphne": [
+        *("--ping-interval", "86400", "--ping-timeout", "86400"),
+        *("--websocket-max-message-size", "67108864", "--websocket-max-frame-size", "67108864"),
+    ],
+    "uvicorn": ["--ws-ping-interval", "86400", "--ws-ping-timeout", "86400", "--ws-max-size", "67108864"],
+}
+"""What official Realm SDKs need, as docs/servers.md says; other clients get along with the defaults."""
 PATIENCE = 30
 """Seconds that a server may take to answer after its start."""
 
@@ -33,13 +42,15 @@ class Server:
         log: Path,
         asgi: str = "daphne",
         application: str = "tests.asgi:application",
+        options: Sequence[str] = (),
     ) -> None:
+        """`options`: more of them on the command line."""
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
         self.environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"} | environment
         arguments = [part.format(port=port, application=application) for part in COMMANDS[asgi]]
-        self.command = [sys.executable, "-m", *arguments]
+        self.command = [sys.executable, "-m", *arguments, *options]
         self.process: subprocess.Popen[bytes] | None = None
         self.output: IO[bytes] | None = None
 

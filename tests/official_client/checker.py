@@ -162,7 +162,7 @@ class SessionChecker:
         if request not in self.marks or request <= self.mark_answered:
             raise WrongMark(f"{message}: open are {sorted(self.marks)}")
         required = self.marks[request]
-        if required is not None and self.queries[required] == "pending" and required == max(self.queries):
+        if required is not None and self.queries.get(required) == "pending" and required == max(self.queries):
             raise MarkBeforeBootstrap(f"{message}: query version {required} is not bootstrapped")
         if not self.is_at_end:
             raise LatestAheadAtMark(f"{message}: {self.progress}")

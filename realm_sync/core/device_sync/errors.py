@@ -34,7 +34,7 @@ ABORTING = frozenset({104, 202, 203, 205, 207, 214, 215, 218, 219, 220, 221, 224
 WIRE_ERRORS: dict[int, WireError] = {
     # The connection
     100: WireError("Transient", "Nothing was lost; the client reconnects."),
-    101: WireError("ProtocolViolation", "Send smaller messages, or raise the server's limit."),
+    101: WireError("ProtocolViolation", "Change what the app sends, or the settings of the server."),
     102: WireError("ProtocolViolation", "Use an SDK that speaks protocol 14 of Device Sync."),
     103: WireError("ProtocolViolation", "Use an SDK that speaks protocol 14 of Device Sync."),
     106: WireError("ProtocolViolation", "Bind the session before anything else is said in it."),

@@ -8,9 +8,9 @@ connection.
 
     state    bind      ident  query      upload     mark        test_command  json_error  unbind
     –        Allocate  106    106        106        106         106           106         106
-    bound    107       Open   109        109        109         echo          → mute      unbound, Leave
-    opening  107       109    109        109        109         echo          → mute      unbound, Leave
-    live     107       109    Subscribe  Integrate  FindNewest  echo          → mute      unbound, Leave
+    bound    107       Open   109        109        109         echo          Mute        unbound, Leave
+    opening  107       109    109        109        109         echo          Mute        unbound, Leave
+    live     107       109    Subscribe  Integrate  FindNewest  echo          Mute        unbound, Leave
     mute     107       –      –          –          –           –             –           unbound, Leave
     failed   107       –      –          –          –           –             –           Leave
 
@@ -100,13 +100,20 @@ class Wake(NamedTuple):
     session: ServerSession
 
 
+class Mute(NamedTuple):
+    """The client could not integrate what it was sent, and says nothing any more: worth a line in the log."""
+
+    session: ServerSession
+    reason: str
+
+
 class Leave(NamedTuple):
     """The session is over; nothing of it may be sent any more."""
 
     session: ServerSession
 
 
-Effect = Send | Close | Allocate | Open | Subscribe | Integrate | FindNewest | Wake | Leave
+Effect = Send | Close | Allocate | Open | Subscribe | Integrate | FindNewest | Wake | Mute | Leave
 
 
 class Opened(NamedTuple):
@@ -198,7 +205,8 @@ class ServerSession:
         self.client_version = 0
         """D.cv: the changesets of the file that are in what it has been sent."""
         self._latest = 0
-        self._upload_client = self._upload_server = 0
+        self.upload_client = self._upload_server = 0
+        """U: as the client is told."""
         self.query_version = 0
         """The query in force: that of the last bootstrap."""
         self.acknowledged = 0
@@ -242,7 +250,7 @@ class ServerSession:
             return []
         if isinstance(message, frames.ClientError):
             self.state = "mute"
-            return []
+            return [Mute(self, f"{message.code}: {message.message[:LONGEST_MESSAGE]}")]
         if isinstance(message, frames.TestCommand):
             return [Send(b"test_command %d %d 2\n{}" % (message.session, message.request))]
         if self.state == "opening" or isinstance(message, frames.Ident) != (self.state == "bound"):
@@ -291,12 +299,14 @@ class ServerSession:
     def _upload(self, upload: frames.Upload) -> list[Effect]:
         self._check_upload(upload)
         self._uploaded, self._locked = upload.progress_client, upload.locked_server
-        was_open = self.room > 0
-        self.acknowledged = max(self.acknowledged, upload.progress_server, upload.locked_server)
-        while self._unacknowledged and self._unacknowledged[0] <= self.acknowledged:
-            self._unacknowledged.popleft()
         effects: list[Effect] = [Integrate(self, upload)] if upload.entries else []
-        return effects if was_open else [*effects, Wake(self)]
+        acknowledged = max(upload.progress_server, upload.locked_server)
+        if acknowledged <= self.acknowledged:
+            return effects
+        self.acknowledged = acknowledged
+        while self._unacknowledged and self._unacknowledged[0] <= acknowledged:
+            self._unacknowledged.popleft()
+        return [*effects, Wake(self)]
 
     def _check_upload(self, upload: frames.Upload) -> None:
         if upload.progress_client < self._uploaded:
@@ -334,7 +344,7 @@ class ServerSession:
             return []
         self.state = "live"
         self.file, self._salt = opened.file, opened.salt
-        self._upload_client, self._upload_server = opened.upload_client, opened.upload_server
+        self.upload_client, self._upload_server = opened.upload_client, opened.upload_server
         self.acknowledged = self.version
         self._asked = self.query_version
         self.is_owed = True
@@ -401,7 +411,7 @@ class ServerSession:
         version: int,
         client_version: int,
         upload: tuple[int, int] = (0, 0),
-        entries: Iterable[DownloadEntry] = (),
+        entries: tuple[DownloadEntry, ...] | frames.Body = (),
         *,
         is_bootstrap: bool = False,
     ) -> frames.Download:
@@ -413,8 +423,8 @@ class ServerSession:
         if version < self.version or client_version < self.client_version:
             found, known = (version, client_version), (self.version, self.client_version)
             raise AssertionError(f"a download to {found}, where the client is at {known}")
-        if upload[0] > self._upload_client:
-            self._upload_client, self._upload_server = upload[0], max(self._upload_server, upload[1])
+        if upload[0] > self.upload_client:
+            self.upload_client, self._upload_server = upload[0], max(self._upload_server, upload[1])
         self._latest = max(self._latest, version)
         if version > self.version:
             self._unacknowledged.append(version)
@@ -426,12 +436,12 @@ class ServerSession:
             download_client=client_version,
             latest_server=self._latest,
             latest_salt=self._salt,
-            upload_client=max(self._upload_client, client_version),
+            upload_client=max(self.upload_client, client_version),
             upload_server=min(self._upload_server, version),
             query_version=self.query_version if self.is_flexible else None,
             batch_state=LAST if is_bootstrap else STEADY,
             progress=1,
-            entries=tuple(entries),
+            entries=entries,
         )
 
     def due_marks(self, position: int) -> list[Send]:

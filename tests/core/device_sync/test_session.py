@@ -12,6 +12,8 @@ from realm_sync.core.device_sync import session as core
 from realm_sync.core.device_sync.errors import ABORTING, WIRE_ERRORS, DeviceSyncError
 from realm_sync.core.device_sync.frames import UploadEntry
 from realm_sync.core.device_sync.instructions import Payload
+from tests.core.device_sync import transcripts
+from tests.official_client.wire import decode_from_server
 
 WINDOW = 3
 BIND = b'bind 1 37 0 1 0\n{"schemaVersion":0,"sessionReason":0}'
@@ -137,7 +139,7 @@ def test_every_message_in_every_state(state: str, word: str, expected: str) -> N
     elif expected == "echo":
         assert server.sent == [b"test_command 1 5 2\n{}"]
     elif expected == "mute":
-        assert effects == [] and server.session.state == "mute"
+        assert [type(effect) for effect in effects] == [core.Mute] and server.session.state == "mute"
     elif expected == "unbound":
         assert server.sent == [b"unbound 1\n"] and isinstance(effects[-1], core.Leave)
         assert server.core.sessions == {}
@@ -276,10 +278,10 @@ def test_uploads_that_cannot_be_are_refused(messages: list[bytes], number: int) 
 
 def test_an_upload_with_changesets_is_integrated_and_one_without_is_silent() -> None:
     server = opened()
-    [effect] = server.say(upload(entry(4), entry(6, 1), progress=(7, 1), locked=1))
+    effect, wake = server.say(upload(entry(4), entry(6, 1), progress=(7, 1), locked=1))
     assert isinstance(effect, core.Integrate) and [it.client_version for it in effect.upload.entries] == [4, 6]
+    assert isinstance(wake, core.Wake) and server.session.acknowledged == 1
     assert server.say(upload(progress=(8, 1), locked=1)) == [], "an answer would be answered, for ever"
-    assert server.session.acknowledged == 1
 
 
 def test_queries_come_in_their_order() -> None:
@@ -401,3 +403,50 @@ def test_undone_writes_are_listed_in_errors_of_bounded_size() -> None:
     assert (body["rejectedClientVersion"], body["compensatingWriteServerVersion"]) == (7, 12)
     assert [write["table"] for write in body["rejectedUpdates"]] == ["Team"]
     assert server.session.state == "live"
+
+
+# --- what a real client said -----------------------------------------------------------------------------------------
+
+
+class Recorded:
+    """A connection on which the server says what another one said."""
+
+    def __init__(self, bind: bytes) -> None:
+        self.server = Server(is_flexible=b"{" in bind)
+        self.heard: list[str] = []
+
+    def hear(self, frame: bytes) -> None:
+        effects = self.server.say(frame)
+        self.heard += [type(effect).__name__ for effect in effects]
+        for effect in effects:
+            if isinstance(effect, core.FindNewest):
+                self.server._perform(effect.session.newest(effect.request, 0))
+
+    def say(self, frame: bytes) -> None:
+        message = decode_from_server(frame)
+        session = self.server.core.sessions.get(getattr(message, "session", 0))
+        if isinstance(message, frames.Download) and session is not None and session.state == "live":
+            if message.batch_state == core.LAST and message.query_version is not None:
+                session.begin(message.query_version)
+            if message.batch_state:
+                session.download(message.download_server, message.download_client, message[5:7])
+        elif isinstance(message, frames.JsonError) and session is not None and message.code not in (231, 236):
+            session.fail(DeviceSyncError(message.code, "as recorded"))
+
+
+@pytest.mark.parametrize("name", transcripts.NAMES)
+def test_nothing_that_a_real_client_said_is_refused(name: str) -> None:
+    connections: dict[int, Recorded] = {}
+    for frame in transcripts.frames(name):
+        if frame.connection not in connections:
+            assert frame.word == "bind"
+            connections[frame.connection] = Recorded(frame.data)
+        connection = connections[frame.connection]
+        if frame.is_of_client:
+            connection.hear(frame.data)
+            errors = [it for it in connection.server.sent if it.startswith(b"json_error")]
+            assert not errors and not connection.server.closed, f"{frame.data[:200]!r}: {errors}"
+        else:
+            connection.say(frame.data)
+    heard = {effect for connection in connections.values() for effect in connection.heard}
+    assert not connections or heard >= {"Open", "FindNewest"}

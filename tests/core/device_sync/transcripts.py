@@ -41,6 +41,7 @@ class Frame(NamedTuple):
     word: str
     data: bytes
     decoded: Any
+    connection: int
 
 
 @cache
@@ -54,7 +55,7 @@ def _frames(name: str) -> Iterator[Frame]:
         for line in map(json.loads, lines):
             if line["kind"] == "ws":
                 data = line["head"].encode() + b"\n" + bytes.fromhex(line["body_hex"])
-                yield Frame(line["dir"] == "c2s", line["head"].split(" ")[0], data, line["decoded"])
+                yield Frame(line["dir"] == "c2s", line["head"].split(" ")[0], data, line["decoded"], line["conn"])
 
 
 def payload(recorded: list[Any]) -> Payload:
