@@ -46,7 +46,8 @@ class Change(models.Model):
     origin = models.BigIntegerField(default=0)
     """The ident of the client file whose upload this is, or 0 for any other writer."""
     sets = models.TextField(null=True)
-    """JSON: the paths of counters that an upload set. Whoever else changes a counter adds the difference (R7)."""
+    """JSON: the paths of counters that an upload set: whoever else changes a counter adds the difference (R7). Also those
+    of other integers that it added to, with a plus in front: whoever else changes an integer sets it."""
 
     class Meta:
         ordering = ("version", "id")

@@ -257,7 +257,7 @@ class Upload:
             cls, rows = self._classes[key[0]], self.rows.get(key, ())
             known = self.objects.get(key)
             story = self._stories[key] = _Story(
-                known.image if known else None, lambda: Rivals(rows, cls.defaults, cls.shapes, self._ident)
+                known.image if known else None, lambda: Rivals(rows, cls.defaults, cls.shapes, self._ident, cls.ints)
             )
         return story
 
@@ -506,9 +506,17 @@ class Upload:
             except EditError as error:
                 refusals.append(Refused(error.code, error.reason, unit.where))
                 continue
-            for edit in outcome.edits:
-                if isinstance(edit, Add):
-                    cls.check_add((before or {}).get(unit.name), edit)
+            try:
+                for edit in outcome.edits:
+                    if isinstance(edit, Add):
+                        cls.check_add((before or {}).get(unit.name), edit)
+                if unit.name in cls.ints and outcome.written and outcome.image is not None:
+                    total = self._validation.value(cls, unit.name, outcome.image[unit.name])
+            except Refused as refused:
+                if unit.name not in cls.ints:
+                    raise
+                refusals.append(Refused(refused.code, refused.reason, unit.where))
+                continue
             target.image = outcome.image
             if isinstance(step, Delete):
                 target.values, target.sets, inside, written = {}, frozenset(), set(), True
@@ -518,6 +526,15 @@ class Upload:
             else:
                 if unit.values:
                     target.values.update({name: unit.values[name] for name in outcome.written})
+                    inside.update(outcome.sums)
+                    if target.sets:
+                        target.sets = target.sets.difference(f"+{name}" for name in outcome.written)
+                elif unit.name in cls.ints:
+                    if outcome.written:
+                        # What this batch set before is not only added to.
+                        if unit.name not in target.values:
+                            target.sets = target.sets.union(outcome.sets)
+                        target.values[unit.name] = total
                 else:
                     target.sets = target.sets.union(outcome.sets)
                     inside.update(outcome.written)

@@ -21,7 +21,7 @@ from .conf import settings
 from .core.edits import path_text
 from .core.encoding import decode_property, empty, encode_property
 from .core.errors import ValueTypeError
-from .core.merge import shapes_of
+from .core.merge import ints_of, shapes_of
 from .core.messages import Add, AnyEdit, Insert, Set, SetInsert, SetRemove
 from .core.schema import Property, Schema
 from .core.values import SCALARS, decode
@@ -56,6 +56,8 @@ class Rules(Table):
         properties, fields = self.schema.properties, self.fields
         self.shapes = shapes_of(registry.schema, self.schema)
         """Of the properties that have an inside, and are merged from within."""
+        self.ints = ints_of(self.schema)
+        """Those that are one value, and can be added to all the same."""
         self.defaults = {
             name: _wire_default(field) for name, field in fields.items() if name != "_id" and name not in self.sets
         }
@@ -120,7 +122,7 @@ class Rules(Table):
         return replace(step, **{"by" if isinstance(step, Add) else "value": wire})
 
     def check_add(self, before: Any, step: Add) -> None:
-        """Refuses what would leave the 64 bits of a counter, in the value `before` it."""
+        """Refuses what would leave the 64 bits of an int, in the value `before` it."""
         for at in step.path[1:]:
             before = before[at]
         if before is not None and not -(2**63) <= int(before) + int(step.by) < 2**63:

@@ -62,7 +62,7 @@ class Pending:
         """Whether its row ever was, as far as this upload knows: updating it when it is gone is then no refusal."""
         self.values: dict[str, Any] = {}
         self.sets: frozenset[str] = frozenset()
-        """Counters that were set and not added to, as dotted paths."""
+        """Counters that were set and not added to, as dotted paths, and, with a plus in front, ints that were added to."""
         self.timestamp = 0
 
     @property

@@ -21,7 +21,7 @@ from tests.javascript import static_server
 FRESH = settings(
     max_examples=500, database=None, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck)
 )
-WITH_INSIDE = [name for name in VALUES if name not in ("uses", "maybe_uses")]
+WITH_INSIDE = [name for name in VALUES if name not in ("size", "uses", "maybe_uses")]
 
 
 def trees() -> list[tuple[Any, Any]]:

@@ -11,7 +11,7 @@ from django.db import connections
 
 from realm_sync.core import messages as m
 from realm_sync.models import Change
-from tests.testapp.models import Address, Kit, Part, Reading
+from tests.testapp.models import Address, Inspection, Kit, Part, Reading
 from tests.wire import Wire
 from tests.world import World, db
 
@@ -197,6 +197,48 @@ async def test_counters_are_set_and_added_to(world: World) -> None:
         assert [(it.property, it.code) for it in two.rejected] == [("visits", "ValidationFailed")]
         found = await row(kit)
         assert (found.visits, found.maybe_visits) == (2**63 - 2, None)
+
+
+async def test_integers_are_set_and_added_to(world: World) -> None:
+    """What the official SDKs call increment; of properties with and without others that have an inside."""
+    kit = await db(Kit.objects.create, part=Part(amount=1))
+    inspection = world.inspection(title="t", priority=1)
+
+    def added(by: int | str) -> list[Any]:
+        told = {"class_name": "Inspection", "id": str(inspection.pk)}
+        return [on(kit, m.Add, "part", "amount", by=by), m.Add(path=["priority"], by=by, **told)]
+
+    def assigned(value: int) -> list[Any]:
+        values = {"priority": value, "title": "new"}
+        whole = m.Update(class_name="Inspection", id=str(inspection.pk), values=values)
+        return [on(kit, m.Set, "part", "amount", value=value), whole]
+
+    async def there() -> tuple[int, int]:
+        return (await row(kit)).part.amount, (await db(Inspection.objects.get, pk=inspection.pk)).priority
+
+    async with Wire(world.nora) as one, Wire(world.nora) as two:
+        for wire in (one, two):
+            await wire.subscribe("Kit", "Inspection")
+        base = two.progress.server_version
+        await one.write(*added(2), timestamp=NOW)
+        await two.write(*added(3), base=base, timestamp=NOW - 9)
+        assert await there() == (6, 6), "increments add up, whatever the times"
+        rows = await db(lambda: set(Change.objects.filter(kind="update").values_list("class_name", "sets")))
+        assert rows == {("Kit", '["+part.amount"]'), ("Inspection", '["+priority"]')}
+        await two.write(*assigned(100), base=base, timestamp=NOW - 5)
+        assert await there() == (102, 102), "a later increment is added to what was set"
+        await one.write(*added(1), base=base, timestamp=NOW - 7)
+        assert await there() == (102, 102), "an earlier increment is discarded by a set"
+        for steps, value in (([*added(1), *assigned(50), *added(5)], 55), ([*assigned(60), *added(6)], 66)):
+            base = one.progress.server_version
+            await one.write(*steps, timestamp=NOW + 5)
+            await two.write(*added(1), base=base, timestamp=NOW + 4)
+            assert await there() == (value, value), "both at once is no increment"
+        await one.write(*added(str(2**63 - 1)), timestamp=NOW + 8)
+        assert sorted((it.property, it.code) for it in one.rejected) == [
+            ("part.amount", "ValidationFailed"), ("priority", "ValidationFailed")
+        ]  # fmt: skip
+        assert await there() == (66, 66)
 
 
 async def test_a_many_to_many_field_is_a_set_of_links(world: World) -> None:
@@ -388,7 +430,8 @@ HOSTILE: list[tuple[str, dict[str, Any]]] = [
     ("a step into null", {"op": "set", "path": ["address", "city"], "value": "x"}),
     ("add on a string", {"op": "add", "path": ["name"], "by": 1}),
     ("add on a list", {"op": "add", "path": ["tags"], "by": 1}),
-    ("add on an int that does not count", {"op": "add", "path": ["part", "amount"], "by": 1}),
+    ("add on a number that is no int", {"op": "add", "path": ["part", "weight"], "by": 1}),
+    ("add on an element", {"op": "add", "path": ["tags", 0], "by": 1}),
     ("add of a fraction", {"op": "add", "path": ["visits"], "by": 1.5}),
     ("add of text", {"op": "add", "path": ["visits"], "by": "many"}),
     ("add of very much", {"op": "add", "path": ["visits"], "by": "9223372036854775808"}),

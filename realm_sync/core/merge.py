@@ -6,6 +6,7 @@ questions about what remains. Concurrent with a changeset is every change above 
 same client file. What happens inside lists, sets, dictionaries, embedded objects and counters is tree.py's.
 
     two writes of one property      the later (timestamp, client file ident) stands
+    increments of an int            add up; a set discards earlier ones of others, and later ones are added to it
     two creates of one key          one object; properties as above, an untouched default never beats a written value
     delete against anything         the delete stands, whatever the times
 
@@ -15,18 +16,18 @@ The client's half of the same decision is `rebase`: what its pending steps mean 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from .changes import Change
-from .edits import EditError, Shape, edit_value, identity, property_shape
-from .messages import AnyEdit, AnyInstruction, Create, Delete, Edit, Insert, Set, SetInsert, SetRemove, Update
+from .edits import EditError, Shape, check_by, edit_value, identity, increase, property_shape
+from .messages import Add, AnyEdit, AnyInstruction, Create, Delete, Edit, Insert, Set, SetInsert, SetRemove, Update
 from .schema import ObjectSchema, Schema
 from .tree import Stamp, Tree, Write, remember
 
-__all__ = ["Outcome", "Rivals", "Shapes", "Stamp", "merge", "rebase", "replay", "shapes_of", "witness"]
+__all__ = ["Outcome", "Rivals", "Shapes", "Stamp", "ints_of", "merge", "rebase", "replay", "shapes_of", "witness"]
 
 Shapes = Mapping[str, Shape]
 """By name, the properties of a class that are merged from within."""
@@ -38,15 +39,25 @@ def shapes_of(schema: Schema, cls: ObjectSchema) -> Shapes:
     return {name: shape for name, shape in shapes.items() if shape.kind != "scalar"}
 
 
+def ints_of(cls: ObjectSchema) -> frozenset[str]:
+    """The properties of a class that are one value and can be added to all the same."""
+    return frozenset(
+        name for name, prop in cls.properties.items() if prop.type == "int" and not prop.is_counter and name != "_id"
+    )
+
+
 class Outcome(NamedTuple):
     """What an instruction leaves of an object: its image (None: absent) and the properties it really wrote."""
 
     image: dict[str, Any] | None
     written: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
-    """Dotted paths of counters that were set, not increased: they belong into the history (models.Change.sets)."""
+    """Dotted paths of counters that were set, not increased, and, with a plus in front, of ints that were increased: they
+    belong into the history (models.Change.sets)."""
     edits: tuple[AnyEdit, ...] = ()
     """Of an edit: what stands of it, with paths in the image as it was."""
+    sums: tuple[str, ...] = ()
+    """Those ints among `written` that are not what was written: others' later increments are added."""
 
 
 class _Row(NamedTuple):
@@ -70,7 +81,7 @@ class Rivals:
     its own earlier edits included, those that were refused too (`witness`).
     """
 
-    __slots__ = ("_defaults", "_deleted", "_rows", "_shapes", "_views", "_writes")
+    __slots__ = ("_adds", "_defaults", "_deleted", "_ints", "_rows", "_shapes", "_views", "_writes")
 
     def __init__(
         self,
@@ -78,12 +89,16 @@ class Rivals:
         defaults: Mapping[str, Any] | None = None,
         shapes: Shapes | None = None,
         file: int | None = None,
+        ints: Collection[str] = (),
     ) -> None:
         """`changes`: rows in order, of others only unless `file` says which client file's are not theirs; edits need
         the file's own as well. `defaults`: wire values that properties have if a create omits them. `shapes`: as
-        shapes_of; without it every property is one value, and edits cannot be merged."""
+        shapes_of; without it every property is one value, and edits cannot be merged. `ints`: as ints_of; what else can
+        be added to."""
         self._defaults = defaults or {}
         self._shapes = shapes or {}
+        self._ints = ints
+        self._adds: dict[str, list[tuple[Write, int]]] = defaultdict(list)
         self._deleted = 0
         self._writes: dict[str, list[Write]] = defaultdict(list)
         self._rows: list[_Row] = []
@@ -104,10 +119,23 @@ class Rivals:
                 written = change.written()
             if is_own:
                 continue
+            increased = self._increased(change)
             for name, value in written.items():
                 if change.kind == "insert" and (value is None or value == self._defaults.get(name)):
                     continue
-                remember(self._writes[name], Write(change.version, stamp))
+                write = Write(change.version, stamp)
+                if value is not None and name in increased:
+                    self._adds[name].append((write, int(value) - increased[name]))
+                else:
+                    remember(self._writes[name], write)
+
+    def _increased(self, change: Change) -> Mapping[str, int]:
+        """The ints that a change added to, and did nothing else to, with what they were before."""
+        if not self._ints or change.before is None or "+" not in (change.sets or ""):
+            return {}
+        sets, before, after = _decode(change.sets or "[]"), _decode(change.before), _decode(change.after or "{}")
+        names = [name for name in self._ints if f"+{name}" in sets and name not in sets and after.get(name) is not None]
+        return {name: int(before[name]) for name in names if before.get(name) is not None}
 
     def deleted_since(self, base: int) -> bool:
         """Whether another deleted the object above `base`; re-created since or not."""
@@ -118,12 +146,27 @@ class Rivals:
         writes = self._writes.get(name)
         return writes is not None and any(version > base and other > stamp for version, other in writes)
 
+    def can_add(self, edit: Edit) -> bool:
+        """Whether an edit adds to a property that is an int and no counter."""
+        return isinstance(edit, Add) and len(edit.path) == 1 and edit.path[0] in self._ints
+
+    def sums(self, values: Mapping[str, Any], written: Sequence[str], base: int, stamp: Stamp) -> dict[str, Any]:
+        """Of the values that were written those to which others' increments, above `base` and later than `stamp`, are
+        added."""
+        found: dict[str, Any] = {}
+        for name in written if self._adds else ():
+            later = [by for write, by in self._adds.get(name, ()) if write.version > base and write.stamp > stamp]
+            if later and values[name] is not None:
+                found[name] = increase(values[name], sum(later))
+        return found
+
     def with_inside(self, names: Iterable[str]) -> list[str]:
         """Those of the properties that are merged from within."""
         return [name for name in names if name in self._shapes] if self._shapes else []
 
     def forget(self) -> None:
         """The object begins anew by the client file's own hand: what was is nobody's rival."""
+        self._adds.clear()
         self._rows.clear()
         self._views.clear()
 
@@ -176,8 +219,10 @@ class _View:
         if self._is_alone(present):
             value = edit_value(self._shape, present, edit)
             self._seen = value
-            sets = _counters(_shape_at(self._shape, edit), edit.value, edit.path) if isinstance(edit, Set) else []
-            return value, [edit], sets
+            if isinstance(edit, Set):
+                return value, [edit], _counters(_shape_at(self._shape, edit), edit.value, edit.path)
+            is_sum = isinstance(edit, Add) and _shape_at(self._shape, edit).is_int
+            return value, [edit], ["+" + ".".join(map(str, edit.path))] if is_sum else []
         tree = self._tree_for(present, max(base, edit.base or 0))
         edits = tree.apply(edit, base, stamp)
         self._log.append(lambda tree: tree.apply(edit, base, stamp))
@@ -255,16 +300,16 @@ def _is_equal(one: Any, other: Any) -> bool:
     return identity(one) == identity(other)
 
 
-def _shape_at(shape: Shape, edit: Set) -> Shape:
-    """The shape of the place that an edit sets; the edit has been applied, so its path is good."""
+def _shape_at(shape: Shape, edit: AnyEdit) -> Shape:
+    """The shape of the place that an edit is about; the edit has been applied, so its path is good."""
     for step in edit.path[1:]:
         shape = shape.fields[str(step)] if shape.kind == "embedded" else shape.element
     return shape
 
 
 def _counters(shape: Shape, value: Any, path: Sequence[str | int]) -> list[str]:
-    """Dotted paths of the counters that writing a whole value sets."""
-    if shape.kind == "counter":
+    """Dotted paths of the counters, and of the ints inside, that writing a whole value sets."""
+    if shape.kind == "counter" or shape.is_int:
         return [".".join(map(str, path))]
     if shape.kind == "embedded" and value is not None:
         return [
@@ -306,7 +351,9 @@ def merge(
     if not whole:
         written = tuple(name for name in values if not rivals.beat(name, base, stamp))
         present.update({name: values[name] for name in written})
-        return Outcome(present, written)
+        sums = rivals.sums(values, written, base, stamp)
+        present.update(sums)
+        return Outcome(present, written, sums=tuple(sums))
     is_create = isinstance(instruction, Create)
     stood: list[str] = []
     sets: list[str] = []
@@ -322,11 +369,19 @@ def merge(
                 present[name] = value
         if stands:
             stood.append(name)
-    return Outcome(present, tuple(stood), tuple(sets))
+    sums = rivals.sums(values, stood, base, stamp)
+    present.update(sums)
+    return Outcome(present, tuple(stood), tuple(sets), sums=tuple(sums))
 
 
 def _merge_edit(present: dict[str, Any], edit: AnyEdit, base: int, stamp: Stamp, rivals: Rivals) -> Outcome:
     name = str(edit.path[0]) if edit.path else ""
+    if rivals.can_add(edit):
+        by = check_by(cast(Add, edit))
+        if present.get(name) is None or rivals.beat(name, base, stamp):
+            return Outcome(present)
+        present[name] = increase(present[name], by)
+        return Outcome(present, (name,), (f"+{name}",), (edit,))
     view = rivals.view(name, edit.path)
     value, edits, sets = view.edit(present.get(name), edit, base, stamp)
     if not edits:

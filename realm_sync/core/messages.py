@@ -108,7 +108,7 @@ class Set(Edit, frozen=True, kw_only=True):
 
 
 class Add(Edit, frozen=True, kw_only=True):
-    """A counter, raised by the wire value of an int; null stays null."""
+    """A counter, or another int that is a property, raised by the wire value of an int; null stays null."""
 
     by: int | str
 

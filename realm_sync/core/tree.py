@@ -11,6 +11,7 @@ lists are places with an identity, so that an index of one view finds its elemen
     dictionary    a key's last write, by stamp; a removal takes everything in it along
     embedded      each property for itself; what is written into an object that another removed or set to null is lost
     counter       increments add up; a set discards earlier increments of others and is discarded by their later set
+    int           as a counter where it was added to, else as any other value
     whole value   of embedded objects and dictionaries: as if each place was written; others' later writes stay.
                   Of a list: as one value, others' later changes in it win
 
@@ -67,6 +68,13 @@ NOBODY = Stamp(0, 0)
 """The stamp of a client's own writes before the server has decided: nothing is compared with it."""
 
 
+def is_increase(shape: Shape, path: str, sets: Collection[str]) -> bool:
+    """Whether another made a number out of a number by adding, as far as the history says (`sets`, see Tree.absorb). A
+    counter's change is an increment unless it says that it was set; an int's if it says that it was added to, and only
+    that."""
+    return path not in sets and (shape.kind == "counter" or (shape.is_int and f"+{path}" in sets))
+
+
 def remember(writes: list[Write], write: Write) -> None:
     """Adds a write, of a version not below those before it. One that is older and earlier than another decides nothing
     any more, so that few are left however many there were."""
@@ -91,7 +99,7 @@ class _Slot:
         self.writes: list[Write] | None = None
         """Others' writes of the whole place."""
         self.marks: list[Any] | None = None
-        """Others' moves of an element (Write), or increments of a counter (Write, by)."""
+        """Others' moves of an element (Write), or increments of a counter or int (Write, by)."""
 
 
 class _List:
@@ -170,7 +178,8 @@ class Tree:
         self._base = 0
         self._stamp = NOBODY
         self.counters: list[str] = []
-        """Dotted paths of the counters that the last `apply`, `assign` or `join` set."""
+        """Dotted paths of the counters and ints that the last `apply`, `assign` or `join` set; with a plus in front, of
+        the ints that it added to."""
 
     def value(self) -> Any:
         """The wire value that is there."""
@@ -186,7 +195,8 @@ class Tree:
         self, value: Any, write: Write | None = None, *, is_known: bool = False, sets: Collection[str] = ()
     ) -> None:
         """`value`: what a writer made of what was there. `write`: a rival's; None: not to be compared with anybody's.
-        `is_known`: the client file saw it happen. `sets`: dotted paths of counters that it set, not increased."""
+        `is_known`: the client file saw it happen. `sets`: dotted paths of counters that it set, not increased, and, with
+        a plus in front, of ints that it increased."""
         self._write, self._is_known, self._sets = write, is_known, sets
         self._absorb(self._root, self._root.shape.read(value), self._name)
 
@@ -213,7 +223,7 @@ class Tree:
             if kind is None and _kind(shape, here) is None:
                 if identity(here) == identity(wire):
                     return False
-                if shape.kind == "counter" and here is not None and wire is not None and path not in self._sets:
+                if here is not None and wire is not None and is_increase(shape, path, self._sets):
                     self._absorb_increase(slot, wire)
                     return True
         slot.here = wire
@@ -407,6 +417,8 @@ class Tree:
         if not is_alive or slot.here is None or self._is_beaten(slot.writes):
             return []
         slot.here = increase(slot.here, by)
+        if slot.shape.is_int:
+            self.counters.append("+" + ".".join(map(str, path)))
         return [_at(edit, path)]
 
     def _enter(self, member: _Member, inside: bool, is_alive: bool) -> bool:
@@ -543,7 +555,7 @@ class Tree:
         if not is_alive:
             slot.seen = value
             return False
-        if shape.kind == "counter":
+        if shape.kind == "counter" or shape.is_int:
             return self._assign_counter(slot, value, path)
         kind = shape.container(value)
         if kind is not None and kind == _kind(shape, slot.here) and slot.seen is not ABSENT:
@@ -622,7 +634,7 @@ class Tree:
             stands = here is ABSENT or not self._is_beaten(writes)
             if stands:
                 slot.here = value
-                if shape.kind == "counter":
+                if shape.kind == "counter" or shape.is_int:
                     self.counters.append(path)
         if seen is not None:  # another container than the one that is there
             seen.join(value)

@@ -55,6 +55,7 @@ KIT = ObjectSchema(
         "case": Property(type="object", object_type="Case", optional=True),
         "anything": Property(type="mixed", optional=True),
         "anythings": Property(type="list", object_type="mixed"),
+        "size": Property(type="int"),
         "uses": Property(type="int", presentation="counter"),
         "maybe_uses": Property(type="int", presentation="counter", optional=True),
     },
@@ -104,6 +105,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "case": CASES,
     "anything": MIXED,
     "anythings": st.lists(MIXED, max_size=4),
+    "size": INTS,
     "uses": INTS,
     "maybe_uses": st.none() | INTS,
 }
@@ -130,7 +132,7 @@ def edits(draw: st.DrawFn, name: str, value: Any) -> AnyEdit | None:
     while True:
         kind = place.container(value)
         if kind is None:
-            if place.kind == "counter":
+            if place.kind == "counter" or place.is_int:
                 return edit("add", *path, by=draw(st.integers(-3, 9)))
             return edit("set", *path, value=draw(value_of(place))) if len(path) > 1 else None
         choices = ["here", "inside", "inside"] if value else ["here"]

@@ -15,7 +15,7 @@ from realm_sync.core.messages import AnyEdit
 
 from .kits import KEY, KIT, SCHEMA, VALUES, edit, edits, part, shape
 
-WITH_INSIDE = [name for name in VALUES if name not in ("case", "uses", "maybe_uses")]
+WITH_INSIDE = [name for name in VALUES if name not in ("case", "size", "uses", "maybe_uses")]
 
 
 def applied(value: Any, *steps: AnyEdit) -> Any:

@@ -13,7 +13,7 @@ import pytest
 import realm_sync
 from realm_sync.core.changes import Change
 from realm_sync.core.edits import EditError, Shape, derive, identity
-from realm_sync.core.merge import MOST_LEARNED, Rivals, Stamp, merge, rebase, shapes_of, witness
+from realm_sync.core.merge import MOST_LEARNED, Outcome, Rivals, Stamp, ints_of, merge, rebase, shapes_of, witness
 from realm_sync.core.messages import AnyEdit, AnyInstruction, Create, Delete, Update
 from realm_sync.core.tree import Tree, Write
 
@@ -164,7 +164,9 @@ def test_pending_steps_are_counted_anew_as_in_the_vectors() -> None:
 
 def test_the_protocol_names_every_cell_and_every_name_has_its_case() -> None:
     text = (Path(realm_sync.__file__).parent / "PROTOCOL.md").read_text()
-    told = set(re.findall(r"^\| ((?:list|set|dictionary|embedded|counter|mixed|create, create): .*?) \|", text, re.M))
+    told = set(
+        re.findall(r"^\| ((?:list|set|dictionary|embedded|counter|int|mixed|create, create): .*?) \|", text, re.M)
+    )
     told = {cell for cell in told if "what happens" not in cell}
     assert told == {case["cell"] for case in VECTORS["trees"] if "cell" in case}
 
@@ -236,6 +238,65 @@ def test_a_set_of_a_counter_is_known_from_the_history() -> None:
     for row_, expected in ((added, 15), (was_set, 10)):
         outcome = merge(kit(uses=10), edit("add", "uses", by=5), 10, ME_EARLIER, Rivals([row_], None, KIT_SHAPES, ME))
         assert outcome.image == kit(uses=expected)
+
+
+def int_row(version: int, before: int, after: int, timestamp: int, *sets: str) -> Change:
+    row_ = kit_row(version, {"size": before}, {"size": after})
+    return msgspec.structs.replace(row_, timestamp=timestamp, sets=json.dumps(sets) if sets else None)
+
+
+SET, INCREASE = (), ("+size",)
+
+
+@pytest.mark.parametrize(
+    ("sets", "stamp", "added", "assigned"),
+    [
+        (INCREASE, ME_EARLIER, 15, 103),
+        (INCREASE, ME_LATER, 15, 100),
+        (SET, ME_EARLIER, 10, 10),
+        (SET, ME_LATER, 15, 100),
+        (("+size", "size"), ME_EARLIER, 10, 10),
+    ],
+)
+def test_an_int_is_added_to_or_set(sets: tuple[str, ...], stamp: Stamp, added: int, assigned: int) -> None:
+    """As in the table of the tree, which ints that are properties of an object do not need."""
+    theirs = int_row(20, 7, 10, 1000, *sets)
+    rivals = Rivals([theirs], None, KIT_SHAPES, ME, ints_of(KIT))
+    outcome = merge(kit(size=10), edit("add", "size", by=5), 10, stamp, rivals)
+    assert outcome.image == kit(size=added)
+    is_done = added != 10
+    assert (outcome.written, outcome.sets) == ((("size",), ("+size",)) if is_done else ((), ()))
+    step = Update(class_name="Kit", id="kit", values={"size": 100, "name": "n"})
+    outcome = merge(kit(size=10), step, 10, stamp, rivals)
+    assert outcome.image == kit(size=assigned, name="n") and "name" in outcome.written
+    assert outcome.sums == (("size",) if assigned == 103 else ())
+    with_inside = Update(class_name="Kit", id="kit", values={"size": 100, "numbers": []})
+    assert merge(kit(size=10), with_inside, 10, stamp, rivals).image == kit(size=assigned, numbers=[])
+
+
+def test_what_the_file_knew_or_another_object_had_is_not_added() -> None:
+    rivals = Rivals([int_row(20, 7, 10, 9000, "+size")], None, {}, ME, ints_of(KIT))
+    step = Update(class_name="Kit", id="kit", values={"size": 100})
+    assert merge(kit(size=10), step, 20, ME_EARLIER, rivals).image == kit(size=100)
+    assert merge(kit(size=10), Delete(class_name="Kit", id="kit"), 10, ME_EARLIER, rivals).image is None
+    rivals.forget()
+    assert merge(kit(size=0), step, 10, ME_EARLIER, rivals).image == kit(size=100)
+
+
+def test_null_is_not_added_to_and_nothing_else_is() -> None:
+    rivals = Rivals((), None, KIT_SHAPES, ME, ints_of(KIT))
+    assert merge(kit(size=None), edit("add", "size", by=5), 10, ME_LATER, rivals) == Outcome(kit(size=None))
+    for path, code in (
+        (["name"], "InvalidPath"),
+        (["_id"], "InvalidPath"),
+        (["numbers", 0], "InvalidPath"),
+        (["tags"], "InvalidPath"),
+    ):
+        with pytest.raises(EditError) as raised:
+            merge(kit(name="5", numbers=[1], tags=[]), edit("add", *path, by=5), 10, ME_LATER, rivals)
+        assert raised.value.code == code
+    with pytest.raises(EditError):
+        merge(kit(size=5), edit("add", "size", by=1.5), 10, ME_LATER, rivals)
 
 
 def test_edits_of_an_object_that_another_deleted_are_nothing() -> None:

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from realm_sync.core.changes import Change
 from realm_sync.core.edits import identity
-from realm_sync.core.merge import Rivals, Stamp, merge, rebase, replay, shapes_of
+from realm_sync.core.merge import Rivals, Stamp, ints_of, merge, rebase, replay, shapes_of
 from realm_sync.core.messages import AnyInstruction, Create, Delete, Update
 
-from .kits import KEY, KIT, SCHEMA, VALUES, edit, edits, part
+from .kits import KEY, KIT, SCHEMA, VALUES, edit, edits, part, shape
 
-SHAPES = shapes_of(SCHEMA, KIT)
-EMPTY = {name: SHAPES[name].read(None) for name in VALUES} | {"uses": 0}
+SHAPES, INTS = shapes_of(SCHEMA, KIT), ints_of(KIT)
+EMPTY = {name: shape(name).read(None) for name in VALUES} | {"uses": 0, "size": 0}
 Image = dict[str, Any]
 
 
@@ -60,7 +60,7 @@ class Server:
 
     def integrate(self, ident: int, changesets: list[Changeset]) -> None:
         base = min(it.base for it in changesets)
-        rivals = Rivals(self.history[base:], None, SHAPES, ident)
+        rivals = Rivals(self.history[base:], None, SHAPES, ident, INTS)
         for changeset in changesets:
             image, sets = self.image, []
             for step in changeset.steps:

@@ -1,4 +1,4 @@
-// Made by `make types` of the modules beside it, sha256 ed8887ac0bf22ad83278f65ce93344b8cd1cce991f2a8ffc4e035e628981cc33. Not to be edited.
+// Made by `make types` of the modules beside it, sha256 400d61003833c9544e2c596f1fa1262214af548fe69e04ba8247d683d3955764. Not to be edited.
 declare module "realm/core/errors" {
     /**
      * An error of misuse as Realm's core raises it: a plain Error with a number in `code`.
@@ -1563,7 +1563,7 @@ declare module "realm/core/edits" {
     export function memberKey(wire: any): string;
     /** Where an element of a set is; -1: it is not in it. @param {any[]} wire @param {any} element */
     export function memberIndex(wire: any[], element: any): number;
-    /** A counter's wire value plus that of an int, as 64-bit integers wrap. @param {any} wire @param {any} by */
+    /** An int's wire value plus that of an int, as 64-bit integers wrap. @param {any} wire @param {any} by */
     export function increase(wire: any, by: any): any;
     /** What an `add` adds. Throws an EditError for what is not the wire value of an int. @param {Edit & {op: "add"}} edit */
     export function checkBy(edit: Edit & {
@@ -1634,6 +1634,8 @@ declare module "realm/core/edits" {
         /** The shape of an element; of a mixed value: mixed again. @type {Shape} */
         element: Shape;
         kind: string;
+        /** A property that is an int and no counter: a scalar that can be added to as well (R7). */
+        isInt: boolean;
         /** The properties of an embedded object. */
         get fields(): Map<string, Shape>;
         /** The kind of container that a wire value is here; null: it is a leaf. @param {any} wire @returns {string | null} */
@@ -1925,14 +1927,16 @@ declare module "realm/core/tree" {
         /** `value`: what the client file saw and what was there, before everything that is absorbed and applied.
          * @param {Shape} shape @param {string} name @param {any} value */
         constructor(shape: Shape, name: string, value: any);
-        /** Dotted paths of the counters that the last `apply`, `assign` or `join` set. @type {string[]} */
+        /** Dotted paths of the counters and ints that the last `apply`, `assign` or `join` set; with a plus in front, of the ints
+         * that it added to. @type {string[]} */
         counters: string[];
         /** The wire value that is there. */
         value(): any;
         /** The wire value as the client file sees it. */
         seenValue(): any;
         /** `value`: what a writer made of what was there. `write`: a rival's; null: not to be compared with anybody's.
-         * `isKnown`: the client file saw it happen. `sets`: dotted paths of counters that it set, not increased.
+         * `isKnown`: the client file saw it happen. `sets`: dotted paths of counters that it set, not increased, and, with a plus
+         * in front, of ints that it increased.
          * @param {any} value @param {Write | null} [write] @param {{isKnown?: boolean, sets?: string[]}} [options] */
         absorb(value: any, write?: Write | null, { isKnown, sets }?: {
             isKnown?: boolean;
@@ -2006,7 +2010,7 @@ declare module "realm/core/tree" {
         constructor(shape: Shape, seen: any, here: any);
         /** Others' writes of the whole place. @type {Write[] | null} */
         writes: Write[] | null;
-        /** Others' moves of an element (Write), or increments of a counter. @type {any[] | null} */
+        /** Others' moves of an element (Write), or increments of a counter or int. @type {any[] | null} */
         marks: any[] | null;
         shape: Shape;
         seen: any;

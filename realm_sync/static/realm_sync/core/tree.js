@@ -35,7 +35,7 @@ const ABSENT = Symbol("absent");
 class Slot {
   /** Others' writes of the whole place. @type {Write[] | null} */
   writes = null;
-  /** Others' moves of an element (Write), or increments of a counter. @type {any[] | null} */
+  /** Others' moves of an element (Write), or increments of a counter or int. @type {any[] | null} */
   marks = null;
 
   /** @param {Shape} shape @param {any} seen @param {any} here */
@@ -134,7 +134,8 @@ export class Tree {
   #sets = new Set();
   #base = 0;
   #stamp = NOBODY;
-  /** Dotted paths of the counters that the last `apply`, `assign` or `join` set. @type {string[]} */
+  /** Dotted paths of the counters and ints that the last `apply`, `assign` or `join` set; with a plus in front, of the ints
+   * that it added to. @type {string[]} */
   counters = [];
 
   /** `value`: what the client file saw and what was there, before everything that is absorbed and applied.
@@ -158,7 +159,8 @@ export class Tree {
   // --- what others wrote ---------------------------------------------------------------------------------------------
 
   /** `value`: what a writer made of what was there. `write`: a rival's; null: not to be compared with anybody's.
-   * `isKnown`: the client file saw it happen. `sets`: dotted paths of counters that it set, not increased.
+   * `isKnown`: the client file saw it happen. `sets`: dotted paths of counters that it set, not increased, and, with a plus
+   * in front, of ints that it increased.
    * @param {any} value @param {Write | null} [write] @param {{isKnown?: boolean, sets?: string[]}} [options] */
   absorb(value, write = null, { isKnown = false, sets = [] } = {}) {
     this.#write = write;
@@ -186,7 +188,7 @@ export class Tree {
       }
       if (!kind && !kindOf(shape, here)) {
         if (identity(here) === identity(wire)) return false;
-        if (shape.kind === "counter" && here !== null && wire !== null && !this.#sets.has(path)) {
+        if (here !== null && wire !== null && isIncrease(shape, path, this.#sets)) {
           this.#absorbIncrease(slot, wire);
           return true;
         }
@@ -375,6 +377,7 @@ export class Tree {
     if (slot.seen !== null) slot.seen = increase(slot.seen, by);
     if (!isAlive || slot.here === null || this.#isBeaten(slot.writes)) return [];
     slot.here = increase(slot.here, by);
+    if (slot.shape.isInt) this.counters.push(`+${path.join(".")}`);
     return [{ ...edit, path }];
   }
 
@@ -519,7 +522,7 @@ export class Tree {
       slot.seen = value;
       return false;
     }
-    if (shape.kind === "counter") return this.#assignCounter(slot, value, path);
+    if (shape.kind === "counter" || shape.isInt) return this.#assignCounter(slot, value, path);
     const kind = shape.container(value);
     if (kind && kind === kindOf(shape, slot.here) && slot.seen !== ABSENT) {
       const body = bodyOf(slot, "seen");
@@ -601,7 +604,7 @@ export class Tree {
       stands = here === ABSENT || !this.#isBeaten(writes);
       if (stands) {
         slot.here = value;
-        if (shape.kind === "counter") this.counters.push(path);
+        if (shape.kind === "counter" || shape.isInt) this.counters.push(path);
       }
     }
     if (seen) {
@@ -695,6 +698,13 @@ function hide(body) {
   } else {
     for (const slot of body.slots.values()) slot.seen = body.kind === "dictionary" ? ABSENT : slot.shape.read(null);
   }
+}
+
+/** Whether another made a number out of a number by adding, as far as the history says (`sets`, see Tree.absorb). A counter's
+ * change is an increment unless it says that it was set; an int's if it says that it was added to, and only that.
+ * @param {Shape} shape @param {string} path @param {Set<string>} sets */
+function isIncrease(shape, path, sets) {
+  return !sets.has(path) && (shape.kind === "counter" || (shape.isInt && sets.has(`+${path}`)));
 }
 
 /** Adds a write, of a version not below those before it. One that is older and earlier than another decides nothing any
