@@ -79,6 +79,16 @@ def test_a_file_holds_what_its_newest_integrated_bootstrap_brought(nora: Any) ->
     assert dict(later.views) == dict(again.views)
 
 
+def test_what_is_held_no_more_is_forgotten(nora: Any) -> None:
+    file, _ = opened(nora)
+    for version in (3, 5, 7):
+        files.remember_views(file, version, {})
+    assert set(ClientFile.objects.get(ident=file.ident).views) == {"3", "5", "7"}
+    subscriptions.note_progress(file.ident, 6)
+    files.remember_views(file, 9, {})
+    assert set(ClientFile.objects.get(ident=file.ident).views) == {"5", "7", "9"}
+
+
 def test_an_older_session_changes_nothing_any_more(nora: Any) -> None:
     file, salt = opened(nora)
     files.open_file(nora, ident(files.wire_ident(file.ident), salt), "")

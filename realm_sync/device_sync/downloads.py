@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from django.core.exceptions import ValidationError
-from django.db import connections, transaction
+from django.db import connections
 from django.db.models import Max
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
@@ -35,6 +35,7 @@ from ..downloads import image_sql, predicates, select_images, select_keys, snaps
 from ..models import Change, ClientFile
 from ..registry import registry
 from ..subscriptions import Views
+from ..uploads import attempt
 from ..writing import Key, chunks
 from .entries import Entries, Stamp, stamp
 from .files import OpenFile, newest_advance, remember_views, schema_instructions
@@ -85,7 +86,7 @@ def bootstrap(
     229 if a transaction elsewhere keeps the history from being read, and 200 if another session has opened the file.
     """
     if after or not history.newest(connections[settings.DATABASE]):
-        _await(_announce(file.ident))
+        _await(attempt(lambda: _announce(file.ident)))
     held, wanted = predicates(old), predicates(new)
     with snapshot() as connection:
         version = history.newest(connection)
@@ -147,17 +148,15 @@ def steady(file: OpenFile, after: int, client_version: int, views: Views, *, is_
 
 
 def _announce(ident: int) -> int:
-    """Writes into the history that a bootstrap of the file begins; returns the version."""
-    alias = settings.DATABASE
-    with transaction.atomic(alias):
-        files = ClientFile.objects.using(alias).filter(ident=ident)
-        files.update(last_seen=timezone.now())  # as an upload does, so that the two come one after the other
-        done = files.values_list("client_version", flat=True).get()
-        newest = newest_advance(ident)
-        advance = Advance(done, server_version=newest.server_version if newest else 0, bootstrap=True)
-        history.record_advance(connections[alias], ident, encode_advance(advance).decode())
-        rows = Change.objects.using(alias).filter(class_name="", object_id=str(ident), kind=Change.Kind.ADVANCE)
-        return int(rows.aggregate(version=Max("version"))["version"])
+    """Writes into the history, in the running transaction, that a bootstrap of the file begins; returns the version."""
+    files = ClientFile.objects.using(settings.DATABASE).filter(ident=ident)
+    files.update(last_seen=timezone.now())  # as an upload does, so that the two come one after the other
+    done = files.values_list("client_version", flat=True).get()
+    newest = newest_advance(ident)
+    advance = Advance(done, server_version=newest.server_version if newest else 0, bootstrap=True)
+    history.record_advance(connections[settings.DATABASE], ident, encode_advance(advance).decode())
+    rows = Change.objects.using(settings.DATABASE).filter(class_name="", object_id=str(ident))
+    return int(rows.filter(kind=Change.Kind.ADVANCE).aggregate(version=Max("version"))["version"])
 
 
 def _await(version: int) -> None:

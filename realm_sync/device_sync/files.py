@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 from django.db import connections, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from .. import history
@@ -95,17 +96,17 @@ def open_file(user: Any, message: frames.Ident, user_agent: str) -> OpenFile:
     epoch = history.epoch(connection)
     file = _find_file(message, user)
     _check_versions(message, file, epoch)
+    files = ClientFile.objects.using(alias).filter(ident=file.ident)
     with transaction.atomic(alias):
-        file = ClientFile.objects.using(alias).select_for_update().get(ident=file.ident)
-        held = max((int(version) for version in file.views if int(version) <= message.download_server), default=0)
-        texts = file.views.get(str(held), {})
+        # A write first: it takes SQLite's one write lock, and locks the row.
+        files.update(opened=F("opened") + 1, last_seen=timezone.now(), user_agent=user_agent[:300])
+        file = files.get()
+        held = _bootstrap_before(message.download_server, file)
         if message.download_server and not held:
             raise DeviceSyncError(209, f"No bootstrap up to version {message.download_server} is known of this file.")
-        file.views = {str(held): texts} if held else {}
-        file.opened += 1
-        file.last_seen, file.user_agent = timezone.now(), user_agent[:300]
-        file.server_version = message.download_server
-        file.save(update_fields=["views", "opened", "last_seen", "user_agent", "server_version"])
+        # One that did not arrive is none.
+        texts = file.views.get(str(held), {})
+        files.update(server_version=message.download_server, views={str(held): texts} if held else {})
     newest = newest_advance(file.ident)
     return OpenFile(
         ident=file.ident,
@@ -167,12 +168,20 @@ def remember_views(file: OpenFile, version: int, views: Views) -> None:
     """Downloads of the file are cut to `views` from `version` on, the bootstrap's, which also brings the schema. To be
     called before the bootstrap is sent. Raises DeviceSyncError if another session has opened the file since."""
     texts = {class_name: to_text(node) for class_name, node in views.items()}
+    files = ClientFile.objects.using(settings.DATABASE).filter(ident=file.ident)
     with transaction.atomic(settings.DATABASE):
-        row = ClientFile.objects.using(settings.DATABASE).select_for_update().get(ident=file.ident)
+        files.update(last_seen=timezone.now())
+        row = files.get()
         if row.opened != file.opening:
             raise DeviceSyncError(200, "Another session has opened this client file.")
-        row.views[str(version)] = {"": schema_digest(registry.schema), **texts}
-        row.save(update_fields=["views"])
+        held = _bootstrap_before(row.server_version, row)
+        kept = {known: views for known, views in row.views.items() if int(known) >= held}
+        files.update(views={**kept, str(version): {"": schema_digest(registry.schema), **texts}})
+
+
+def _bootstrap_before(version: int, file: ClientFile) -> int:
+    """The version of the bootstrap that decides what the file holds at this one; 0 if there is none."""
+    return max((int(known) for known in file.views if int(known) <= version), default=0)
 
 
 def schema_digest(schema: Schema) -> str:
