@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -24,6 +25,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, connections, models, router, transaction
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 from django.views.decorators.debug import sensitive_variables
@@ -54,6 +56,9 @@ logger = logging.getLogger("realm_sync.accounts")
 
 MAILS_PER_HOUR = 5
 """Most mails that strangers can have sent to one address."""
+
+KEEP_PENDING = timedelta(days=30)
+"""How long somebody may wait before he confirms his address; then it is free again."""
 
 Absolute = Callable[[str], str]
 """Makes a path of this site a URL: `request.build_absolute_uri`."""
@@ -165,6 +170,16 @@ def call_confirmation(email: str) -> None:
     user = _pending_user(email)
     if user is not None:
         _ask_confirmation(confirmation, user)
+
+
+def prune_registrations() -> int:
+    """Deletes users who registered and did not confirm within KEEP_PENDING. Returns how many."""
+    stale = Identity.objects.filter(provider_type=PENDING, created__lt=timezone.now() - KEEP_PENDING)
+    users = get_user_model()._default_manager.filter(pk__in=stale.values("user"), is_active=False)
+    count = users.count() if has_field("is_active") else 0
+    if count:
+        users.delete()
+    return count
 
 
 def _confirmation() -> Any:

@@ -23,6 +23,7 @@ import secrets
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -300,7 +301,7 @@ def subject_of_custom_token(token: str) -> str:
     try:
         claims = jwt.decode(
             token,
-            config["key"],
+            config["key"] if "key" in config else _published_key(config["jwks_url"], token),
             algorithms=config["algorithms"],
             audience=config.get("audience"),
             issuer=config.get("issuer"),
@@ -386,6 +387,12 @@ def custom_jwt() -> dict[str, Any] | None:
     algorithms, key = config.get("algorithms"), config.get("key")
     if not isinstance(algorithms, list | tuple) or len(algorithms) != 1 or algorithms[0] not in CUSTOM_ALGORITHMS:
         raise ImproperlyConfigured('REALM_SYNC["CUSTOM_JWT"]["algorithms"] must be ["HS256"] or ["RS256"].')
+    if "jwks_url" in config:
+        if "key" in config or algorithms[0] != "RS256" or not str(config["jwks_url"]).startswith("https://"):
+            raise ImproperlyConfigured(
+                'REALM_SYNC["CUSTOM_JWT"]["jwks_url"] must be an https URL, with algorithms ["RS256"] and without a key.'
+            )
+        return config
     text = key.decode(errors="replace") if isinstance(key, bytes) else key
     if not isinstance(text, str) or not text:
         raise ImproperlyConfigured('REALM_SYNC["CUSTOM_JWT"]["key"] must be a shared secret or a PEM public key.')
@@ -396,6 +403,17 @@ def custom_jwt() -> dict[str, Any] | None:
     if algorithms[0] == "RS256" and "-----BEGIN PUBLIC KEY" not in text and "-----BEGIN RSA PUBLIC KEY" not in text:
         raise ImproperlyConfigured('REALM_SYNC["CUSTOM_JWT"]["key"] must be a PEM public key for RS256.')
     return config
+
+
+def _published_key(url: str, token: str) -> Any:
+    """The key with which a token says it was signed, of those that the other system publishes. PyJWT asks for them again
+    when one is unknown, and not for every token that names one."""
+    return _key_clients(url).get_signing_key_from_jwt(token).key
+
+
+@cache
+def _key_clients(url: str) -> jwt.PyJWKClient:
+    return jwt.PyJWKClient(url, lifespan=3600, timeout=5)
 
 
 # --- API keys: of one user, who is logged in -------------------------------------------------------------------------

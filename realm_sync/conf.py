@@ -66,7 +66,8 @@ class Settings:
     """What `user.customData` is: called with the user, returns a dict of at most 4 KB, for it travels in every token."""
     CUSTOM_JWT: dict[str, Any] | None = None
     """`{"key": …, "algorithms": ["RS256"], "audience": …, "issuer": …, "user_field": "username", "create_users": False}`:
-    accepts tokens of another system. `key` is a shared secret (HS256) or a PEM public key (RS256). Where strangers may
+    accepts tokens of another system. `key` is a shared secret (HS256) or a PEM public key (RS256); or instead of it
+    `"jwks_url": "https://…"`, where the other system publishes its keys (Firebase, Auth0, Cognito …). Where strangers may
     register, `user_field` must be nothing that they choose."""
 
     ACCOUNT_DELETION: Literal["deactivate", "delete", "refuse"] = "deactivate"

@@ -429,6 +429,44 @@ def test_rs256(nora: Any, configure: Any) -> None:
             auth.log_in_with_custom_token(token)
 
 
+def test_published_keys(nora: Any, configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {name: rsa.generate_private_key(public_exponent=65537, key_size=2048) for name in ("first", "second")}
+    published, asked = ["first"], []
+
+    def fetch(client: jwt.PyJWKClient) -> Any:
+        asked.append(client.uri)
+        public = [jwt.algorithms.RSAAlgorithm.to_jwk(keys[name].public_key(), as_dict=True) for name in published]
+        found = {"keys": [{**key, "kid": name} for key, name in zip(public, published, strict=True)]}
+        client.jwk_set_cache.put(found)
+        client._last_successful_fetch = time.monotonic()
+        return found
+
+    monkeypatch.setattr(jwt.PyJWKClient, "fetch_data", fetch)
+    configure(CUSTOM_JWT={"jwks_url": "https://tower.example/keys", "algorithms": ["RS256"]})
+
+    def token(name: str) -> str:
+        claims = {"sub": "nora", "exp": int(time.time()) + 60}
+        return jwt.encode(claims, keys[name], algorithm="RS256", headers={"kid": name})
+
+    for _ in range(3):
+        assert auth.log_in_with_custom_token(token("first")).user_id == str(nora.pk)
+    assert asked == ["https://tower.example/keys"]
+    with pytest.raises(Refused, match="not valid"):
+        auth.log_in_with_custom_token(token("second"))
+    published.append("second")  # the other system has a new key; a while later it counts
+    auth._key_clients("https://tower.example/keys")._last_successful_fetch -= 3600
+    assert auth.log_in_with_custom_token(token("second")).user_id == str(nora.pk)
+    for at in range(20):  # keys that nobody has: the other system is not asked for each
+        with pytest.raises(Refused, match="not valid"):
+            auth.log_in_with_custom_token(
+                jwt.encode({"sub": "nora"}, keys["first"], algorithm="RS256", headers={"kid": str(at)})
+            )
+    assert len(asked) == 2
+    assert auth.log_in_with_custom_token(token("first")).user_id == str(nora.pk)
+    with pytest.raises(Refused, match="not valid"):
+        auth.log_in_with_custom_token(custom("nora"))
+
+
 @pytest.mark.parametrize(
     "more",
     [{"exp": 1}, {"exp": None}, {"nbf": 2**33}, {"aud": "for somebody else"}, {"sub": ""}, {"sub": "a\0b"}, {"sub": 7}],
@@ -468,6 +506,9 @@ PEM = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----"
         {"key": SHARED, "algorithms": ["RS256"]},
         {"key": "short", "algorithms": ["HS256"]},
         {"key": None, "algorithms": ["HS256"]},
+        {"jwks_url": "https://tower.example/keys", "algorithms": ["HS256"]},
+        {"jwks_url": "http://tower.example/keys", "algorithms": ["RS256"]},
+        {"jwks_url": "https://tower.example/keys", "key": PEM, "algorithms": ["RS256"]},
     ],
 )
 def test_a_dangerous_configuration_of_custom_tokens_is_refused(configure: Any, config: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.test import Client, override_settings
 from django.urls import include, path
+from django.utils import timezone
 from django.utils.http import urlsafe_base64_encode
 
 from realm_sync import accounts, auth, checks, sync
@@ -332,6 +333,19 @@ def test_a_confirmation_function_decides(http: Client, configure: Any) -> None:
     get_user_model().objects.all().delete()
     assert refused(register(http, 500)) == "InternalServerError"
     assert not get_user_model().objects.exists()
+
+
+def test_who_never_confirms_is_pruned(http: Client, configure: Any, nora: Any) -> None:
+    configure(REGISTRATION=True, CONFIRMATION="email", CONFIRMATION_URL="https://pages.example/confirm")
+    register(http)
+    assert accounts.prune_registrations() == 0
+    Identity.objects.update(created=timezone.now() - accounts.KEEP_PENDING)
+    assert accounts.prune_registrations() == 1
+    assert list(get_user_model().objects.all()) == [nora]
+    register(http)
+    call(http, "POST", f"{USERPASS}/confirm", token_in(mail.outbox[-1]), status=200)
+    Identity.objects.update(created=timezone.now() - accounts.KEEP_PENDING)
+    assert accounts.prune_registrations() == 0
 
 
 # --- new passwords ---------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ in that way: App Services, too, gives no access by a role that it cannot evaluat
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -92,7 +93,8 @@ def sync_text(app: ExportedApp) -> str:
         *(["from realm_sync import sync", "", "from . import models"] if app.collections else []),
         *_remarks(app),
     ]
-    return "\n".join(header) + "\n" + "\n".join("\n" + each for each in helpers) + classes
+    text = "\n".join(header) + "\n" + "\n".join("\n" + each for each in helpers) + classes
+    return re.sub(r"\n{4,}", "\n\n\n", text)
 
 
 def _remarks(app: ExportedApp) -> Iterator[str]:

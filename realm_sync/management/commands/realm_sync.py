@@ -167,13 +167,14 @@ def _days(text: str) -> int:
 
 
 def run_prune(command: BaseCommand, options: dict[str, Any]) -> None:
-    from realm_sync import auth, history
+    from realm_sync import accounts, auth, history
 
     days = settings.HISTORY_DAYS if options["days"] is None else options["days"]
     removed = history.prune(migrated_database(), timezone.now() - timedelta(days=days))
     command.stdout.write(
         f"Removed {removed} changes older than {days} days. Files away for longer meet a client reset.\n"
-        f"Removed {auth.prune_sessions()} expired log-ins."
+        f"Removed {auth.prune_sessions()} expired log-ins, and {accounts.prune_registrations()} users who never confirmed "
+        "their address."
     )
 
 
