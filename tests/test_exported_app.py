@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db.models import Q
 
+from realm_sync import conf
 from realm_sync.management.exported_app import read_app
 from realm_sync.management.rules_text import Rules, Untranslatable
 from realm_sync.management.sync_text import HELPERS, sync_text
@@ -443,6 +445,116 @@ def test_rules_of_older_exports_are_part_of_their_data_source(tmp_path: Path) ->
     assert roles == {"Item": ["own"], "TodoList": ["own"], "Secret": ["own"], "Reading": ["own"], "Shop": ["all"]}
     text = sync_text(app)
     assert 'return True  # role "all"' in text and 'return False  # role "all"' in text
+
+
+# --- docs/bring-your-realm-app.md ------------------------------------------------------------------------------------
+
+PAGE = (ROOT / "docs" / "bring-your-realm-app.md").read_text()
+BLOCKS = {block.splitlines()[0]: block for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)}
+
+
+def block(beginning: str) -> str:
+    (found,) = (text for first, text in BLOCKS.items() if first.startswith(beginning))
+    return found
+
+
+BROUGHT = """
+import json
+import django; django.setup()
+from django.core import mail
+from django.core.management import call_command
+from django.test import Client
+from realm_sync.functions import functions
+
+call_command("makemigrations", "todo", verbosity=0)
+call_command("migrate", verbosity=0)
+call_command("check", "--fail-level", "WARNING")
+exec(open("bring_users.py").read(), {})
+exec(open("bring_data.py").read(), {})
+
+from django.contrib.auth import get_user_model
+from todo import models
+ann = get_user_model().objects.get()
+item = models.Item.objects.get()
+print(ann.pk, item.pk, item.list.pk, item.place.city, [step.text for step in item.steps], item.readers, item.scores)
+print(item.priority, item.hours, item.cost, item.due, bytes(item.photo), item.device, item.anything, item.blockers)
+
+http, base = Client(), "/api/client/v2.0/app/todo-abcde/auth/providers/local-userpass"
+http.post(base + "/reset/send", {"email": "ann@example.org"}, "application/json")
+link, = (word for word in mail.outbox[0].body.split() if word.startswith("https://todo.example.org/reset?"))
+token, token_id = (part.partition("=")[2] for part in link.partition("?")[2].split("&"))
+http.post(base + "/reset", {"token": token, "tokenId": token_id, "password": "runway 27 left"}, "application/json")
+answer = http.post(base + "/login", {"username": "ann@example.org", "password": "runway 27 left"}, "application/json")
+print(answer.json()["user_id"])
+call = {"name": "closeList", "arguments": [{"$oid": str(item.list.pk)}]}
+headers = {"Authorization": "Bearer " + answer.json()["access_token"]}
+print(http.post(base.partition("/auth")[0] + "/functions/call", call, "application/json", headers=headers).json())
+print(list(functions), models.Item.objects.get().isComplete)
+"""
+ITEM = {
+    "_id": {"$oid": "65a1000000a61c6ddc060001"},
+    "isComplete": False,
+    "summary": "Nails",
+    "owner_id": "65a1000000a61c6ddc06000f",
+    "priority": {"$numberLong": "3"},
+    "hours": 1.5,
+    "cost": {"$numberDecimal": "12.50"},
+    "due": {"$date": "2026-01-01T12:00:00.250Z"},
+    "photo": {"$binary": {"base64": "AAEC", "subType": "00"}},
+    "device": {"$binary": {"base64": "EjRWeBI0EjQSNBI0VniavA==", "subType": "04"}},
+    "anything": [1, {"a": None}],
+    "readers": ["x"],
+    "scores": {"a": 1},
+    "list": {"$oid": "65a1000000a61c6ddc060002"},
+    "blockers": [{"$oid": "65a1000000a61c6ddc060001"}],
+    "place": {"city": "Oslo", "shop": None, "seen": {"$timestamp": {"t": 1, "i": 1}}},
+    "steps": [{"text": "hammer"}],
+    "left": "behind",
+}
+
+
+def test_users_functions_and_data_are_brought_as_the_page_says(todo: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    app = site / "todo"
+    app.mkdir(parents=True)
+    (app / "__init__.py").touch()
+    run(str(todo), "--into", str(app))
+    with (app / "models.py").open("a") as file:
+        file.write("from .users import User\n")
+    with (app / "sync.py").open("a") as file:
+        file.write(block("# todo/sync.py"))
+    (app / "users.py").write_text(block("# todo/users.py"))
+    settings = 'AUTH_USER_MODEL = "todo.User"\nEMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"\n'
+    (site / "site_settings.py").write_text(SITE + settings + block("# settings.py"))
+    (site / "bring_users.py").write_text(block("# python manage.py shell < bring_users.py"))
+    (site / "bring_data.py").write_text(block("# python manage.py shell < bring_data.py"))
+    (site / "users.json").write_text('[{"id": "65a1000000a61c6ddc06000f", "email": "ann@example.org"}]')
+    del ITEM["place"]["seen"]  # BSON's timestamps have no type in Realm
+    (site / "Item.json").write_text(json.dumps(ITEM) + "\n")
+    todo_list = {"_id": ITEM["list"], "owner_id": ITEM["owner_id"]}
+    (site / "Lists.json").write_text(json.dumps(todo_list) + "\n")
+    _, brought, values, user_id, called, functions = in_own_process(site, BROUGHT).splitlines()
+    assert brought == (
+        "65a1000000a61c6ddc06000f 65a1000000a61c6ddc060001 65a1000000a61c6ddc060002 Oslo ['hammer'] {'x'} {'a': 1}"
+    )
+    assert values == (
+        "3 1.5 12.5 2026-01-01 12:00:00.250000+00:00 b'\\x00\\x01\\x02' 12345678-1234-1234-1234-123456789abc "
+        "[1, {'a': None}] [ObjectId('65a1000000a61c6ddc060001')]"
+    )
+    assert (user_id, called) == ("65a1000000a61c6ddc06000f", "{'$numberInt': '1'}")
+    assert functions == "['closeList', 'report'] True"
+
+
+def test_the_page_names_settings_and_links_that_exist() -> None:
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", PAGE)) | set(re.findall(r'REALM_SYNC\["([A-Z_]+)"\]', PAGE))
+    own = {name for name in named if hasattr(conf.Settings, name)}
+    assert named - own == {"ALLOWED_HOSTS", "PASSWORD_RESET_TIMEOUT", "SECURE_PROXY_SSL_HEADER"}
+    for target in re.findall(r"\]\((?!http)(.*?)\)", PAGE):
+        name, _, heading = target.partition("#")
+        text = (ROOT / "docs" / name).read_text() if name else PAGE
+        titles = re.findall(r"^##+ (.*)", text, re.M)
+        anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
+        assert not heading or heading in anchors, target
 
 
 # --- rules -----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from realm_sync import conf
+from realm_sync.core.declarations import parse_class
+from realm_sync.core.schema import Schema, compare
 from realm_sync.management.commands.realm_sync import SUBCOMMANDS
 from tests.servers import ROOT, Server
 from tests.test_demo import demo  # noqa: F401 (a fixture)
@@ -79,6 +81,21 @@ def test_the_client_snippet_runs(demo: Server, tmp_path: Path) -> None:  # noqa:
     )
     written = run([sys.executable, "manage.py", "shell", "-v", "0", "-c", look], ROOT, **demo.environment)
     assert f"('{title.rpartition(' ')[0]}', 'in progress')" in written
+
+
+def test_the_class_of_the_official_sdks_snippet_is_the_demos(demo: Server) -> None:  # noqa: F811
+    """An SDK whose class contradicts the server's is refused. The snippet itself runs only where the SDK's addon is."""
+    (snippet,) = snippets("Official Realm SDKs", "js")
+    (listed,) = re.findall(r"properties: \{(.*?)\}", snippet)
+    properties = dict(re.findall(r'(\w+): "(.*?)"', listed))
+    text = run([sys.executable, "manage.py", "realm_sync", "schema"], ROOT, **demo.environment)
+    (inspection,) = (each for each in json.loads(text) if each["name"] == "Inspection")
+    declared = Schema([parse_class(inspection)])
+    snippets_own = Schema([parse_class({"name": "Inspection", "primaryKey": "_id", "properties": properties})])
+    compare(snippets_own, declared)  # raises SchemaMismatch
+    assert set(properties) <= set(declared["Inspection"].properties)
+    for url in re.findall(r"http://[\w.:]+", snippet):
+        assert url == "http://127.0.0.1:8000"
 
 
 MODELS = """
