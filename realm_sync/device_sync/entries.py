@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..core.changes import Change, Image
-from ..core.device_sync.assertions import Assertions, Whole
+from ..core.device_sync.assertions import Assertions
 from ..core.device_sync.changesets import Encoder
 from ..core.device_sync.frames import Body, BodyWriter, DownloadEntry
 from ..core.device_sync.instructions import AnyInstruction
@@ -76,7 +76,7 @@ class Entries:
     def whole(self, class_name: str, image: Image, stamp: Stamp = UNKNOWN) -> None:
         """The object exists, and is this."""
         self._begin(stamp)
-        self._say(class_name, image, lambda says: self._create(class_name, says.whole(image)))
+        self._say(class_name, image, lambda says: says.write(self._encoder, image))
 
     def properties(self, class_name: str, image: Image, names: Iterable[str], stamp: Stamp = UNKNOWN) -> None:
         """These properties of an object that the client has are as in the image."""
@@ -108,10 +108,6 @@ class Entries:
     def _write(self, instructions: Iterable[AnyInstruction]) -> None:
         for instruction in instructions:
             self._encoder.write(instruction)
-
-    def _create(self, class_name: str, whole: Whole) -> None:
-        self._encoder.create(class_name, whole.key, whole.names, whole.values)
-        self._write(whole.rest)
 
     def _begin(self, stamp: Stamp) -> None:
         """What comes next has this stamp."""

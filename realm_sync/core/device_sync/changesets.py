@@ -229,14 +229,14 @@ class Encoder:
         tail = integer(i.prior_size) if i.path and isinstance(i.path[-1], int) else _bool(i.is_default)
         return self.place(b"\x04", i) + self.payload(i.value) + tail
 
-    def create(self, class_name: str, key: Payload, names: tuple[str, ...], values: Iterable[Payload]) -> None:
+    def create(self, class_name: str, key: bytes, names: tuple[str, ...], values: Iterable[bytes]) -> None:
         """Writes CreateObject, and an Update for each of these properties of the new object, as `write` does but several
-        times faster: what does not change from one object to the next is laid out once per changeset."""
+        times faster: what does not change from one object to the next is laid out once per changeset. `key` and
+        `values` are bytes as those of `key` and `payload`."""
         template = self._templates.get((class_name, names)) or self._template(class_name, names)
-        key_bytes = self.key(key)
-        operands = [key_bytes]
+        operands = [key]
         for value in values:
-            operands += (key_bytes, self.payload(value))
+            operands += (key, value)
         self._out += template % tuple(operands)
 
     def _template(self, class_name: str, names: tuple[str, ...]) -> bytes:

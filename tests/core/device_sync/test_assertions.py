@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realm_sync.core.device_sync.assertions import Assertions
+from realm_sync.core.device_sync.changesets import Encoder, decode
 from realm_sync.core.device_sync.instructions import (
     Clear,
     CreateObject,
@@ -44,6 +45,12 @@ def test_an_object_is_what_was_said_whatever_it_was_before(image: dict[str, Any]
     store.apply(SAY.create(before))
     store.apply(SAY.create(image))
     store.apply(SAY.create(image))
+    assert identity(held(store)) == identity(image)
+    # The same as bytes.
+    store.apply(SAY.create(before))
+    encoder = Encoder()
+    SAY.write(encoder, image)
+    store.apply(decode(encoder.take()))
     assert identity(held(store)) == identity(image)
 
 
@@ -87,8 +94,11 @@ def test_erase() -> None:
         EraseObject("Number", Payload("int", 9007199254740993))
     ]
     assert Assertions(SCHEMA, NOTE).erase("") == [EraseObject("Note", Payload("string", ""))]
-    with pytest.raises(ValueTypeError):
-        Assertions(SCHEMA, NUMBER).erase("text")
+    for cls, key in ((NUMBER, "text"), (EVERY, "65a1"), (EVERY, 5), (NOTE, 5), (NUMBER, 2**63), (NUMBER, 1.5)):
+        says = Assertions(SCHEMA, cls)
+        for say in (says.erase, lambda key: says.create({"_id": key}), lambda key: says.write(Encoder(), {"_id": key})):  # noqa: B023
+            with pytest.raises(ValueTypeError):
+                say(key)
 
 
 BROKEN: list[Any] = [
@@ -111,6 +121,9 @@ def test_a_value_of_another_type_does_no_harm(name: str) -> None:
         store = Store(SCHEMA)
         store.apply(SAY.create({"_id": KEY, name: value}))
         store.apply(SAY.properties({"_id": KEY, name: value}, [name]))
+        encoder = Encoder()
+        SAY.write(encoder, {"_id": KEY, name: value})
+        store.apply(decode(encoder.take()))
 
 
 def test_what_realm_cannot_store_is_not_said() -> None:

@@ -522,7 +522,7 @@ def test_objects_are_written_at_once_as_instruction_by_instruction(
         encoder.write(one)
     expected = list(before)
     for key, first, second in objects:
-        encoder.create("Task", key, ("title", "n"), (first, second))
+        encoder.create("Task", encoder.key(key), ("title", "n"), (encoder.payload(first), encoder.payload(second)))
         expected += [
             CreateObject("Task", key),
             Update("Task", key, "title", (), first),
@@ -530,7 +530,7 @@ def test_objects_are_written_at_once_as_instruction_by_instruction(
         ]
     assert decode(encoder.take()) == expected
     assert encoder.size == 0
-    encoder.create("Task", ONE, ("title", "n"), (ONE, ONE))  # defines all strings again
+    encoder.create("Task", b"\x01\x01", ("title", "n"), (b"\x00", b"\x00"))  # defines all strings again
     assert decode(encoder.take())[0] == CreateObject("Task", ONE)
 
 
