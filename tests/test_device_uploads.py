@@ -15,12 +15,16 @@ from realm_sync import history
 from realm_sync.access import access_of
 from realm_sync.conf import settings as realm_settings
 from realm_sync.core import messages as m
+from realm_sync.core.device_sync import instructions as wired
+from realm_sync.core.device_sync.changesets import encode
 from realm_sync.core.device_sync.doubt import Advance, decode_advance, encode_advance
 from realm_sync.core.device_sync.errors import DeviceSyncError
 from realm_sync.core.device_sync.frames import UploadEntry
+from realm_sync.core.device_sync.instructions import Payload
 from realm_sync.core.device_sync.payloads import zeros
 from realm_sync.core.nodes import TRUE, and_
 from realm_sync.device_sync import uploads
+from realm_sync.device_sync.entries import EPOCH
 from realm_sync.device_sync.uploads import Translated, integrate_translated
 from realm_sync.models import Change, ClientFile
 from realm_sync.registry import registry
@@ -491,6 +495,42 @@ def test_versions_of_the_future_are_refused(device: Device) -> None:
     with pytest.raises(DeviceSyncError, match="209"):
         device.write(create("Kit"), base=newest() + 1000)
     assert not Kit.objects.exists()
+
+
+def wire(version: int, *instructions: Any, base: int) -> UploadEntry:
+    return UploadEntry(version, base, NOW - EPOCH, 0, encode(instructions))
+
+
+def test_changesets_as_they_travel(device: Device) -> None:
+    key, other = (Payload("uuid", uuid.UUID(int=n).bytes) for n in (1, 2))
+    made = wire(
+        1,
+        wired.CreateObject("Kit", key),
+        wired.Update("Kit", key, "name", (), Payload("string", "made")),
+        wired.CreateObject("Kit", other),
+        base=device.base,
+    )
+    changed = wire(2, wired.Update("Kit", key, "name", (), Payload("string", "x" * 61)), base=device.base)
+
+    def integrate(*entries: UploadEntry, progress: int = 3) -> int:
+        return uploads.integrate(
+            device.ident, entries, progress, device.base, device.access, device.views, NOW + 10_000
+        )
+
+    broken = changed._replace(changeset=b"\xff")
+    unknown = wire(2, wired.EraseObject("Nothing", key), base=device.base)
+    mistyped = wire(2, wired.Update("Kit", key, "name", (), Payload("int", 1)), base=device.base)
+    for bad in (broken, unknown, mistyped):
+        with pytest.raises(DeviceSyncError, match="212: Changeset 2: "):
+            integrate(made, bad)
+    assert not Kit.objects.exists(), "nothing of the message is applied"
+    assert integrate(made, changed) == 3
+    assert sorted(Kit.objects.values_list("name", flat=True)) == ["", "made"]
+    assert {it.timestamp for it in Change.objects.filter(class_name="Kit")} == {NOW}
+    advance = decode_advance(Change.objects.get(kind="advance").after or "")
+    assert advance.owed == {"Kit": {str(uuid.UUID(int=1)): ["name"]}}
+    assert [it.property for it in advance.rejected] == ["name"]
+    assert integrate(made, broken) == 3, "what is integrated already is not even read"
 
 
 def entry(version: int, base: int = 0, origin: int = 0) -> UploadEntry:

@@ -354,7 +354,7 @@ class DeviceSession:
             await self._renew()
         now = int(time.time() * 1000)
         await self._threads.run(
-            uploads.integrate,  # type: ignore[attr-defined]
+            uploads.integrate,
             self.ident,
             upload.entries,
             upload.progress_client,

@@ -20,6 +20,7 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -32,21 +33,25 @@ from .. import capture, history, wakeups
 from ..access import Access
 from ..conf import settings
 from ..core.changes import Change, Predicate, decode_image
+from ..core.device_sync.changesets import decode
 from ..core.device_sync.doubt import Advance, Owed, advances, decode_advance, doubt, encode_advance
 from ..core.device_sync.errors import DeviceSyncError
 from ..core.device_sync.frames import UploadEntry
 from ..core.device_sync.payloads import zero
+from ..core.device_sync.translation import Translator
 from ..core.edits import identity
 from ..core.encoding import decode_property, encode_property
 from ..core.errors import ValueTypeError
 from ..core.messages import AnyInstruction, Changeset, Create, Delete, Edit, RejectedWrite, Update
 from ..core.predicate import compile_predicate
+from ..core.schema import Schema
 from ..core.text import to_text
 from ..models import ClientFile
 from ..registry import registry
 from ..subscriptions import Views, bound_views
 from ..uploads import Upload, attempt, batches
 from ..writing import Key
+from .entries import EPOCH
 
 logger = logging.getLogger("realm_sync.device_sync")
 
@@ -85,6 +90,40 @@ def check(entries: Sequence[UploadEntry], progress_client: int) -> None:
         version, base = entry.client_version, entry.base
 
 
+def integrate(
+    ident: int,
+    entries: Sequence[UploadEntry],
+    progress_client: int,
+    progress_server: int,
+    access: Access,
+    views: Views,
+    now: int,
+) -> int:
+    """Integrates the entries of an upload that are not integrated yet; returns the file's new integrated client version.
+
+    `views` is what the file's newest query shows, `now` is in milliseconds since 1970. Raises DeviceSyncError for
+    versions or changesets that no honest client sends, or a file that must start over; nothing is applied then.
+    """
+    check(entries, progress_client)
+    done = ClientFile.objects.using(settings.DATABASE).values_list("client_version", flat=True).get(ident=ident)
+    translator = _translator(registry.schema)
+    fresh = [_translated(translator, entry) for entry in entries if entry.client_version > done]
+    return integrate_translated(ident, fresh, progress_client, progress_server, access, views, now)
+
+
+@lru_cache(maxsize=2)
+def _translator(schema: Schema) -> Translator:
+    return Translator(schema)
+
+
+def _translated(translator: Translator, entry: UploadEntry) -> Translated:
+    try:
+        found = translator.translate(decode(entry.changeset))
+    except DeviceSyncError as error:
+        raise DeviceSyncError(error.number, f"Changeset {entry.client_version}: {error.message}") from error
+    return Translated(entry.client_version, entry.base, entry.timestamp + EPOCH, *found)
+
+
 def integrate_translated(
     ident: int,
     changesets: Sequence[Translated],
@@ -94,10 +133,8 @@ def integrate_translated(
     views: Views,
     now: int,
 ) -> int:
-    """Integrates the changesets that are not integrated yet; returns the file's new integrated client version.
-
-    As `uploads.integrate`: when it returns, data and advances are committed together (R6); when it raises, nothing is.
-    """
+    """The same for changesets in our words. When it returns, data and advances are committed together (R6); when it
+    raises, nothing is."""
     return attempt(lambda: _integrate(ident, changesets, progress_client, progress_server, access, views, now))
 
 
@@ -280,7 +317,12 @@ class _Group:
                     continue
                 since = known[row.id]
                 told = [it for it in earlier[key] if it.version > since]
-                above = advances((it for it in earlier[mine] if it.version > since), self._ident)
+                # A bootstrap says again what is new to the views only.
+                above = [
+                    it
+                    for it in advances((it for it in earlier[mine] if it.version > since), self._ident)
+                    if not it.bootstrap
+                ]
                 lost = self._about(key, told, above, shapes)
                 rows += _split(row, set(shapes) if lost is True else set(lost))
             self._upload.rows[key] = rows
