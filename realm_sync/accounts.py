@@ -48,6 +48,7 @@ from .auth import (
 from .conf import settings
 from .core import ejson
 from .core.errors import ValueTypeError
+from .core.values import encode
 from .functions import FunctionError
 from .models import ApiKey, Identity, UserSession
 from .throttling import is_allowed
@@ -241,10 +242,12 @@ def send_password_reset(email: str, absolute: Absolute) -> None:
 def reset_password(token: str, token_id: str, password: str) -> None:
     """Sets a new password, which ends all sessions that were opened with the old one. Raises Refused:
     `UserpassTokenInvalid`, also the second time, and `BadRequest` if the password will not do."""
-    user = _user_of_token(default_token_generator, token, token_id)
-    if user is None or not user.is_active:
-        raise Refused("UserpassTokenInvalid", "invalid token data")
-    _set_password(user, password)
+    with transaction.atomic(using=router.db_for_write(get_user_model())):
+        # Locked: of two who use the token at once, the second finds it used.
+        user = _user_of_token(default_token_generator, token, token_id, locked=True)
+        if user is None or not user.is_active:
+            raise Refused("UserpassTokenInvalid", "invalid token data")
+        _set_password(user, password)
 
 
 @sensitive_variables()
@@ -300,11 +303,14 @@ def _token(generator: PasswordResetTokenGenerator, user: Any) -> tuple[str, str]
     return generator.make_token(user), urlsafe_base64_encode(force_bytes(user.pk))
 
 
-def _user_of_token(generator: PasswordResetTokenGenerator, token: str, token_id: str) -> Any | None:
+def _user_of_token(
+    generator: PasswordResetTokenGenerator, token: str, token_id: str, locked: bool = False
+) -> Any | None:
     user_model = get_user_model()
+    users = user_model._default_manager.using(router.db_for_write(user_model))
     try:
-        key = user_model._meta.pk.to_python(urlsafe_base64_decode(token_id).decode())
-        user = user_model._default_manager.get(pk=key)
+        key = user_model._meta.pk.to_python(encode("string", urlsafe_base64_decode(token_id).decode()))
+        user = (users.select_for_update() if locked else users).get(pk=key)
     except (TypeError, ValueError, OverflowError, ValidationError, user_model.DoesNotExist):
         return None
     return user if generator.check_token(user, token) else None
