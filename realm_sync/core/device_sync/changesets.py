@@ -75,7 +75,8 @@ _float, _double = struct.Struct("<f"), struct.Struct("<d")
 
 
 def decode(data: bytes, most: int | None = None) -> list[AnyInstruction]:
-    """The instructions of a changeset; DeviceSyncError 212 if it is none, 101 if it has more than `most`."""
+    """The instructions of a changeset; DeviceSyncError 212 if it is none, 101 if it has more than `most`. They take up to
+    32 times the memory of the bytes."""
     reader = _Reader(data)
     found: list[AnyInstruction] = []
     while reader.position < len(data):

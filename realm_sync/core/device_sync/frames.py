@@ -275,7 +275,7 @@ class Fields:
 
 def number(written: bytes) -> int | None:
     """The value of decimal digits; None if it is anything else or does not fit into 63 bits."""
-    if not written.isdigit() or len(written) > 19:  # of bytes, isdigit means ASCII
+    if not written.isdigit():  # of bytes, isdigit means ASCII
         return None
     value = int(written)
     return value if value <= LARGEST else None
