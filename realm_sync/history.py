@@ -136,6 +136,14 @@ def changes_of(connection: Any, keys: Iterable[tuple[str, str]], after: int) -> 
         return [_change(*row) for row in cursor.fetchall()]
 
 
+def written_by(connection: Any, ident: int) -> list[tuple[str, str]]:
+    """(class, object id) of everything a client file has written, its advances among them, as far as history reaches.
+    Reads all of it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT class, object_id FROM realm_sync_change WHERE origin = %s", [ident])
+        return [(class_name, object_id) for class_name, object_id in cursor.fetchall()]
+
+
 def _change(
     version: int, id: int, name: str, object_id: str, kind: str, before: str | None, after: str | None, *rest: Any
 ) -> Change:

@@ -98,11 +98,17 @@ def bootstrap(
         if not has_schema:
             entries.schema(schema_instructions())
         rejected: list[tuple[int, list[Rejection]]] = []
+        parts: Iterable[_Part] = ()
         if after:
             classes = [*{**old, **new}, ""]
-            for part in _parts(connection, file.ident, after, classes, held, in_snapshot=True):
-                _write_moved(entries, part.objects(None), held, wanted, is_everything_said=not has_schema)
-                rejected += part.rejected(version)
+            parts = _parts(connection, file.ident, after, classes, held, in_snapshot=True)
+        elif done:
+            # It has uploaded before its first download: it holds what it made itself, be it gone or refused by now.
+            rows = history.changes_of(connection, history.written_by(connection, file.ident), 0)
+            parts = [_Part(file.ident, history.Batch(rows, version, True, None), held)]
+        for part in parts:
+            _write_moved(entries, part.objects(None), held, wanted, is_everything_said=not has_schema)
+            rejected += part.rejected(version)
         for model_sync in registry:
             has, shall_have = (views.get(model_sync.class_name, FALSE) for views in (old, new))
             if model_sync.asymmetric or (has_schema and has == shall_have):

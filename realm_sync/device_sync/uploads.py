@@ -74,6 +74,8 @@ class Translated(NamedTuple):
     """Properties that the client holds otherwise than the instructions say."""
     defaults: Mapping[Key, Collection[str]] = {}
     """Of created objects the properties that nobody wrote: they have Realm's zeros."""
+    anew: Mapping[Key, Collection[tuple[str | int, ...]]] = {}
+    """Where single embedded objects were made, unless the client had one there, as after a client reset."""
 
 
 def check(entries: Sequence[UploadEntry], progress_client: int) -> None:
@@ -224,6 +226,8 @@ class _Group:
         for changeset in self._changesets:
             for key, names in changeset.inexact.items():
                 self._owe(key, sorted(names))
+            for key, paths in changeset.anew.items():
+                self._owe(key, sorted({str(path[0]) for path in paths if _is_there(start.get(key), path)}))
         self._doubt()
         self._lose_sight()
         mark = history.mark(self._connection)
@@ -412,6 +416,16 @@ class _Group:
             if not is_misfit and name not in self._unsaid.get(key, ()):
                 reported.append(it)
         return reported
+
+
+def _is_there(image: Any, path: Iterable[str | int]) -> bool:
+    """Whether a wire image has a value at a path."""
+    for step in path:
+        try:
+            image = image[step]
+        except (LookupError, TypeError):
+            return False
+    return image is not None
 
 
 def _changeset(it: Translated, base: int, instructions: list[AnyInstruction]) -> Changeset:

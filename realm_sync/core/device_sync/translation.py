@@ -7,7 +7,8 @@ object may not be valid before its properties are written.
 
     CreateObject                  create, with every property: those that nobody writes have Realm's defaults
     Update                        update; of an element, a key or an embedded object's property: set, or remove (erased)
-    Update to a new object        an embedded object of Realm's defaults; a single one that is there already stays
+    Update to a new object        an embedded object of Realm's defaults; a single one that is there already stays on the
+                                  client, and is replaced here: see `anew`
     Update to a list, dictionary  of a mixed value: an empty one; one that is there already stays
     Array…, Set…, Clear           insert, move, remove, setInsert, setRemove, clear
     AddInteger                    add
@@ -66,6 +67,9 @@ class Translation(NamedTuple):
     """Properties that the client holds otherwise than the instructions say: it has to be told."""
     defaults: Mapping[ObjectKey, set[str]]
     """Of created objects the properties that nobody wrote: where the object is there already, they are nothing."""
+    anew: Mapping[ObjectKey, set[tuple[Step, ...]]] = {}
+    """Property and path of the single embedded objects that were made: where there is one already, the client has kept
+    it, and has to be told."""
 
 
 class Translator:
@@ -97,6 +101,7 @@ class Translator:
             [step for target in objects.values() for step in target.finish()],
             {key: target.inexact for key, target in objects.items() if target.inexact},
             {key: target.defaults for key, target in objects.items() if target.defaults},
+            {key: target.anew for key, target in objects.items() if target.anew},
         )
 
     def _class(self, name: str) -> _Class:
@@ -198,6 +203,10 @@ class _Class:
             place = inner
         return place
 
+    def is_single(self, it: PathInstruction) -> bool:
+        """Whether the path leads to a property, not into a collection."""
+        return not it.path or self.place(it, len(it.path) - 1).kind == "embedded"
+
     def value(self, it: Update | ArrayInsert | SetInsert | SetErase, place: Place) -> tuple[Any, bool]:
         """The wire value of an instruction at a place, to be changed in place, and whether it is all that the client
         has."""
@@ -220,7 +229,7 @@ class _Class:
 class _Object:
     """What a changeset does to one object, so far."""
 
-    __slots__ = ("_cls", "_id", "_image", "_last", "_open", "_sets", "_steps", "_unsure", "defaults", "inexact")
+    __slots__ = ("_cls", "_id", "_image", "_last", "_open", "_sets", "_steps", "_unsure", "anew", "defaults", "inexact")
 
     def __init__(self, cls: _Class, id: Any) -> None:
         self._cls, self._id = cls, id
@@ -237,6 +246,7 @@ class _Object:
         """Sets that were changed in place."""
         self.inexact: set[str] = set()
         self.defaults: set[str] = set()
+        self.anew: set[tuple[Step, ...]] = set()
 
     def take(self, it: AnyInstruction) -> None:
         """The next instruction."""
@@ -292,6 +302,8 @@ class _Object:
         else:
             if isinstance(it, Update) and it.value.type in ("list", "dictionary"):
                 self._unsure[name] = it.path
+            if isinstance(it, Update) and it.value.type == "object" and cls.is_single(it):
+                self.anew.add((name, *it.path))
             if isinstance(it, AddInteger) and cls.place(it, len(it.path)).kind == "mixed":
                 self.inexact.add(name)  # ours adds to integers only, and will not
             if isinstance(it, Update) and not it.path:

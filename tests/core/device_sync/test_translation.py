@@ -332,6 +332,17 @@ def test_objects_come_together_in_order_of_appearance() -> None:
     ]
 
 
+def test_a_single_embedded_object_that_may_be_there_already_is_noted() -> None:
+    def anew(*instructions: AnyInstruction) -> Any:
+        return TRANSLATOR.translate(instructions).anew.get(("Every", ID))
+
+    assert anew(update("outer", OBJECT), update("outer", OBJECT, "one")) == {("outer",)}
+    assert anew(update("outer", OBJECT, "one")) == {("outer", "one")}
+    assert anew(update("outer", NULL), update("outer", OBJECT)) is None
+    assert anew(insert("outers", OBJECT, 0), update("outers", OBJECT, 0, "one")) is None
+    assert anew(update("outer", OBJECT, "named", "a")) is None, "one at a key is replaced"
+
+
 def test_embedded_objects() -> None:
     assert translated(
         update("outer", NULL), update("outer", OBJECT), update("outer", OBJECT, "one"),
