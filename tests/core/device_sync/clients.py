@@ -21,27 +21,31 @@ from realm_sync.core.device_sync.instructions import (
 )
 from realm_sync.core.device_sync.payloads import encode_mixed, encoder
 from realm_sync.core.schema import Property
+from tests.official_client.store import Embedded, Store
 
-from .applying import Embedded, Store
+from .holding import apply
 from .worlds import KEYS, LEAVES, SCHEMA, wires
+
+DEEP = [
+    "int", "intOrNull", "intList", "stringSet", "intDictionary", "linkDictionary", "mixed", "mixedList", "mixedSet",
+    "mixedDictionary", "outer", "outers", "outerDictionary",
+]  # fmt: skip
+"""Properties in which more can happen than in others."""
 
 
 @st.composite
-def steps(draw: st.DrawFn, store: Store, class_name: str, key: Payload) -> list[PathInstruction]:
+def steps(
+    draw: st.DrawFn, store: Store, class_name: str, key: Payload, names: list[str] | None = None
+) -> list[PathInstruction]:
     """Up to a dozen instructions, each of which fits what those before it left in the store; they are applied to it."""
     done: list[PathInstruction] = []
     properties = SCHEMA[class_name].properties
-    names = draw(
-        st.lists(
-            st.sampled_from([n for n, p in properties.items() if n != "_id" and p.type != "linkingObjects"]),
-            min_size=1,
-            max_size=3,
-        )
-    )
+    one = st.sampled_from([n for n, p in properties.items() if n != "_id" and p.type != "linkingObjects"])
+    names = draw(st.lists(st.sampled_from(DEEP) | one, min_size=1, max_size=3) if names is None else st.just(names))
     for _ in range(draw(st.integers(1, 12))):
         name = draw(st.sampled_from(names))
-        made = draw(_instructions(store.objects[class_name, key], name, properties[name], (class_name, key, name)))
-        store.apply(made)
+        made = draw(_instructions(store.objects[class_name][key], name, properties[name], (class_name, key, name)))
+        apply(store, made)
         done += made
     return done
 

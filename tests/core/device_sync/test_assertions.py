@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from realm_sync.core.device_sync.assertions import Assertions
 from realm_sync.core.device_sync.changesets import Encoder, decode
 from realm_sync.core.device_sync.instructions import (
+    AddInteger,
     Clear,
     CreateObject,
     EraseObject,
@@ -18,11 +19,14 @@ from realm_sync.core.device_sync.instructions import (
     Payload,
     Update,
 )
-from realm_sync.core.edits import identity
+from realm_sync.core.edits import identity, increase
 from realm_sync.core.errors import ValueTypeError
 from realm_sync.core.mixed import mixed_type
+from tests.official_client.merge import Changeset, merge
+from tests.official_client.store import Store
 
-from .applying import Store, image_of
+from .clients import DEEP, steps
+from .holding import apply, held, store_of
 from .worlds import EVERY, MIXED, NOTE, NUMBER, SCHEMA, images, wires
 
 NAMES = sorted(name for name, prop in EVERY.properties.items() if prop.type != "linkingObjects" and name != "_id")
@@ -30,28 +34,29 @@ KEY = "65a1b2c3d4e5f60718293a4b"
 SAY = Assertions(SCHEMA, EVERY)
 
 
-def held(store: Store) -> dict[str, Any]:
-    (found,) = store.objects.values()
-    return image_of(SCHEMA, EVERY, found) | {"_id": KEY}
+def image_in(store: Store) -> dict[str, Any]:
+    found = held(SCHEMA, store, "Every", Payload("objectId", bytes.fromhex(KEY)))
+    assert found is not None
+    return found
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(images(EVERY), images(EVERY))
 def test_an_object_is_what_was_said_whatever_it_was_before(image: dict[str, Any], before: dict[str, Any]) -> None:
     image["_id"] = before["_id"] = KEY
-    store = Store(SCHEMA)
-    store.apply(SAY.create(image))
-    assert identity(held(store)) == identity(image)
-    store.apply(SAY.create(before))
-    store.apply(SAY.create(image))
-    store.apply(SAY.create(image))
-    assert identity(held(store)) == identity(image)
+    store = store_of(SCHEMA)
+    apply(store, SAY.create(image))
+    assert identity(image_in(store)) == identity(image)
+    apply(store, SAY.create(before))
+    apply(store, SAY.create(image))
+    apply(store, SAY.create(image))
+    assert identity(image_in(store)) == identity(image)
     # The same as bytes.
-    store.apply(SAY.create(before))
+    apply(store, SAY.create(before))
     encoder = Encoder()
     SAY.write(encoder, image)
-    store.apply(decode(encoder.take()))
-    assert identity(held(store)) == identity(image)
+    apply(store, decode(encoder.take()))
+    assert identity(image_in(store)) == identity(image)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -60,11 +65,11 @@ def test_some_properties_are_what_was_said_and_the_others_stay(data: st.DataObje
     names = data.draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True))
     before = {name: data.draw(wires(EVERY.properties[name])) for name in names} | {"_id": KEY}
     image = {name: data.draw(wires(EVERY.properties[name])) for name in names} | {"_id": KEY}
-    store = Store(SCHEMA)
-    store.apply(SAY.create(before))
-    others = {name: value for name, value in held(store).items() if name not in names}
-    store.apply(SAY.properties(image, names))
-    assert identity(held(store)) == identity(image | others)
+    store = store_of(SCHEMA)
+    apply(store, SAY.create(before))
+    others = {name: value for name, value in image_in(store).items() if name not in names}
+    apply(store, SAY.properties(image, names))
+    assert identity(image_in(store)) == identity(image | others)
 
 
 @given(MIXED)
@@ -75,14 +80,38 @@ def test_a_mixed_value_is_said_by_one_instruction_and_what_is_in_it(value: Any) 
     assert all(isinstance(it, PathInstruction) and it.path for it in others)
 
 
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_over_pending_edits_the_client_has_either_what_was_said_or_what_it_wrote(data: st.DataObject) -> None:
+    """By its own merge, which must not fail: never half of both. What it wrote is on its way to the server."""
+    names = data.draw(st.lists(st.sampled_from(DEEP) | st.sampled_from(NAMES), min_size=1, max_size=2, unique=True))
+    known = {name: data.draw(wires(EVERY.properties[name])) for name in names} | {"_id": KEY}
+    image = {name: data.draw(wires(EVERY.properties[name])) for name in names} | {"_id": KEY}
+    client = store_of(SCHEMA)
+    apply(client, SAY.create(known))
+    pending = data.draw(steps(client, "Every", Payload("objectId", bytes.fromhex(KEY)), names))
+    mine = image_in(client)
+    incoming = Changeset((data.draw(st.sampled_from([1, 3])), 1), [*SAY.properties(image, names)])
+    merge([incoming], [Changeset((2, 9), [*pending])])
+    apply(client, incoming.left)
+    for name in names:
+        found = image_in(client)[name]
+        added = sum(it.by for it in pending if isinstance(it, AddInteger) and it.property == name and not it.path)
+        if added and EVERY.properties[name].type == "int" and image[name] is not None:
+            both = increase(image[name], added)  # that is what increments are for
+            assert found in (image[name], mine[name], both) or any(isinstance(it, Update) for it in pending)
+        elif not added:
+            assert identity(found) in (identity(image[name]), identity(mine[name])), name
+
+
 def test_what_the_image_lacks_is_said_as_realms_default() -> None:
     said = SAY.create({"_id": KEY})
     assert said[0] == CreateObject("Every", Payload("objectId", bytes.fromhex(KEY)))
     assert {it.property for it in said[1:]} == set(NAMES)  # type: ignore[union-attr]
-    store, fresh = Store(SCHEMA), Store(SCHEMA)
-    store.apply(said)
-    fresh.apply(said[:1])
-    assert store.objects == fresh.objects
+    store, fresh = store_of(SCHEMA), store_of(SCHEMA)
+    apply(store, said)
+    apply(fresh, said[:1])
+    assert image_in(store) == image_in(fresh)
 
 
 def test_names_that_are_no_properties_are_passed_over() -> None:
@@ -118,12 +147,12 @@ BROKEN: list[Any] = [
 def test_a_value_of_another_type_does_no_harm(name: str) -> None:
     """Raw SQL writes such values; clients would die of them."""
     for value in BROKEN:
-        store = Store(SCHEMA)
-        store.apply(SAY.create({"_id": KEY, name: value}))
-        store.apply(SAY.properties({"_id": KEY, name: value}, [name]))
+        store = store_of(SCHEMA)
+        apply(store, SAY.create({"_id": KEY, name: value}))
+        apply(store, SAY.properties({"_id": KEY, name: value}, [name]))
         encoder = Encoder()
         SAY.write(encoder, {"_id": KEY, name: value})
-        store.apply(decode(encoder.take()))
+        apply(store, decode(encoder.take()))
 
 
 def test_what_realm_cannot_store_is_not_said() -> None:
