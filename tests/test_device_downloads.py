@@ -330,6 +330,29 @@ def test_lists_counters_and_their_conflicts(device: Device, world: World) -> Non
     assert {"x", "a", "b", "c"} >= set(kit.tags)
 
 
+@pytest.mark.parametrize(
+    ("property", "reason", "told"),
+    [
+        (None, "The object is gone.", "The object is gone."),
+        ("name", "name: Too long.", "name: Too long."),
+        ("colours[0]", "colours[0]: No choice.", "colours[0]: No choice."),
+        ("colours", "colours[0]: No choice.", "colours[0]: No choice."),
+        ("tags[1]", "Expected 'Kit.tags[1]' to be a string, got a number", None),
+        ("created_at", "Clients do not write 'Inspection.created_at'.", None),
+        ("team", "'team' links to an object that does not exist.", None),
+        ("name", "The new name is taken.", "name: The new name is taken."),
+        ("name", "names: Too long.", "name: names: Too long."),
+        ("name", "UNIQUE constraint failed: kit.name", "name: UNIQUE constraint failed: kit.name"),
+    ],
+)
+def test_the_reason_of_a_refusal_names_the_property_once(property: str | None, reason: str, told: str | None) -> None:
+    write = m.RejectedWrite(
+        class_name="Kit", id=str(uuid.uuid4()), property=property, code="ValidationFailed", reason=reason
+    )
+    rejection = downloads._rejection(write)
+    assert rejection is not None and rejection.reason == (told or reason)
+
+
 def test_a_refused_write_is_undone_and_told(device: Device, world: World) -> None:
     Team.objects.create(name="Taken")
     kit = Kit.objects.create(name="Kit")
@@ -340,7 +363,6 @@ def test_a_refused_write_is_undone_and_told(device: Device, world: World) -> Non
     transfer = device.catch_up()
     ((version, rejections),) = transfer.rejected
     assert (version, rejections[0].class_name) == (refused.client_version, "Team")
-    assert rejections[0].reason
     assert device.sent[-1].entries[-1].server_version == transfer.version
     device.check()
     assert not device.catch_up().rejected

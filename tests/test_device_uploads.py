@@ -533,6 +533,36 @@ def test_changesets_as_they_travel(device: Device) -> None:
     assert integrate(made, broken) == 3, "what is integrated already is not even read"
 
 
+def test_what_a_new_object_has_where_clients_do_not_write_is_the_servers(device: Device, world: World) -> None:
+    """SDKs create no object without a value for each required property, so that is no write; a later one is."""
+    key, link = (
+        Payload("uuid", uuid.UUID(int=1).bytes),
+        Payload("link", ("Team", Payload("uuid", world.north.pk.bytes))),
+    )
+    airfield = Payload("link", ("Airfield", Payload("string", "EDDM")))
+    given = wired.Update("Inspection", key, "created_at", (), Payload("timestamp", (0, 0)))
+    made = wire(
+        1,
+        wired.CreateObject("Inspection", key),
+        given,
+        wired.Update("Inspection", key, "airfield", (), airfield),
+        wired.Update("Inspection", key, "team", (), link),
+        wired.Update("Inspection", key, "status", (), Payload("string", "planned")),
+        base=device.base,
+    )
+    arguments = (device.base, device.access, device.views, NOW + 10_000)
+    assert uploads.integrate(device.ident, [made], 1, *arguments) == 1
+    created = Inspection.objects.get().created_at
+    assert created.timestamp() > NOW / 1000 - 60
+    changed = wire(2, given, base=device.base)
+    assert uploads.integrate(device.ident, [changed], 2, *arguments) == 2
+    one, two = [decode_advance(it.after or "") for it in Change.objects.filter(kind="advance").order_by("pk")]
+    owed = {"Inspection": {str(uuid.UUID(int=1)): ["created_at"]}}
+    assert (one.owed, one.rejected) == (owed, [])
+    assert two.owed == owed and [(it.property, it.code) for it in two.rejected] == [("created_at", "ReadOnlyProperty")]
+    assert Inspection.objects.get().created_at == created
+
+
 def entry(version: int, base: int = 0, origin: int = 0) -> UploadEntry:
     return UploadEntry(version, base, 0, origin, b"")
 

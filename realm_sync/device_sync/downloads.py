@@ -9,6 +9,7 @@ to another in one snapshot (R3), by difference. Synchronous; run in a thread.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -306,7 +307,13 @@ def _rejection(write: RejectedWrite) -> Rejection | None:
         key = encode_key(cls, write.id)
     except ValueTypeError:
         return None  # no SDK writes an object with such a key
-    return Rejection(cls.name, key, f"{write.property}: {write.reason}" if write.property else write.reason)
+    is_named = not write.property or _names(write.reason, write.property)
+    return Rejection(cls.name, key, write.reason if is_named else f"{write.property}: {write.reason}")
+
+
+def _names(reason: str, path: str) -> bool:
+    """Whether a reason says which property it is about: as most do, `tags[2]: …`, or `… 'Inspection.priority' …`."""
+    return re.search(rf"(^|'(\w+\.)?){re.escape(path)}[:.\[']", reason) is not None
 
 
 # --- what is said of it ----------------------------------------------------------------------------------------------

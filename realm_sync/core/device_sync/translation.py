@@ -5,7 +5,8 @@ together, in order. What the changeset makes from nothing (a new object, an elem
 value with everything that the instructions after it did inside, because ours are judged one by one, and an embedded
 object may not be valid before its properties are written.
 
-    CreateObject                  create, with every property: those that nobody writes have Realm's defaults
+    CreateObject                  create, with every property: those that nobody writes have Realm's defaults, and of
+                                  those that clients do not write none, whatever the client gave
     Update                        update; of an element, a key or an embedded object's property: set, or remove (erased)
     Update to a new object        an embedded object of Realm's defaults; a single one that is there already stays on the
                                   client, and is replaced here: see `anew`
@@ -173,6 +174,7 @@ class _Class:
     def __init__(self, schema: Schema, cls: ObjectSchema) -> None:
         self.schema, self.name = schema, cls.name
         self.places = places(schema, cls)
+        self.read_only = {name for name, place in self.places.items() if place.prop.read_only}
         self._cls = cls
 
     def key(self, payload: Payload) -> Any:
@@ -252,8 +254,8 @@ class _Object:
         """The next instruction."""
         if isinstance(it, CreateObject):
             if self._image is None:
-                places = self._cls.places
-                self._image = {name: place.empty() for name, place in places.items() if not place.prop.read_only}
+                places, read_only = self._cls.places, self._cls.read_only
+                self._image = {name: place.empty() for name, place in places.items() if name not in read_only}
                 self.defaults = set(self._image)
         elif isinstance(it, EraseObject):
             self._close()
@@ -272,6 +274,10 @@ class _Object:
             members[:] = wire_set(members)
         self.inexact.update(self._unsure)
         if self._image is not None:
+            # SDKs create no object without a value of every required property.
+            for name in self._cls.read_only & self._image.keys():
+                del self._image[name]
+                self.inexact.add(name)
             self._steps.append(ours.Create(class_name=self._cls.name, id=self._id, values=self._image))
         self._image, self._open = None, -1
         self._last, self._unsure, self._sets = {}, {}, []

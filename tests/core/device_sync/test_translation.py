@@ -270,12 +270,16 @@ def test_a_new_object_is_one_create_with_realms_defaults() -> None:
     assert not found.inexact
 
 
-def test_properties_that_clients_do_not_write_are_not_given_unless_they_write_them() -> None:
-    key = integer(1)
-    (create,) = translated(CreateObject("Number", key))
-    assert create == ours.Create(class_name="Number", id=1, values={"every": None})
-    (create,) = translated(CreateObject("Number", key), Update("Number", key, "title", (), string("x")))
-    assert create == ours.Create(class_name="Number", id=1, values={"every": None, "title": "x"})
+def test_a_new_object_is_given_nothing_where_clients_do_not_write() -> None:
+    key = Payload("int", 1)
+    title = Update("Number", key, "title", (), string("x"))
+    nothing = ours.Create(class_name="Number", id=1, values={"every": None})
+    assert TRANSLATOR.translate([CreateObject("Number", key)]) == ([nothing], {}, {("Number", "1"): {"every"}})
+    created = TRANSLATOR.translate([CreateObject("Number", key), title])
+    assert created.instructions == [nothing] and created.inexact == {("Number", "1"): {"title"}}
+    changed = TRANSLATOR.translate([title])
+    assert changed.instructions == [ours.Update(class_name="Number", id=1, values={"title": "x"})]
+    assert not changed.inexact
 
 
 def test_asymmetric_objects_are_created() -> None:
