@@ -21,6 +21,7 @@ from . import auth
 from .auth import AuthError
 from .conf import settings
 from .core.messages import SUBPROTOCOL
+from .device_sync.servers import remind
 from .device_sync.sessions import DeviceConnection
 from .sessions import Connection
 
@@ -56,6 +57,7 @@ class RealmSyncConsumer(AsyncWebsocketConsumer):
             self._connection = Connection(self.send, self._page_user)
             self._task = asyncio.create_task(self._run(self._connection.run()))
             return
+        remind()
         headers, query = dict(self.scope["headers"]), parse_qs(self.scope["query_string"].decode("latin-1"))
         self._device = DeviceConnection(
             self._send_bytes,

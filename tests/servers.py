@@ -15,19 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from realm_sync.device_sync import servers
+
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = {
     "daphne": ["daphne", "-b", "127.0.0.1", "-p", "{port}", "{application}"],
     "uvicorn": ["uvicorn", "--host", "127.0.0.1", "--port", "{port}", "{application}"],
 }
-SDK_OPTIONS = {
-    "daphne": [
-        *("--ping-interval", "86400", "--ping-timeout", "86400"),
-        *("--websocket-max-message-size", "67108864", "--websocket-max-frame-size", "67108864"),
-    ],
-    "uvicorn": ["--ws-ping-interval", "86400", "--ws-ping-timeout", "86400", "--ws-max-size", "67108864"],
-}
-"""What official Realm SDKs need, as docs/servers.md says; other clients get along with the defaults."""
+SDK_OPTIONS = {name: " ".join(options).split(" ") for name, options in servers.OPTIONS.items()}
+"""What official Realm SDKs need; other clients get along with the defaults."""
 PATIENCE = 30
 """Seconds that a server may take to answer after its start."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -19,12 +20,15 @@ from realm_sync.core.errors import QueryError
 from realm_sync.device_sync import downloads, sessions, uploads
 from realm_sync.device_sync.files import wire_ident
 from realm_sync.models import ClientFile, Epoch, SubscriptionSet, UserSession
+from tests.chaos import eventually
 from tests.official_client.client import COMPLETE, ERROR, RealmFile
 from tests.official_client.store import Store
-from tests.phone import Phone, token_of
+from tests.phone import TIMEOUT, Phone, token_of
 from tests.testapp.models import Airfield, Inspection, Team
 from tests.world import World, db
 
+sqlite = pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+"""For what has nothing to do with the database."""
 EVERYTHING = {"Inspection": "TRUEPREDICATE"}
 
 
@@ -93,6 +97,7 @@ async def test_a_file_that_was_away_gets_the_difference(world: World) -> None:
         assert [it.batch_state for it in sent(phone, Download)] == [2]
 
 
+@sqlite
 async def test_every_ident_is_followed_by_a_download(world: World) -> None:
     """It acknowledges again what was uploaded, though nothing is new."""
     file = RealmFile()
@@ -117,6 +122,7 @@ async def test_what_it_wrote_reaches_the_table_and_others_and_is_acknowledged(wo
         await phone.until(lambda: titles(phone.store) == ["Tower"])
 
 
+@sqlite
 async def test_uploads_without_changesets_are_answered_by_nothing(world: World) -> None:
     """Or the two would answer each other for ever."""
     async with Phone(world.nora) as phone:
@@ -153,6 +159,7 @@ async def test_another_query_sends_the_difference(world: World) -> None:
         assert titles(phone.store) == [] and (low, high)
 
 
+@sqlite
 async def test_of_many_queries_in_a_row_the_last_one_counts(world: World) -> None:
     world.inspection(title="one", priority=1), world.inspection(title="two", priority=2)
     async with Phone(world.nora) as phone:
@@ -164,6 +171,7 @@ async def test_of_many_queries_in_a_row_the_last_one_counts(world: World) -> Non
         assert titles(phone.store) == ["two"] and phone.file.newest.version == 4
 
 
+@sqlite
 async def test_a_query_that_cannot_be_is_refused_and_the_one_before_stays(world: World) -> None:
     world.inspection(title="one")
     async with Phone(world.nora) as phone:
@@ -176,6 +184,7 @@ async def test_a_query_that_cannot_be_is_refused_and_the_one_before_stays(world:
         assert titles(phone.store) == ["two"] and phone.file.newest.state == COMPLETE
 
 
+@sqlite
 async def test_a_query_that_the_database_cannot_compute_is_refused(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +224,7 @@ async def test_access_that_changes_is_followed_by_a_bootstrap_of_the_same_query(
         await phone.downloaded()
 
 
+@sqlite
 async def test_sets_are_noted_for_the_admin(world: World) -> None:
     async with Phone(world.nora) as phone:
         await phone.subscribe(**EVERYTHING)
@@ -224,11 +234,7 @@ async def test_sets_are_noted_for_the_admin(world: World) -> None:
         def states() -> list[tuple[int, str]]:
             return list(rows.values_list("query_version", "state"))
 
-        for _ in range(50):
-            if await db(states) == [(1, "superseded"), (2, "complete")]:
-                break
-            await asyncio.sleep(0.05)
-        assert await db(states) == [(1, "superseded"), (2, "complete")]
+        await eventually(lambda: states() == [(1, "superseded"), (2, "complete")], "completing the sets")
         file = await db(ClientFile.objects.get)
         assert wire_ident(file.ident) == phone.file.ident and file.user_agent.startswith("RealmSync/")
     assert (await db(ClientFile.objects.get)).server_version == phone.file.progress.download_server
@@ -250,6 +256,7 @@ async def test_what_is_not_allowed_is_undone_and_said(world: World) -> None:
         assert values["name"].value == "Munich" and (await db(Airfield.objects.get, pk="EDDM")).name == "Munich"
 
 
+@sqlite
 async def test_what_was_undone_is_said_until_the_client_has_integrated_it(world: World) -> None:
     file = RealmFile()
     async with Phone(world.nora, file) as phone:
@@ -258,10 +265,7 @@ async def test_what_was_undone_is_said_until_the_client_has_integrated_it(world:
         with phone.file.write() as write:
             write.set("Airfield", "EDDM", "name", "Mine")
         phone.talk()
-        for _ in range(100):
-            if (await db(ClientFile.objects.get)).client_version:
-                break
-            await asyncio.sleep(0.02)
+        await eventually(lambda: ClientFile.objects.get().client_version)
     assert not file.reported
     async with Phone(world.nora, file) as phone:
         await phone.settle()
@@ -272,6 +276,7 @@ async def test_what_was_undone_is_said_until_the_client_has_integrated_it(world:
         assert not sent(phone, JsonError) and len(file.reported) == 1
 
 
+@sqlite
 async def test_what_was_undone_before_a_bootstrap_is_said_after_it(world: World) -> None:
     file = RealmFile()
     async with Phone(world.nora, file) as phone:
@@ -280,10 +285,7 @@ async def test_what_was_undone_before_a_bootstrap_is_said_after_it(world: World)
         with phone.file.write() as write:
             write.set("Airfield", "EDDM", "name", "Mine")
         phone.talk()
-        for _ in range(100):
-            if (await db(ClientFile.objects.get)).client_version:
-                break
-            await asyncio.sleep(0.02)
+        await eventually(lambda: ClientFile.objects.get().client_version)
     await db(ClientFile.objects.update, views=without_schema())
     async with Phone(world.nora, file) as phone:
         await phone.settle()
@@ -316,10 +318,7 @@ async def test_what_was_integrated_is_not_integrated_again(world: World) -> None
         await phone.subscribe(**EVERYTHING)
         phone.is_reading = False
         key = await db(inspect, phone, "once")
-        for _ in range(100):
-            if await db(Inspection.objects.filter(pk=key).exists):
-                break
-            await asyncio.sleep(0.02)
+        await eventually(Inspection.objects.filter(pk=key).exists)
     await db(Inspection.objects.filter(pk=key).update, title="twice")
     assert not file.is_uploaded
     async with Phone(world.nora, file) as phone:
@@ -331,6 +330,7 @@ async def test_what_was_integrated_is_not_integrated_again(world: World) -> None
 # --- connections -----------------------------------------------------------------------------------------------------
 
 
+@sqlite
 async def test_several_files_share_a_connection(world: World) -> None:
     world.inspection(title="one", priority=1), world.inspection(title="two", priority=2)
     first, second = RealmFile(), RealmFile()
@@ -351,6 +351,7 @@ async def test_several_files_share_a_connection(world: World) -> None:
         assert titles(first.store) == ["changed"]
 
 
+@sqlite
 async def test_a_file_can_be_open_once_per_connection(world: World) -> None:
     file = RealmFile()
     async with Phone(world.nora, file) as phone:
@@ -360,6 +361,7 @@ async def test_a_file_can_be_open_once_per_connection(world: World) -> None:
         assert (error.code, error.session) == (108, 0) and await phone.closed() == 1000
 
 
+@sqlite
 async def test_an_older_connection_of_the_file_is_dropped(world: World) -> None:
     file = RealmFile()
     async with Phone(world.nora, file) as older:
@@ -378,6 +380,7 @@ async def refused(token: str, world: World) -> int:
         return await phone.closed()
 
 
+@sqlite
 async def test_a_token_that_proves_nothing_is_refused_so_that_the_client_refreshes_it(
     world: World, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,6 +396,7 @@ async def test_a_token_that_proves_nothing_is_refused_so_that_the_client_refresh
         assert await refused(token, world) == 4001
 
 
+@sqlite
 async def test_refusals_take_their_time(world: World) -> None:
     """The SDK would come back at once, some 300 times a second."""
     began = time.monotonic()
@@ -400,6 +404,7 @@ async def test_refusals_take_their_time(world: World) -> None:
     assert time.monotonic() - began >= sessions.REFUSAL_SECONDS
 
 
+@sqlite
 async def test_a_user_who_is_deactivated_and_a_token_that_expires_end_it(world: World, settings: Any) -> None:
     settings.REALM_SYNC = {**settings.REALM_SYNC, "RECHECK_SECONDS": 0.05}
     async with Phone(world.nora) as phone:
@@ -412,6 +417,7 @@ async def test_a_user_who_is_deactivated_and_a_token_that_expires_end_it(world: 
         assert await phone.closed() == 4001
 
 
+@sqlite
 async def test_another_app_is_named(world: World) -> None:
     async with Phone(world.nora) as phone:
         phone.connection.refuse_app("other")
@@ -420,6 +426,7 @@ async def test_another_app_is_named(world: World) -> None:
         assert await phone.closed() == 1000
 
 
+@sqlite
 async def test_whoever_is_silent_is_dropped(world: World, settings: Any) -> None:
     settings.REALM_SYNC = {**settings.REALM_SYNC, "IDLE_SECONDS": 0.2}
     async with Phone(world.nora) as phone:
@@ -433,6 +440,7 @@ async def test_whoever_is_silent_is_dropped(world: World, settings: Any) -> None
 # --- resets and failures ---------------------------------------------------------------------------------------------
 
 
+@sqlite
 @pytest.mark.parametrize(
     "number, spoil",
     [
@@ -457,6 +465,7 @@ async def test_a_file_that_does_not_fit_must_start_over(
         assert not sent(phone, Unbound), "none after an error"
 
 
+@sqlite
 async def test_an_operator_may_have_a_live_file_start_over(world: World, settings: Any) -> None:
     settings.REALM_SYNC = {**settings.REALM_SYNC, "RECHECK_SECONDS": 0.05}
     async with Phone(world.nora) as phone:
@@ -473,6 +482,7 @@ async def test_an_operator_may_have_a_live_file_start_over(world: World, setting
         await phone.until(lambda: phone.sessions[2].is_downloaded)
 
 
+@sqlite
 async def test_a_database_that_fails_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     file = RealmFile()
     async with Phone(world.nora, file) as phone:
@@ -488,6 +498,7 @@ async def test_a_database_that_fails_is_tried_again(world: World, monkeypatch: p
         assert (await db(Inspection.objects.get)).title == "Windsock"
 
 
+@sqlite
 async def test_an_error_of_one_session_leaves_the_others_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = RealmFile(), RealmFile()
     async with Phone(world.nora, first, second) as phone:
@@ -501,6 +512,7 @@ async def test_an_error_of_one_session_leaves_the_others_alone(world: World, mon
         await phone.until(lambda: second.newest.state == COMPLETE)
 
 
+@sqlite
 async def test_a_session_that_fails_in_the_pump_tells_its_client(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Phone(world.nora) as phone:
         await phone.subscribe(**EVERYTHING)
@@ -515,6 +527,18 @@ async def test_a_session_that_fails_in_the_pump_tells_its_client(world: World, m
         assert len(titles(phone.store)) == 1
 
 
+def held_up(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> threading.Event:
+    """A function that waits, in its thread, until the event is set."""
+    function, may_end = getattr(module, name), threading.Event()
+
+    def slow(*args: Any, **given: Any) -> Any:
+        may_end.wait(TIMEOUT)
+        return function(*args, **given)
+
+    monkeypatch.setattr(module, name, slow)
+    return may_end
+
+
 # --- fast and slow ---------------------------------------------------------------------------------------------------
 
 
@@ -527,15 +551,7 @@ async def test_a_long_bootstrap_stops_neither_pings_nor_uploads_nor_other_sessio
         second.subscribe(EVERYTHING)
         phone.talk()
         await phone.settle()
-        make = downloads.bootstrap
-        may_end = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def slow(*args: Any, **given: Any) -> Any:
-            asyncio.run_coroutine_threadsafe(may_end.wait(), loop).result()
-            return make(*args, **given)
-
-        monkeypatch.setattr(downloads, "bootstrap", slow)
+        may_end = held_up(monkeypatch, downloads, "bootstrap")
         first.subscribe(EVERYTHING)
         phone.talk()
         phone.send(b"ping 7 0\n")
@@ -552,21 +568,16 @@ async def test_a_long_bootstrap_stops_neither_pings_nor_uploads_nor_other_sessio
         assert titles(first.store) == ["x"]
 
 
+@sqlite
 async def test_whoever_sends_too_fast_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "INBOX", 3)
-    integrate, may_end = uploads.integrate, asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def slow(*args: Any) -> Any:
-        asyncio.run_coroutine_threadsafe(may_end.wait(), loop).result()
-        return integrate(*args)
-
     async with Phone(world.nora) as phone:
         await phone.subscribe(**EVERYTHING)
-        monkeypatch.setattr(uploads, "integrate", slow)
+        may_end = held_up(monkeypatch, uploads, "integrate")
         for number in range(10):
             await db(inspect, phone, f"{number}")
-        await asyncio.sleep(0.2)
+        await eventually(lambda: len(phone.connection._inbox) == 3)
+        await asyncio.sleep(0.1)
         assert len(phone.connection._inbox) == 3 and phone._inbox.qsize() >= 3
         phone.send(b"ping 7 0\n")
         may_end.set()
@@ -575,6 +586,7 @@ async def test_whoever_sends_too_fast_waits(world: World, monkeypatch: pytest.Mo
         assert await db(Inspection.objects.count) == 10
 
 
+@sqlite
 async def test_whoever_integrates_slowly_is_sent_fewer_and_larger_downloads(world: World, settings: Any) -> None:
     settings.REALM_SYNC = {**settings.REALM_SYNC, "WINDOW": 2}
     async with Phone(world.nora) as phone:
@@ -592,23 +604,21 @@ async def test_whoever_integrates_slowly_is_sent_fewer_and_larger_downloads(worl
         assert len(phone.frames) - count <= 5
 
 
+@pytest.mark.parametrize("each_database", ["postgresql"], indirect=True)
 async def test_a_mark_waits_for_a_transaction_that_is_still_open(world: World, each_database: str) -> None:
-    if each_database != "postgres":
-        return
     async with Phone(world.nora) as phone:
         await phone.subscribe(**EVERYTHING)
-        begun, may_end = asyncio.Event(), asyncio.Event()
-        loop = asyncio.get_running_loop()
+        begun, may_end = threading.Event(), threading.Event()
 
         def long() -> None:
             with transaction.atomic(each_database):
                 world.inspection(title="early")
-                loop.call_soon_threadsafe(begun.set)
-                asyncio.run_coroutine_threadsafe(may_end.wait(), loop).result()
+                begun.set()
+                may_end.wait(TIMEOUT)
             connections[each_database].close()
 
         writing = asyncio.create_task(db(long))
-        await begun.wait()
+        await db(begun.wait, TIMEOUT)
         await db(world.inspection, title="late")
         mark = phone.session.request_mark()
         phone.talk()
@@ -642,6 +652,7 @@ async def test_a_partition_is_opened_written_to_and_followed(world: World, setti
         assert len(titles(file.store)) == 4
 
 
+@sqlite
 async def test_a_partition_that_is_none_is_refused(world: World) -> None:
     async with Phone(world.nora, RealmFile(partition="[1]")) as phone:
         error = await phone.next(JsonError)

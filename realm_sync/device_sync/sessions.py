@@ -53,6 +53,8 @@ INBOX_BYTES = 16 << 20
 """How much may wait to be handled. One message more is taken, however large."""
 OUTBOX_BYTES = 4 << 20
 """Downloads wait while more than this is queued on their connection."""
+LARGE = 1 << 20
+"""Bytes of a message that Daphne refuses to send unless it is told otherwise."""
 NOTE_SECONDS = 30
 """How often the version that a live file holds is written to its row, for the admin."""
 
@@ -120,7 +122,17 @@ class DeviceConnection:
                 frame = self._outbox.popleft()
                 if frame is None:
                     return
-                await self._send(frame)
+                try:
+                    await self._send(frame)
+                except Exception as error:
+                    if len(frame) > LARGE:
+                        logger.warning(
+                            "A message of %s bytes could not be sent (%s). If that repeats, this server's limit is too "
+                            "small for it: see docs/servers.md.",
+                            len(frame),
+                            error,
+                        )
+                    raise
                 self._outbox_bytes -= len(frame)
                 self._sent.set()
             self._queued.clear()
