@@ -324,7 +324,7 @@ class Upload:
                 refusals: list[Refused] = []
                 try:
                     written = self._apply(key, after, instructions, changeset.base_version, stamp, refusals)
-                    if written:
+                    if written and (before.image, after.image) != (None, None):  # created and deleted at once
                         self._check_access(self._classes[key[0]], before.image, after.image)
                         after.timestamp = stamp.timestamp
                         touched[key] = after

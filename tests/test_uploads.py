@@ -89,6 +89,16 @@ async def test_an_orm_write_competes_by_its_time(world: World) -> None:
         assert wire.of("Inspection")[str(one.pk)]["title"] == "by the admin"
 
 
+async def test_what_is_created_and_deleted_at_once_never_was(world: World) -> None:
+    async with Wire(world.nora) as wire:
+        await wire.subscribe("Inspection")
+        pk = str(uuid.uuid4())
+        await wire.write(create(pk, **world.values(title="t")), delete(pk), update(pk, title="late"))
+        assert wire.rejected == [] and wire.of("Inspection") == {} and not await db(Inspection.objects.exists)
+        await wire.write(create(pk, **world.values(title="t")))
+        assert [it["title"] for it in wire.of("Inspection").values()] == ["t"]
+
+
 async def test_a_delete_beats_what_was_written_meanwhile(world: World) -> None:
     one = world.inspection()
     async with Wire(world.nora) as wire:
