@@ -12,7 +12,7 @@ import logging
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -117,7 +117,12 @@ def bootstrap(
             missing = and_(shall_have, not_(has)) if has_schema else shall_have
             for chunk in select_images(model_sync, missing):
                 for text in chunk:
-                    entries.whole(model_sync.class_name, decode_image(text))
+                    try:
+                        image = decode_image(text)
+                    except UNREADABLE as error:
+                        _log_unreadable(model_sync.class_name, text[:60], error)
+                    else:
+                        entries.whole(model_sync.class_name, image)
             if after:
                 for chunk in select_keys(model_sync, and_(has, not_(shall_have))):
                     for text in chunk:
@@ -188,6 +193,8 @@ class _Part:
         """The version that these rows end with; if not `is_complete`, more rows of it follow in the next part."""
         self.advances: list[tuple[int, Advance]] = []
         self._doubts: dict[Key, Doubt] = {}
+        self._unread: set[Key] = set()
+        """Objects with rows that cannot be read: raw SQL can write text into a column of numbers on SQLite."""
         for change in batch.changes:
             key = change.class_name, change.object_id
             if change.kind == "advance":
@@ -197,7 +204,9 @@ class _Part:
                 try:
                     self._doubt(ident, key, contains).see(change)
                 except UNREADABLE as error:
-                    logger.error("%s %s is no JSON that can be sent: %s", *key, error)
+                    _log_unreadable(*key, error)
+                    self._unread.add(key)
+                    self._doubt(ident, key, contains).owe(True)
         for _, advance in self.advances:
             # That a bootstrap began says nothing here: a client that has not got it does not know either.
             for class_name, objects in advance.owed.items():
@@ -216,15 +225,19 @@ class _Part:
 
     def objects(self, version: int | None) -> Iterator[tuple[Key, Doubt, Image | None]]:
         """Every object with doubt, and what it is as of the last row; without a row, as of `version`, or, if that is
-        None, in the snapshot. Those of classes that clients never hold are left out."""
-        owed = [key for key, doubt in self._doubts.items() if doubt.last is None]
-        found = _images(owed, version)
+        None, in the snapshot. Those of classes that clients never hold are left out, and those that cannot be read now:
+        the next row may be about something better."""
+        elsewhere = self._unread | {key for key, doubt in self._doubts.items() if doubt.last is None}
+        found = _images(elsewhere, version)
         for key, doubt in self._doubts.items():
             cls = registry.schema.get(key[0])
-            if cls is not None and not cls.asymmetric and not cls.embedded:
-                last = doubt.last
-                image = found.get(key) if last is None else decode_image(last.after) if last.after else None
-                yield key, doubt, image
+            if cls is None or cls.asymmetric or cls.embedded:
+                continue
+            if key not in elsewhere:
+                assert doubt.last is not None
+                yield key, doubt, decode_image(doubt.last.after) if doubt.last.after else None
+            elif key not in found.unread:
+                yield key, doubt, found.images.get(key)
 
     def rejected(self, upto: int) -> list[tuple[int, list[Rejection]]]:
         """What was undone of the file's uploads, up to a version, by client version."""
@@ -264,9 +277,14 @@ def _parts(
             upto = part.version
 
 
-def _images(keys: list[Key], version: int | None) -> dict[Key, Image]:
+class _Found(NamedTuple):
+    images: dict[Key, Image]
+    unread: set[Key]
+
+
+def _images(keys: Collection[Key], version: int | None) -> _Found:
     """These objects as of a version, as far as they exist then; None: as the statement sees them."""
-    found: dict[Key, Image] = {}
+    found = _Found({}, set())
     by_class: dict[str, dict[str, Any]] = defaultdict(dict)
     for class_name, text in keys:
         model_sync = registry.get(class_name)
@@ -281,22 +299,41 @@ def _images(keys: list[Key], version: int | None) -> dict[Key, Image]:
         sql = RawSQL(image_sql(model_sync).replace("%", "%%"), ())
         rows = model_sync.model._base_manager.using(settings.DATABASE)
         for chunk in chunks(list(values.values())):
-            for text in rows.filter(pk__in=chunk).values_list(sql, flat=True):
-                image = decode_image(well_formed(text))
-                found[class_name, str(image["_id"])] = image
-    if version is not None and keys:
-        # What happened meanwhile is taken back. The rows are read after the tables, so none that shows there is missed.
-        known: set[Key] = set()
-        for change in history.changes_of(connections[settings.DATABASE], keys, version):
-            key = change.class_name, change.object_id
-            if key not in known:
-                known.add(key)
-                before, _ = change.images()
-                if before is None:
-                    found.pop(key, None)
+            for pk, text in rows.filter(pk__in=chunk).values_list("pk", sql):
+                try:
+                    image = decode_image(well_formed(text))
+                except UNREADABLE as error:
+                    _log_unreadable(class_name, pk, error)
+                    found.unread.update((class_name, key) for key, value in values.items() if value == pk)
                 else:
-                    found[key] = before
+                    found.images[class_name, str(image["_id"])] = image
+    if version is not None and keys:
+        _take_back(found, keys, version)
     return found
+
+
+def _take_back(found: _Found, keys: Collection[Key], version: int) -> None:
+    """Of objects that were written to above a version, what they were before. These rows are read after the tables, so
+    none of those that show there is missed."""
+    known: set[Key] = set()
+    for change in history.changes_of(connections[settings.DATABASE], keys, version):
+        key = change.class_name, change.object_id
+        if key in known:
+            continue
+        known.add(key)
+        found.images.pop(key, None)
+        found.unread.discard(key)
+        try:
+            before, _ = change.images()
+        except UNREADABLE:
+            found.unread.add(key)
+        else:
+            if before is not None:
+                found.images[key] = before
+
+
+def _log_unreadable(class_name: str, key: Any, error: Exception) -> None:
+    logger.error("%s %s is no JSON that can be sent: %s", class_name, key, error)
 
 
 def _rejection(write: RejectedWrite) -> Rejection | None:
