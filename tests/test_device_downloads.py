@@ -32,7 +32,7 @@ from realm_sync.core.device_sync.instructions import Update
 from realm_sync.core.device_sync.payloads import zeros
 from realm_sync.core.nodes import FALSE, TRUE, Node
 from realm_sync.core.query import parse
-from realm_sync.device_sync import downloads, entries, files
+from realm_sync.device_sync import downloads, entries, files, parts
 from realm_sync.device_sync.downloads import Transfer
 from realm_sync.device_sync.entries import EPOCH
 from realm_sync.device_sync.uploads import Translated, integrate_translated
@@ -354,7 +354,7 @@ def test_the_reason_of_a_refusal_names_the_property_once(property: str | None, r
     write = m.RejectedWrite(
         class_name="Kit", id=str(uuid.uuid4()), property=property, code="ValidationFailed", reason=reason
     )
-    rejection = downloads._rejection(write)
+    rejection = parts._rejection(write)
     assert rejection is not None and rejection.reason == (told or reason)
 
 
@@ -395,14 +395,14 @@ def test_what_is_owed_is_said_as_of_the_version(device: Device, world: World) ->
     Kit.objects.create(pk=key, name="Again")
     ids = list(Change.objects.using(realm_settings.DATABASE).filter(class_name="Kit", kind="insert").order_by("pk"))
     keys = [("Kit", row.object_id) for row in ids[:3]] + [("Kit", "no key"), ("Nothing", "1")]
-    found = downloads._images(keys, version)
+    found = parts.images_at(keys, version)
     assert {image["name"]: image["visits"] for image in found.images.values()} == {"Kit": 1, "Gone": 1}
-    now = downloads._images(keys, None)
+    now = parts.images_at(keys, None)
     assert {image["name"] for image in now.images.values()} == {"Later", "Again"}
 
 
 def test_a_long_way_is_gone_in_steps(device: Device, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "CHUNK", 7)
+    monkeypatch.setattr(parts, "CHUNK", 7)
     for number in range(10):
         with transaction.atomic(realm_settings.DATABASE):
             Team.objects.bulk_create(Team(name=f"Team {number}, {each}") for each in range(5))
@@ -415,7 +415,7 @@ def test_a_long_way_is_gone_in_steps(device: Device, world: World, monkeypatch: 
 
 
 def test_a_version_longer_than_a_step_is_one(device: Device, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "CHUNK", 7)
+    monkeypatch.setattr(parts, "CHUNK", 7)
     steps = [create("Kit", name=f"Kit {number}") for number in range(40)]
     written = device.write(*steps, create("Team", name="Nobody may"))
     with transaction.atomic(realm_settings.DATABASE):
