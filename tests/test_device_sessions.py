@@ -569,6 +569,21 @@ async def test_a_long_bootstrap_stops_neither_pings_nor_uploads_nor_other_sessio
 
 
 @sqlite
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_socket_that_goes_while_a_message_arrives_leaves_nothing_behind(world: World, turns: int) -> None:
+    """However many turns of the event loop are between the two."""
+    async with Phone(world.nora) as phone:
+        await phone.settle()
+        assert phone._task is not None
+        phone._task.cancel()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await phone.connection.receive(b"mark 1 99\n")
+        await asyncio.wait([phone._task], timeout=TIMEOUT)
+        assert phone._task.done()
+
+
+@sqlite
 async def test_whoever_sends_too_fast_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "INBOX", 3)
     async with Phone(world.nora) as phone:

@@ -166,7 +166,7 @@ class DeviceConnection:
 
     async def _handle_messages(self) -> None:
         await self.guard(self._authenticate(), None)
-        while True:
+        while not self._is_closing:  # checked, as in Python 3.11 wait_for may end well though it was cancelled
             while self._inbox and not self._is_closing:
                 frame = self._inbox.popleft()
                 for effect in self.core.receive(frame):
