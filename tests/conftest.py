@@ -221,7 +221,7 @@ def server(
 
 SLOW_FILES = (
     "test_types_convergence", "test_convergence", "test_web_client", "test_faults", "test_javascript", "test_open",
-    "test_web_types", "test_web_client_reset", "test_demo_page", "test_end_to_end", "test_cable", "test_client_reset",
+    "test_web_types", "test_side_by_side", "test_web_client_reset", "test_demo_page", "test_end_to_end", "test_cable", "test_client_reset",
 )  # fmt: skip
 """Begun first, so that two processes end at about the same time."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.models import F, Value
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Concat
 
 from realm_sync import history
@@ -30,7 +32,7 @@ from realm_sync.core.device_sync.instructions import Update
 from realm_sync.core.device_sync.payloads import zeros
 from realm_sync.core.nodes import FALSE, TRUE, Node
 from realm_sync.core.query import parse
-from realm_sync.device_sync import downloads, entries, files
+from realm_sync.device_sync import downloads, entries, files, parts
 from realm_sync.device_sync.downloads import Transfer
 from realm_sync.device_sync.entries import EPOCH
 from realm_sync.device_sync.uploads import Translated, integrate_translated
@@ -41,6 +43,7 @@ from tests.official_client.checker import SessionChecker
 from tests.official_client.client import Progress, RealmFile
 from tests.official_client.store import Store, plain
 from tests.official_client.wire import decode_from_server, instructions
+from tests.test_sessions import MISFITS
 from tests.testapp.models import Inspection, Kit, Team
 from tests.world import World
 
@@ -351,7 +354,7 @@ def test_the_reason_of_a_refusal_names_the_property_once(property: str | None, r
     write = m.RejectedWrite(
         class_name="Kit", id=str(uuid.uuid4()), property=property, code="ValidationFailed", reason=reason
     )
-    rejection = downloads._rejection(write)
+    rejection = parts._rejection(write)
     assert rejection is not None and rejection.reason == (told or reason)
 
 
@@ -392,14 +395,14 @@ def test_what_is_owed_is_said_as_of_the_version(device: Device, world: World) ->
     Kit.objects.create(pk=key, name="Again")
     ids = list(Change.objects.using(realm_settings.DATABASE).filter(class_name="Kit", kind="insert").order_by("pk"))
     keys = [("Kit", row.object_id) for row in ids[:3]] + [("Kit", "no key"), ("Nothing", "1")]
-    found = downloads._images(keys, version)
-    assert {image["name"]: image["visits"] for image in found.values()} == {"Kit": 1, "Gone": 1}
-    now = downloads._images(keys, None)
-    assert {image["name"] for image in now.values()} == {"Later", "Again"}
+    found = parts.images_at(keys, version)
+    assert {image["name"]: image["visits"] for image in found.images.values()} == {"Kit": 1, "Gone": 1}
+    now = parts.images_at(keys, None)
+    assert {image["name"] for image in now.images.values()} == {"Later", "Again"}
 
 
 def test_a_long_way_is_gone_in_steps(device: Device, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "CHUNK", 7)
+    monkeypatch.setattr(parts, "CHUNK", 7)
     for number in range(10):
         with transaction.atomic(realm_settings.DATABASE):
             Team.objects.bulk_create(Team(name=f"Team {number}, {each}") for each in range(5))
@@ -412,7 +415,7 @@ def test_a_long_way_is_gone_in_steps(device: Device, world: World, monkeypatch: 
 
 
 def test_a_version_longer_than_a_step_is_one(device: Device, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "CHUNK", 7)
+    monkeypatch.setattr(parts, "CHUNK", 7)
     steps = [create("Kit", name=f"Kit {number}") for number in range(40)]
     written = device.write(*steps, create("Team", name="Nobody may"))
     with transaction.atomic(realm_settings.DATABASE):
@@ -660,6 +663,43 @@ def test_an_image_that_cannot_be_said_stops_nothing_else(device: Device, world: 
     assert len(device.realm.store.objects["Inspection"]) == 1
     assert "cannot be sent to official SDKs" in caplog.text
     assert good.pk
+
+
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
+def test_an_image_that_is_no_json_stops_nothing_else(device: Device, world: World) -> None:
+    odd = world.inspection(priority=1)
+    device.catch_up()
+    Inspection.objects.filter(pk=odd.pk).update(priority=RawSQL("'high'", ()))
+    sound = world.inspection(priority=1)
+    device.catch_up()
+    keys = {str(uuid.UUID(bytes=key.value)) for key in device.realm.store.objects["Inspection"]}
+    assert keys == {str(odd.pk), str(sound.pk)}
+    device.has_schema = False
+    device.subscribe(Inspection="TRUEPREDICATE")
+    Inspection.objects.filter(pk=odd.pk).update(priority=2)
+    device.catch_up()
+    device.check()
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_what_other_programs_wrote_into_columns_of_json_stops_nobody(device: Device, misfit: str) -> None:
+    name, value, query = MISFITS[misfit]
+    kit = Kit.objects.create(name="Odd")
+    device.catch_up()
+    try:
+        with connections[realm_settings.DATABASE].cursor() as cursor:
+            cursor.execute(f"UPDATE testapp_kit SET {name} = %s", [json.dumps(value)])
+    except DatabaseError:
+        assert realm_settings.DATABASE == "postgres" and "surrogate" in misfit, "jsonb has no halves of pairs"
+        return
+    device.catch_up()
+    device.check()
+    device.has_schema = False
+    device.subscribe(Kit=f"{query} OR name == 'Odd'")
+    device.check()
+    device.upload(device.write(update(kit, name="Still odd")))
+    device.catch_up()
+    device.check()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,43 +8,33 @@ to another in one snapshot (R3), by difference. Synchronous; run in a thread.
 
 from __future__ import annotations
 
-import logging
-import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.models import Max
-from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from .. import history
 from ..conf import settings
-from ..core.changes import UNREADABLE, Image, Predicate, decode_image, well_formed
-from ..core.device_sync.doubt import Advance, Doubt, decode_advance, encode_advance
+from ..core.changes import UNREADABLE, Image, Predicate, decode_image
+from ..core.device_sync.doubt import Advance, Doubt, encode_advance
 from ..core.device_sync.errors import DeviceSyncError
 from ..core.device_sync.frames import Body, Rejection
-from ..core.device_sync.payloads import encode_key
-from ..core.errors import ValueTypeError
-from ..core.messages import RejectedWrite
-from ..core.nodes import FALSE, and_, not_
-from ..downloads import image_sql, predicates, select_images, select_keys, snapshot
+from ..core.nodes import FALSE, Node, and_, not_
+from ..downloads import predicates, select_images, select_keys, snapshot
 from ..models import Change, ClientFile
-from ..registry import registry
+from ..registry import ModelSync, registry
 from ..subscriptions import Views
 from ..uploads import attempt
-from ..writing import Key, chunks
+from ..writing import Key
 from .entries import Entries, Stamp, stamp
 from .files import OpenFile, newest_advance, remember_views, schema_instructions
+from .parts import Part, log_unreadable, nothing, parts
 
-logger = logging.getLogger("realm_sync.downloads")
-
-CHUNK = 5000
-"""Rows of the history read at a time; a steady download ends there, unless it would be inside a version."""
 WAIT_SECONDS = 10.0
 """How long a bootstrap waits until the history can be read up to the version that it took."""
 
@@ -99,29 +89,14 @@ def bootstrap(
         if not has_schema:
             entries.schema(schema_instructions())
         rejected: list[tuple[int, list[Rejection]]] = []
-        parts: Iterable[_Part] = ()
-        if after:
-            classes = [*{**old, **new}, ""]
-            parts = _parts(connection, file.ident, after, classes, held, in_snapshot=True)
-        elif done:
-            # It has uploaded before its first download: it holds what it made itself, be it gone or refused by now.
-            rows = history.changes_of(connection, history.written_by(connection, file.ident), 0)
-            parts = [_Part(file.ident, history.Batch(rows, version, True, None), held)]
-        for part in parts:
+        for part in _since(connection, file, after, [*{**old, **new}, ""], held, done):
             _write_moved(entries, part.objects(None), held, wanted, is_everything_said=not has_schema)
             rejected += part.rejected(version)
         for model_sync in registry:
             has, shall_have = (views.get(model_sync.class_name, FALSE) for views in (old, new))
-            if model_sync.asymmetric or (has_schema and has == shall_have):
-                continue
-            missing = and_(shall_have, not_(has)) if has_schema else shall_have
-            for chunk in select_images(model_sync, missing):
-                for text in chunk:
-                    entries.whole(model_sync.class_name, decode_image(text))
+            _write_new(entries, model_sync, _without(shall_have, has) if has_schema else shall_have)
             if after:
-                for chunk in select_keys(model_sync, and_(has, not_(shall_have))):
-                    for text in chunk:
-                        entries.erase(model_sync.class_name, msgspec.json.decode(text))
+                _write_left(entries, model_sync, _without(has, shall_have))
     if is_flexible and entries.is_empty:
         entries.fill()  # a bootstrap without any entry is one that an SDK waits for without end
     remember_views(file, version, new)
@@ -135,7 +110,7 @@ def steady(file: OpenFile, after: int, client_version: int, views: Views, *, is_
     current = predicates(views)
     entries: Entries | None = None
     rejected: list[tuple[int, list[Rejection]]] = []
-    for part in _parts(connection, file.ident, after, [*views, ""], current):
+    for part in parts(connection, file.ident, after, [*views, ""], current):
         if entries is None:
             newest = part.newest if part.is_complete else newest_advance(file.ident, part.version)
             done, upload_server = client_version, 0
@@ -176,147 +151,46 @@ def _await(version: int) -> None:
         pause = min(pause * 2, 0.1)
 
 
-# --- the history, as doubt -------------------------------------------------------------------------------------------
+# --- what is said ----------------------------------------------------------------------------------------------
 
 
-class _Part:
-    """Rows of the history that were read together: the doubt that they, and what the file is owed, leave of objects."""
-
-    def __init__(self, ident: int, batch: history.Batch, contains: Mapping[str, Predicate]) -> None:
-        self.is_complete, self.has_more = batch.complete, batch.more
-        self.version = batch.upto if batch.cursor is None else batch.cursor[0]
-        """The version that these rows end with; if not `is_complete`, more rows of it follow in the next part."""
-        self.advances: list[tuple[int, Advance]] = []
-        self._doubts: dict[Key, Doubt] = {}
-        for change in batch.changes:
-            key = change.class_name, change.object_id
-            if change.kind == "advance":
-                if change.object_id == str(ident):
-                    self.advances.append((change.version, decode_advance(change.after or "{}")))
-            elif change.class_name:
-                try:
-                    self._doubt(ident, key, contains).see(change)
-                except UNREADABLE as error:
-                    logger.error("%s %s is no JSON that can be sent: %s", *key, error)
-        for _, advance in self.advances:
-            # That a bootstrap began says nothing here: a client that has not got it does not know either.
-            for class_name, objects in advance.owed.items():
-                for object_id, owed in objects.items():
-                    self._doubt(ident, (class_name, object_id), contains).owe(owed)
-
-    def _doubt(self, ident: int, key: Key, contains: Mapping[str, Predicate]) -> Doubt:
-        doubt = self._doubts.get(key)
-        if doubt is None:
-            doubt = self._doubts[key] = Doubt(ident, contains.get(key[0], _nothing))
-        return doubt
-
-    @property
-    def newest(self) -> Advance | None:
-        return self.advances[-1][1] if self.advances else None
-
-    def objects(self, version: int | None) -> Iterator[tuple[Key, Doubt, Image | None]]:
-        """Every object with doubt, and what it is as of the last row; without a row, as of `version`, or, if that is
-        None, in the snapshot. Those of classes that clients never hold are left out."""
-        owed = [key for key, doubt in self._doubts.items() if doubt.last is None]
-        found = _images(owed, version)
-        for key, doubt in self._doubts.items():
-            cls = registry.schema.get(key[0])
-            if cls is not None and not cls.asymmetric and not cls.embedded:
-                last = doubt.last
-                image = found.get(key) if last is None else decode_image(last.after) if last.after else None
-                yield key, doubt, image
-
-    def rejected(self, upto: int) -> list[tuple[int, list[Rejection]]]:
-        """What was undone of the file's uploads, up to a version, by client version."""
-        found = [
-            (advance.client_version, [it for write in advance.rejected if (it := _rejection(write))])
-            for version, advance in self.advances
-            if version <= upto
-        ]
-        return [each for each in found if each[1]]
+def _since(
+    connection: Any, file: OpenFile, after: int, classes: list[str], held: Mapping[str, Predicate], done: int
+) -> Iterable[Part]:
+    """What happened, as the snapshot shows it, while a file held views as of version `after`."""
+    if after:
+        return parts(connection, file.ident, after, classes, held, in_snapshot=True)
+    if not done:
+        return ()
+    # It has uploaded before its first download: it holds what it made itself, be it gone or refused by now.
+    rows = history.changes_of(connection, history.written_by(connection, file.ident), 0)
+    return [Part(file.ident, history.Batch(rows, 0, True, None), held)]
 
 
-def _nothing(image: Image) -> bool:
-    return False
+def _without(one: Node, other: Node) -> Node:
+    """What one selects and the other does not."""
+    return FALSE if one == other else and_(one, not_(other))
 
 
-def _parts(
-    connection: Any,
-    ident: int,
-    after: int,
-    classes: list[str],
-    contains: Mapping[str, Predicate],
-    *,
-    in_snapshot: bool = False,
-) -> Iterator[_Part]:
-    """The rows above `after`: all that a snapshot sees, or else one chunk, and the rest of its version if it is long."""
-    cursor, upto = None, None
-    while True:
-        batch = history.read(
-            connection, after, CHUNK, classes=classes, upto=upto, cursor=cursor, in_snapshot=in_snapshot
-        )
-        part = _Part(ident, batch, contains)
-        yield part
-        if batch.complete and not (in_snapshot and batch.more):
-            return
-        after, cursor = batch.upto, batch.cursor
-        if not in_snapshot:
-            upto = part.version
-
-
-def _images(keys: list[Key], version: int | None) -> dict[Key, Image]:
-    """These objects as of a version, as far as they exist then; None: as the statement sees them."""
-    found: dict[Key, Image] = {}
-    by_class: dict[str, dict[str, Any]] = defaultdict(dict)
-    for class_name, text in keys:
-        model_sync = registry.get(class_name)
-        if model_sync is not None:
+def _write_new(entries: Entries, model_sync: ModelSync, node: Node) -> None:
+    """Every object that `node` selects."""
+    if model_sync.asymmetric:
+        return
+    for chunk in select_images(model_sync, node):
+        for text in chunk:
             try:
-                by_class[class_name][text] = model_sync.primary_key.to_python(text)
-            except (ValidationError, ValueError, OverflowError):
-                continue  # refused for its key: no row can have it
-    for class_name, values in by_class.items():
-        model_sync = registry.get(class_name)
-        assert model_sync is not None
-        sql = RawSQL(image_sql(model_sync).replace("%", "%%"), ())
-        rows = model_sync.model._base_manager.using(settings.DATABASE)
-        for chunk in chunks(list(values.values())):
-            for text in rows.filter(pk__in=chunk).values_list(sql, flat=True):
-                image = decode_image(well_formed(text))
-                found[class_name, str(image["_id"])] = image
-    if version is not None and keys:
-        # What happened meanwhile is taken back. The rows are read after the tables, so none that shows there is missed.
-        known: set[Key] = set()
-        for change in history.changes_of(connections[settings.DATABASE], keys, version):
-            key = change.class_name, change.object_id
-            if key not in known:
-                known.add(key)
-                before, _ = change.images()
-                if before is None:
-                    found.pop(key, None)
-                else:
-                    found[key] = before
-    return found
+                image = decode_image(text)
+            except UNREADABLE as error:
+                log_unreadable(model_sync.class_name, text[:60], error)
+            else:
+                entries.whole(model_sync.class_name, image)
 
 
-def _rejection(write: RejectedWrite) -> Rejection | None:
-    cls = registry.schema.get(write.class_name)
-    if cls is None:
-        return None
-    try:
-        key = encode_key(cls, write.id)
-    except ValueTypeError:
-        return None  # no SDK writes an object with such a key
-    is_named = not write.property or _names(write.reason, write.property)
-    return Rejection(cls.name, key, write.reason if is_named else f"{write.property}: {write.reason}")
-
-
-def _names(reason: str, path: str) -> bool:
-    """Whether a reason says which property it is about: as most do, `tags[2]: …`, or `… 'Inspection.priority' …`."""
-    return re.search(rf"(^|'(\w+\.)?){re.escape(path)}[:.\[']", reason) is not None
-
-
-# --- what is said of it ----------------------------------------------------------------------------------------------
+def _write_left(entries: Entries, model_sync: ModelSync, node: Node) -> None:
+    """That every object which `node` selects is gone."""
+    for chunk in select_keys(model_sync, node):
+        for text in chunk:
+            entries.erase(model_sync.class_name, msgspec.json.decode(text))
 
 
 def _write_moved(
@@ -330,10 +204,10 @@ def _write_moved(
     """What happened while views were held that are no longer wanted. What is new to the views is said from the tables;
     or everything is, and only what is gone is left to say."""
     for (class_name, text), doubt, image in objects:
-        kind, names = doubt.verdict(image, wanted.get(class_name, _nothing))
+        kind, names = doubt.verdict(image, wanted.get(class_name, nothing))
         if kind == "erase":
             entries.erase(class_name, _key(class_name, text))
-        elif kind != "nothing" and not is_everything_said and held.get(class_name, _nothing)(image or {}):
+        elif kind != "nothing" and not is_everything_said and held.get(class_name, nothing)(image or {}):
             if kind == "whole":
                 entries.whole(class_name, image or {})
             else:

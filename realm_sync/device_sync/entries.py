@@ -23,7 +23,7 @@ from ..core.schema import Schema
 from ..registry import registry
 from .files import SERVER, wire_ident
 
-logger = logging.getLogger("realm_sync.downloads")
+logger = logging.getLogger("realm_sync.device_sync")
 
 ENTRY_BYTES = 1 << 20
 """An entry is closed when it has grown beyond this: clients apply bootstraps in slices of about so much."""
