@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 import uuid
@@ -14,6 +15,7 @@ from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connections, transaction
 
 from realm_sync import sync
+from realm_sync.conf import settings as conf
 from realm_sync.core.device_sync.frames import Download, JsonError, Unbound
 from realm_sync.core.device_sync.instructions import Payload
 from realm_sync.core.errors import QueryError
@@ -639,10 +641,21 @@ async def test_a_mark_waits_for_a_transaction_that_is_still_open(world: World, e
         phone.talk()
         await asyncio.sleep(0.3)
         assert phone.session.mark_received < mark and titles(phone.store) == []
-        may_end.set()
-        await writing
-        await phone.until(lambda: phone.session.mark_received == mark)
-        assert titles(phone.store) == ["early", "late"]
+        # So do bootstraps, without a thread that others need.
+        async with contextlib.AsyncExitStack() as stack:
+            others = [await stack.enter_async_context(Phone(world.nora)) for _ in range(conf.DATABASE_THREADS)]
+            for other in others:
+                other.file.subscribe(EVERYTHING)
+                await other.until(lambda other=other: other.file.active.version == 0 and other.store.tables)
+            key = await db(inspect, phone, "uploaded")
+            await eventually(Inspection.objects.filter(pk=key).exists)
+            assert not any(titles(other.store) for other in others)
+            may_end.set()
+            await writing
+            await phone.until(lambda: phone.session.mark_received == mark)
+            await phone.until(lambda: titles(phone.store) == ["early", "late", "uploaded"])
+            for other in others:
+                await other.until(lambda other=other: titles(other.store) == ["early", "late", "uploaded"])
 
 
 # --- partitions ------------------------------------------------------------------------------------------------------

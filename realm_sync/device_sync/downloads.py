@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from .. import history
+from .. import history, wakeups
 from ..conf import settings
 from ..core.changes import UNREADABLE, Image, Predicate, decode_image
 from ..core.device_sync.doubt import Advance, Doubt, encode_advance
@@ -66,18 +66,32 @@ def schema_only(file: OpenFile, *, is_flexible: bool = True) -> Transfer:
     return bootstrap(file, file.server_version, file.views, {}, has_schema=False, is_flexible=is_flexible)
 
 
+def announce(ident: int) -> int:
+    """Takes the version of a bootstrap of the file, in a transaction of its own: by that, the base of what the client
+    uploads tells whether it was written before or after. The bootstrap can be made once `history.newest()` has come so
+    far. Not needed for a file that holds nothing."""
+    return attempt(lambda: _announce(ident))
+
+
 def bootstrap(
-    file: OpenFile, after: int, old: Views, new: Views, *, has_schema: bool, is_flexible: bool = True
+    file: OpenFile,
+    after: int,
+    old: Views,
+    new: Views,
+    *,
+    has_schema: bool,
+    is_flexible: bool = True,
+    is_announced: bool = False,
 ) -> Transfer:
     """Moves a file that holds `old` as of version `after` to `new`. If it has not the schema of today, it begins with
     that and says every object, for classes may have grown. Not `is_flexible`: partition sync.
 
-    It takes a version of its own first, in a transaction of its own: by that, the base of what the client uploads tells
-    whether it was written before or after. Raises QueryError if the database cannot compute the views, DeviceSyncError
-    229 if a transaction elsewhere keeps the history from being read, and 200 if another session has opened the file.
+    It announces itself, and waits in this thread until that can be read, unless the caller has done both. Raises
+    QueryError if the database cannot compute the views, DeviceSyncError 229 if a transaction elsewhere keeps the history
+    from being read, and 200 if another session has opened the file.
     """
-    if after or not history.newest(connections[settings.DATABASE]):
-        _await(attempt(lambda: _announce(file.ident)))
+    if not is_announced and (after or not history.newest(connections[settings.DATABASE])):
+        _await(announce(file.ident))
     held, wanted = predicates(old), predicates(new)
     with snapshot() as connection:
         version = history.newest(connection)
@@ -137,6 +151,7 @@ def _announce(ident: int) -> int:
     newest = newest_advance(ident)
     advance = Advance(done, server_version=newest.server_version if newest else 0, bootstrap=True)
     history.record_advance(connections[settings.DATABASE], ident, encode_advance(advance).decode())
+    transaction.on_commit(wakeups.notify, using=settings.DATABASE)
     rows = Change.objects.using(settings.DATABASE).filter(class_name="", object_id=str(ident))
     return int(rows.filter(kind=Change.Kind.ADVANCE).aggregate(version=Max("version"))["version"])
 

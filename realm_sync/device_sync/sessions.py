@@ -287,7 +287,7 @@ class DeviceSession:
         """(query version, version) of a bootstrap that the client has not said it holds."""
         self._noted = time.time()
         self._note_due = False
-        self._work = asyncio.Event()
+        self._work, self._passed = asyncio.Event(), asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
 
@@ -459,6 +459,9 @@ class DeviceSession:
         query, views = self._wanted
         if query[0] > self._core.query_version:
             await self._threads.run(subscriptions.set_state, self.ident, query[0], SubscriptionSet.State.BOOTSTRAPPING)
+        if self._position:
+            # Waited for here, not in a thread: however long a transaction elsewhere stays open, uploads go on.
+            await self._readable(await self._threads.run(downloads.announce, self.ident))
         try:
             transfer = await self._threads.run(self._make_bootstrap, views)
         except QueryError as error:
@@ -487,7 +490,15 @@ class DeviceSession:
             views,
             has_schema=self._has_schema,
             is_flexible=self._core.is_flexible,
+            is_announced=self._position > 0,
         )
+
+    async def _readable(self, version: int) -> None:
+        """Returns once the history can be read up to a version."""
+        while self._feed.version < version:
+            self._passed.clear()
+            self._feed.await_version(version, self)
+            await self._passed.wait()
 
     async def _give_up(self, query: Query, error: QueryError) -> None:
         """The database could not compute a query: the one before stays in force, unless this one is in force already."""
@@ -587,6 +598,7 @@ class DeviceSession:
         self.wake()
 
     def passed_version(self, version: int) -> None:
+        self._passed.set()
         self.wake()
 
     def end(self, error: ProtocolError) -> None:
