@@ -84,6 +84,11 @@ class Settings:
     DEVICE_SYNC_MESSAGE_BYTES: int = 64 * 1024 * 1024
     """Largest message of an official Realm SDK, which packs whatever one write transaction did into one, and a binary
     value of up to 16 MiB alone. The ASGI server must allow as much, too: see docs/servers.md."""
+    DEVICE_SYNC_INSTRUCTIONS: int = 500_000
+    """Most instructions in one upload of an official SDK, which has at most a fifth as many objects: about one per new
+    object and per property written, in one write transaction. Integrating takes a millisecond per object and more, and
+    all of it one database transaction. A client that has written more at once is refused for good (101) until this is
+    raised."""
     MAX_SUBSCRIPTIONS: int = 1000
     """Most subscriptions in one set."""
     WINDOW: int = 32

@@ -8,6 +8,7 @@ decided in tree.py. Values are never changed in place: what an edit returns shar
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -191,6 +192,10 @@ def _edit(shape: Shape, value: Any, edit: AnyEdit, depth: int) -> Any:
     return {key: item for key, item in value.items() if key != step}
 
 
+class _Members(list[Any]):
+    """A set's wire value that is in order, so that of many edits each finds its member without asking every other."""
+
+
 def _edit_here(shape: Shape, value: Any, edit: AnyEdit) -> Any:
     kind = shape.container(value)
     if isinstance(edit, Add):
@@ -206,10 +211,17 @@ def _edit_here(shape: Shape, value: Any, edit: AnyEdit) -> Any:
         return [item for at, item in enumerate(value) if at in kept]
     member_edit = check_set(kind, edit)
     key = wire_key(member_edit.value)
-    others = [member for member in value if wire_key(member) != key]
-    if isinstance(member_edit, SetRemove):
-        return others
-    return value if len(others) < len(value) else wire_set([*value, member_edit.value])
+    members = value if isinstance(value, _Members) else _Members(wire_set(value))
+    at = bisect_left(members, key, key=wire_key)
+    is_there = at < len(members) and wire_key(members[at]) == key
+    if is_there == isinstance(member_edit, SetInsert):
+        return members
+    members = _Members(members)
+    if is_there:
+        del members[at]
+    else:
+        members.insert(at, member_edit.value)
+    return members
 
 
 def check_index(step: Any, length: int, path: Sequence[Step]) -> int:

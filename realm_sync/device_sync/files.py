@@ -45,6 +45,10 @@ SERVER = 1
 """The ident of the server itself, and of any writer who is no client file."""
 
 
+KEPT_SETS = 10
+"""Subscription sets of a file before its newest that stay for the admin to see."""
+
+
 class OpenFile(NamedTuple):
     """A client file whose IDENT was accepted."""
 
@@ -219,6 +223,10 @@ def wanted_views(ident: int, query_version: int, query: Mapping[str, str], acces
             for class_name, text in query.items()
         ]
         store(ident, m.Query(query_version=query_version, subscriptions=items))
+        # Completing one forgets those before it, but who completes none must not pile them up.
+        of_file = SubscriptionSet.objects.using(settings.DATABASE).filter(client_file_id=ident)
+        older = of_file.filter(query_version__lt=query_version).order_by("-query_version")
+        of_file.filter(pk__in=list(older.values_list("pk", flat=True)[KEPT_SETS:])).delete()
     return views_of(ident, query_version, access)
 
 
@@ -251,7 +259,7 @@ def _partition(path: bytes) -> Any:
         value = wire if isinstance(wire, int) else decode_mixed(wire)
         if isinstance(value, bool | list | dict | float):
             raise ValueError(f"a {type(value).__name__}")
-    except (msgspec.MsgspecError, ValueError, ValueTypeError) as error:
+    except (msgspec.MsgspecError, ValueError, ValueTypeError, RecursionError) as error:
         found = path[:100].decode(errors="replace")
         raise DeviceSyncError(204, f"{found} is no value of a partition: {error}.") from error
     return value

@@ -53,6 +53,8 @@ INBOX_BYTES = 16 << 20
 """How much may wait to be handled. One message more is taken, however large."""
 OUTBOX_BYTES = 4 << 20
 """Downloads wait while more than this is queued on their connection."""
+OUTBOX = 1024
+"""Messages wait while as many frames are queued: whoever reads nothing is answered nothing."""
 LARGE = 1 << 20
 """Bytes of a message that Daphne refuses to send unless it is told otherwise."""
 NOTE_SECONDS = 30
@@ -67,7 +69,7 @@ class DeviceConnection:
         self, send: Callable[[bytes], Awaitable[None]], token: str, user_agent: str, *, is_flexible: bool
     ) -> None:
         """`token`: the access token in the URL, which stands for all sessions. Without `is_flexible`: partitions."""
-        self._send, self._token, self.user_agent = send, token, user_agent
+        self._send, self.token, self.user_agent = send, token, user_agent
         limits = frames.Limits(body_bytes=settings.DEVICE_SYNC_MESSAGE_BYTES)
         self.core = core.ServerConnection(is_flexible=is_flexible, limits=limits, window=settings.WINDOW)
         self.threads = session_threads()
@@ -89,8 +91,11 @@ class DeviceConnection:
         """A binary frame has come in; `run` handles it in its turn. Returns once there is room for another one: to be
         awaited before the next is read from the socket, so that whoever sends too fast waits."""
         self.heard = time.time()
+        if self._is_closing:
+            return
         if frame.startswith(b"ping "):
-            for effect in self.core.receive(frame):
+            # Who sends more pings than it reads pongs needs none of them.
+            for effect in self.core.receive(frame) if len(self._outbox) < OUTBOX else ():
                 self.perform_now(effect)
             return
         while not self._is_closing and (len(self._inbox) >= INBOX or self._inbox_bytes >= INBOX_BYTES):
@@ -157,6 +162,7 @@ class DeviceConnection:
             self._outbox.append(None)
             self._queued.set()
             self._taken.set()
+            self._sent.set()
 
     def refuse_app(self, app_id: str) -> None:
         """The URL names another app: its developer reads why. (HTTP 403 would log the user out.)"""
@@ -169,8 +175,7 @@ class DeviceConnection:
         while not self._is_closing:  # checked, as in Python 3.11 wait_for may end well though it was cancelled
             while self._inbox and not self._is_closing:
                 frame = self._inbox.popleft()
-                for effect in self.core.receive(frame):
-                    await self._perform(effect)
+                await self.guard(self._handle(frame), None)
                 self._inbox_bytes -= len(frame)
                 self._taken.set()
             self._arrived.clear()
@@ -180,9 +185,21 @@ class DeviceConnection:
                 if time.time() - self.heard >= settings.IDLE_SECONDS:
                     self.close()
 
+    async def _handle(self, frame: bytes) -> None:
+        while len(self._outbox) >= OUTBOX and not self._is_closing:
+            self._sent.clear()
+            await self._sent.wait()
+        if frame.startswith(b"upload "):
+            message = await asyncio.to_thread(self.core.read, frame)
+            effects = self.core.handle(message)
+        else:
+            effects = self.core.receive(frame)
+        for effect in effects:
+            await self._perform(effect)
+
     async def _authenticate(self) -> None:
         try:
-            self.who = await self.threads.run(auth.user_for_access_token, self._token)
+            self.who = await self.threads.run(auth.user_for_access_token, self.token)
         except auth.AuthError as error:
             logger.info("Refused a websocket of an official SDK: %s", error.message)
             await asyncio.sleep(REFUSAL_SECONDS)
@@ -301,7 +318,7 @@ class DeviceSession:
         """To be awaited before the next effect of the connection is performed."""
         effects: list[core.Effect] = []
         if isinstance(effect, core.Allocate):
-            ident, salt = await self._threads.run(files.allocate, self._user, self.connection.user_agent)
+            ident, salt = await self._threads.run(self._allocate)
             effects = self._core.allocated(ident, salt)
         elif isinstance(effect, core.Open):
             effects = await self._open(effect.ident)
@@ -330,7 +347,16 @@ class DeviceSession:
         self._pump = asyncio.create_task(self._run_pump())
         return self._core.opened(opened, needs_bootstrap=self._bootstrap_due)
 
+    def _authenticate(self) -> None:
+        """The connection may be old: its user may have lost a right since, or the log-in may be over."""
+        self._user, self.session_id, self.expires = auth.user_for_access_token(self.connection.token)
+
+    def _allocate(self) -> tuple[int, int]:
+        self._authenticate()
+        return files.allocate(self._user, self.connection.user_agent)
+
     def _open_file(self, ident: frames.Ident) -> files.OpenFile:
+        self._authenticate()
         file = files.open_file(self._user, ident, self.connection.user_agent)
         self._access = access.access_for_session(self._user)
         self._views = file.views

@@ -37,6 +37,7 @@ from ..core.device_sync.changesets import decode
 from ..core.device_sync.doubt import Advance, Owed, advances, decode_advance, doubt, encode_advance
 from ..core.device_sync.errors import DeviceSyncError
 from ..core.device_sync.frames import UploadEntry
+from ..core.device_sync.instructions import AddColumn, AddTable, EraseColumn, EraseTable
 from ..core.device_sync.payloads import zero
 from ..core.device_sync.translation import Translator
 from ..core.edits import identity
@@ -55,6 +56,9 @@ from .entries import EPOCH
 
 logger = logging.getLogger("realm_sync.device_sync")
 
+OBJECTS_SHARE = 5
+"""An upload writes at most one object per so many instructions that it may have: what is created costs more than it
+says."""
 NO_RIVALS = 2**62
 """A base above every version: what is written with it is in conflict with nothing."""
 _MISFITS = ("IndexOutOfRange", "InvalidPath")
@@ -109,7 +113,8 @@ def integrate(
     check(entries, progress_client)
     done = ClientFile.objects.using(settings.DATABASE).values_list("client_version", flat=True).get(ident=ident)
     translator = _translator(registry.schema)
-    fresh = [_translated(translator, entry) for entry in entries if entry.client_version > done]
+    size = _Size(settings.DEVICE_SYNC_INSTRUCTIONS)
+    fresh = [_translated(translator, entry, size) for entry in entries if entry.client_version > done]
     return integrate_translated(ident, fresh, progress_client, progress_server, access, views, now)
 
 
@@ -118,9 +123,29 @@ def _translator(schema: Schema) -> Translator:
     return Translator(schema)
 
 
-def _translated(translator: Translator, entry: UploadEntry) -> Translated:
+class _Size:
+    """How much of what an upload may hold is left: its memory and time are many times those of its bytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self.left = most
+        self._objects: set[tuple[str, Any]] = set()
+
+    def take(self, instructions: Iterable[Any]) -> None:
+        """Raises DeviceSyncError 101 if these are about too many objects."""
+        for it in instructions:
+            self.left -= 1
+            if not isinstance(it, AddTable | AddColumn | EraseTable | EraseColumn):
+                self._objects.add((it.class_name, it.key))
+        most = self._most // OBJECTS_SHARE
+        if len(self._objects) > most:
+            raise DeviceSyncError(101, f"An upload that writes more than {most} objects at once.")
+
+
+def _translated(translator: Translator, entry: UploadEntry, size: _Size) -> Translated:
     try:
-        found = translator.translate(decode(entry.changeset))
+        instructions = decode(entry.changeset, size.left)
+        size.take(instructions)
+        found = translator.translate(instructions)
     except DeviceSyncError as error:
         raise DeviceSyncError(error.number, f"Changeset {entry.client_version}: {error.message}") from error
     return Translated(entry.client_version, entry.base, entry.timestamp + EPOCH, *found)

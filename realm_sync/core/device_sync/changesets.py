@@ -68,6 +68,11 @@ INDEX_LIMIT = 1 << 32
 COEFFICIENT_LIMIT = 1 << 113
 EXPONENTS = range(-6176, 10208)
 """What the 14 bits of a decimal's exponent hold; payloads.py knows which of them are no numbers."""
+LONG = 256
+"""Characters from which on each use of an interned string counts for EXPANDED."""
+EXPANDED = 64 << 20
+"""Characters that the uses of long interned strings in a changeset may come to: a few bytes name one, and it is written
+in full wherever it goes."""
 INT64 = 1 << 63
 UINT64 = 1 << 64
 
@@ -330,6 +335,7 @@ class _Reader:
         self.position = 0
         self.strings: list[str] = []
         self._known: set[str] = set()
+        self._expanded = 0
 
     def refusal(self, problem: str) -> DeviceSyncError:
         return DeviceSyncError(212, f"At byte {self.position} of a changeset of {len(self.data)}: {problem}.")
@@ -414,7 +420,12 @@ class _Reader:
         index = self.integer()
         if not 0 <= index < len(self.strings):
             raise self.refusal(f"there is no string {index}")
-        return self.strings[index]
+        value = self.strings[index]
+        if len(value) >= LONG:
+            self._expanded += len(value)
+            if self._expanded > EXPANDED:
+                raise DeviceSyncError(101, f"A changeset uses long strings as names and keys, {EXPANDED} characters.")
+        return value
 
     def key(self) -> Payload:
         tag = self.integer()

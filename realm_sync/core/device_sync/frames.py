@@ -195,8 +195,10 @@ class Limits(NamedTuple):
     body_bytes: int = 64 << 20
     """Of a body, as it is and inflated. An SDK packs 128 KiB of changesets into a message, but one changeset has as much
     as its transaction wrote, and a binary value alone up to 16 MiB."""
-    entries: int = 100_000
-    """Of one upload."""
+    text_bytes: int = 4 << 20
+    """Of a body that is no upload's: a value, queries, an error."""
+    entries: int = 10_000
+    """Of one upload. 128 KiB have room for some 5000 of the smallest changesets."""
 
 
 LIMITS = Limits()
@@ -217,8 +219,9 @@ def decode_from_client(data: bytes, limits: Limits = LIMITS) -> FromClient:
     read = _FROM_CLIENT.get(word)
     if read is None:
         raise DeviceSyncError(102, f"There is no message {word[:20]!r} from a client.")
-    if len(body) > limits.body_bytes:
-        raise DeviceSyncError(101, f"A body of {len(body)} bytes; at most {limits.body_bytes} are allowed.")
+    most = limits.body_bytes if read is _upload else limits.text_bytes
+    if len(body) > most:
+        raise DeviceSyncError(101, f"A body of {len(body)} bytes; at most {most} are allowed.")
     return read(Fields(word, fields), body, limits)
 
 

@@ -37,6 +37,8 @@ from .errors import DeviceSyncError
 from .frames import DownloadEntry, Rejection
 
 State = Literal["bound", "opening", "live", "mute", "failed", "gone"]
+NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes that are no JSON raises."""
 LAST, STEADY = 1, 2
 """Batch states: a bootstrap is one message, so that no part of one can stay behind when the connection breaks."""
 FILLER_ORIGIN = 1
@@ -45,6 +47,10 @@ REJECTIONS = 500
 """Most undone writes that one error lists."""
 LONGEST_MESSAGE = 20_000
 """Characters of an error's message: it may list whatever a client sent."""
+MOST_SESSIONS = 1000
+"""Sessions on one connection, and client files that it may have made: one per realm that is open, and per new realm."""
+MOST_MARKS = 1000
+"""Marks of a session that wait to be answered. An SDK has one under way per call that waits for downloads."""
 
 
 class Send(NamedTuple):
@@ -138,13 +144,25 @@ class ServerConnection:
         """False: partition-based sync."""
         self._limits, self.window = limits, window
         self.sessions: dict[int, ServerSession] = {}
+        self._allocated = 0
         self.is_closed = False
 
     def receive(self, frame: bytes) -> list[Effect]:
+        try:
+            return self.handle(self.read(frame))
+        except DeviceSyncError as error:
+            return self.fail(error)
+
+    def read(self, frame: bytes) -> frames.FromClient:
+        """The message in a frame; may run in another thread, as inflating a large one takes its time. Raises
+        DeviceSyncError, with which to `fail`."""
+        return frames.decode_from_client(frame, self._limits)
+
+    def handle(self, message: frames.FromClient) -> list[Effect]:
         if self.is_closed:
             return []
         try:
-            return self._dispatch(frames.decode_from_client(frame, self._limits))
+            return self._dispatch(message)
         except DeviceSyncError as error:
             return self.fail(error)
 
@@ -157,6 +175,9 @@ class ServerConnection:
                 raise DeviceSyncError(107, f"Session {number} is bound already.")
             if not number:
                 raise DeviceSyncError(106, "Session 0 is the connection itself.")
+            self._allocated += message.need_ident
+            if max(len(self.sessions) + 1, self._allocated) > MOST_SESSIONS:
+                raise DeviceSyncError(101, f"A connection may have {MOST_SESSIONS} sessions, and as many new files.")
             session = self.sessions[number] = ServerSession(self, message)
             return session.bound()
         if session is None:
@@ -237,7 +258,7 @@ class ServerSession:
         if self.is_flexible:
             try:
                 msgspec.json.decode(self.bind.path, type=dict)
-            except msgspec.MsgspecError as error:
+            except NO_JSON as error:
                 return self.fail(DeviceSyncError(204, f"The body of bind is no JSON object: {error}."))
         return [Allocate(self)] if self.bind.need_ident else []
 
@@ -272,6 +293,8 @@ class ServerSession:
         if isinstance(message, frames.Upload):
             return self._upload(message)
         assert isinstance(message, frames.Mark)
+        if len(self._marks) >= MOST_MARKS:
+            raise DeviceSyncError(101, f"{MOST_MARKS} marks of session {self.number} wait to be answered.")
         return [FindNewest(self, message.request)]
 
     def _ident(self, ident: frames.Ident) -> list[Effect]:
@@ -452,7 +475,7 @@ class ServerSession:
             return []
         oldest = min(self._pending, default=self._asked + 1)
         due = [mark for mark in self._marks if mark[1] <= position and mark[2] < oldest]
-        self._marks = [mark for mark in self._marks if mark not in due]
+        self._marks = [mark for mark in self._marks if mark[1] > position or mark[2] >= oldest]
         answers: list[Send] = []
         for request, version, _ in due:
             if version > self.version:
@@ -467,7 +490,7 @@ def decode_query(body: bytes) -> dict[str, str]:
     """Class → RQL. Raises DeviceSyncError 103: it is JSON that the SDK itself wrote."""
     try:
         return msgspec.json.decode(body, type=dict[str, str])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except NO_JSON as error:
         raise DeviceSyncError(103, f"A query is no JSON object of texts: {error}.") from error
 
 

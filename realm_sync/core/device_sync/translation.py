@@ -244,8 +244,8 @@ class _Object:
         """The last update, which takes further properties."""
         self._unsure: dict[str, tuple[Step, ...]] = {}
         """Where a mixed value became a collection, unless it was one already; a Clear that follows settles that."""
-        self._sets: list[list[Any]] = []
-        """Sets that were changed in place."""
+        self._sets: dict[int, tuple[list[Any], dict[tuple[Any, ...], Any]]] = {}
+        """Sets that are changed, by the identity of their value: it, and its members as they are to be."""
         self.inexact: set[str] = set()
         self.defaults: set[str] = set()
         self.anew: set[tuple[Step, ...]] = set()
@@ -270,8 +270,8 @@ class _Object:
 
     def _close(self) -> None:
         """What comes next is about another object of the same key, if it is about any."""
-        for members in self._sets:
-            members[:] = wire_set(members)
+        for members, wanted in self._sets.values():
+            members[:] = wire_set(wanted.values())
         self.inexact.update(self._unsure)
         if self._image is not None:
             # SDKs create no object without a value of every required property.
@@ -280,7 +280,7 @@ class _Object:
                 self.inexact.add(name)
             self._steps.append(ours.Create(class_name=self._cls.name, id=self._id, values=self._image))
         self._image, self._open = None, -1
-        self._last, self._unsure, self._sets = {}, {}, []
+        self._last, self._unsure, self._sets = {}, {}, {}
 
     def _take(self, it: PathInstruction) -> None:
         cls, name = self._cls, it.property
@@ -415,12 +415,13 @@ class _Object:
             holder[at] = _added(place, holder[at], it.by)
         else:
             members = holder[at]
+            known = self._sets.get(id(members))
+            if known is None:
+                known = self._sets[id(members)] = members, {wire_key(member): member for member in members}
             if isinstance(it, SetErase):
-                key = wire_key(value)
-                members[:] = [member for member in members if wire_key(member) != key]
+                known[1].pop(wire_key(value), None)
             else:
-                members.append(value)
-            self._sets.append(members)
+                known[1].setdefault(wire_key(value), value)
 
 
 ERASED: Any = object()

@@ -155,7 +155,8 @@ def test_what_is_no_message_is_refused(data: bytes, number: int, problem: str) -
 
 def test_limits_are_those_that_are_passed() -> None:
     for data, limits in [
-        (b"query 1 4 9\n" + b"x" * 9, Limits(body_bytes=8)),
+        (b"query 1 4 9\n" + b"x" * 9, Limits(text_bytes=8)),
+        (b"upload 1 0 10 0 4 7 7\n4 7 2 0 0 ", Limits(body_bytes=8)),
         (b"upload 1 0 20 0 4 7 7\n4 7 2 0 0 5 7 2 0 0 ", Limits(entries=1)),
     ]:
         with pytest.raises(DeviceSyncError) as caught:
