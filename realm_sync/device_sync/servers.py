@@ -26,18 +26,20 @@ OPTIONS = {
 """By server. Their values are enough for messages of DEVICE_SYNC_MESSAGE_BYTES, as it is by default."""
 
 
-def missing_options(arguments: Sequence[str]) -> list[str]:
-    """Options that this command line (`sys.argv`) lacks; none for a server that is not known here."""
+def missing_options(arguments: Sequence[str]) -> list[str] | None:
+    """Options that this command line (`sys.argv`) lacks; None for a server that is not known here."""
     program = Path(arguments[0]) if arguments else Path()
     name = program.parent.name if program.stem == "__main__" else program.stem
     given = {argument.partition("=")[0] for argument in arguments[1:]}
-    return [option for option in OPTIONS.get(name, ()) if option.split(" ")[0] not in given]
+    known = OPTIONS.get(name)
+    return None if known is None else [option for option in known if option.split(" ")[0] not in given]
 
 
 @cache
 def remind() -> None:
-    """An official SDK has connected. Says what cannot be checked; the second time and later it says nothing."""
-    if missing := missing_options(sys.argv):
+    """An official SDK has connected. Says what is missing or cannot be checked; the second time and later it says nothing."""
+    missing = missing_options(sys.argv)
+    if missing:
         logger.warning(
             "An official Realm SDK has connected, but this ASGI server was started without %s: its pings and limits will "
             "break connections. See docs/servers.md.",
@@ -47,7 +49,7 @@ def remind() -> None:
         logger.warning(
             "runserver pings websockets, which official Realm SDKs do not answer: they reconnect every minute."
         )
-    else:
+    elif missing is None:
         logger.info(
             "An official Realm SDK has connected. realm_sync cannot see whether this ASGI server sends no websocket pings "
             "and allows messages of 16 MiB and more, as SDKs need: see docs/servers.md."

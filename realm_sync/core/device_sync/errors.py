@@ -66,7 +66,7 @@ WIRE_ERRORS: dict[int, WireError] = {
     226: WireError("ApplicationBug", "Correct the query and update the subscriptions."),
     229: WireError("Transient", "The server is not ready yet; the client tries again."),
     230: WireError("ClientReset", "The write cannot be undone: client reset."),
-    231: WireError("Warning", "The server undid the write; the reasons are with it."),
+    231: WireError("Warning", "Each comes with its reason."),
     233: WireError("ProtocolViolation", "Report progress as the server confirmed it."),
 }
 
