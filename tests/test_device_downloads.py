@@ -97,8 +97,7 @@ class Device:
     def open(self, **queries: str) -> None:
         """Schema and first subscription."""
         if self.is_flexible:
-            self.deliver(downloads.schema_only(self.file), 1)
-            self.has_schema = True
+            self.subscribe()
         self.subscribe(**queries)
 
     def subscribe(self, **queries: str) -> Transfer:
@@ -564,7 +563,7 @@ def test_another_schema_is_a_bootstrap_of_everything(
 def test_the_first_version_of_an_empty_history() -> None:
     """0 means that a client has nothing."""
     device = Device(get_user_model().objects.create_user("nora"))
-    device.deliver(downloads.schema_only(device.file), 1)
+    device.subscribe()
     assert device.progress.download_server > 0
     assert device.catch_up().is_empty
 

@@ -61,11 +61,6 @@ class Transfer(NamedTuple):
         return not self.entries.count and not self.rejected
 
 
-def schema_only(file: OpenFile, *, is_flexible: bool = True) -> Transfer:
-    """The bootstrap of query version 0: what classes there are, and no objects."""
-    return bootstrap(file, file.server_version, file.views, {}, has_schema=False, is_flexible=is_flexible)
-
-
 def announce(ident: int) -> int:
     """Takes the version of a bootstrap of the file, in a transaction of its own: by that, the base of what the client
     uploads tells whether it was written before or after. The bootstrap can be made once `history.newest()` has come so
@@ -84,7 +79,8 @@ def bootstrap(
     is_announced: bool = False,
 ) -> Transfer:
     """Moves a file that holds `old` as of version `after` to `new`. If it has not the schema of today, it begins with
-    that and says every object, for classes may have grown. Not `is_flexible`: partition sync.
+    that and says every object, for classes may have grown. So the first download of flexible sync, for query version 0,
+    is one to nothing. Not `is_flexible`: partition sync.
 
     It announces itself, and waits in this thread until that can be read, unless the caller has done both. Raises
     QueryError if the database cannot compute the views, DeviceSyncError 229 if a transaction elsewhere keeps the history
