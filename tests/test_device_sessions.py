@@ -240,6 +240,10 @@ async def test_sets_are_noted_for_the_admin(world: World) -> None:
         file = await db(ClientFile.objects.get)
         assert wire_ident(file.ident) == phone.file.ident and file.user_agent.startswith("RealmSync/")
     assert (await db(ClientFile.objects.get)).server_version == phone.file.progress.download_server
+    # As if the connection had broken before the client said that it holds the set.
+    await db(rows.filter(query_version=2).update, state=SubscriptionSet.State.BOOTSTRAPPING)
+    async with Phone(world.nora, phone.file):
+        await eventually(lambda: states() == [(1, "superseded"), (2, "complete")], "completing the set again")
 
 
 # --- what it writes --------------------------------------------------------------------------------------------------

@@ -343,6 +343,10 @@ class DeviceSession:
         self._access_stale = self._feed.version != known
         self._position = file.server_version
         self._bootstrap_due = not file.schema_known or dict(self._wanted[1]) != dict(self._views)
+        if not self._bootstrap_due:
+            # It holds what its query selects, whatever was noted of that set: the client may have said so to nobody, or
+            # have taken over another file at a client reset.
+            self._completing = self._query[0], file.server_version
         opened = core.Opened(files.wire_ident(file.ident), file.salt, file.client_version, file.upload_server)
         self._pump = asyncio.create_task(self._run_pump())
         return self._core.opened(opened, needs_bootstrap=self._bootstrap_due)
