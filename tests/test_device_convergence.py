@@ -413,3 +413,26 @@ def test_an_embedded_object_that_is_recovered_over_another_is_told(world: World)
     assert canonical(held["weight"]) == canonical(
         Payload("null") if kit.part.weight is None else Payload("double", 2.5)
     )
+
+
+def test_an_edit_that_crosses_the_first_bootstrap_is_told(world: World) -> None:
+    """What it uploaded before is in the bootstrap, and said without what it wrote since."""
+    phone = phone_of(world.nora)
+    phone.file.declare(declare(registry.schema))
+    phone.connect()
+    while not phone.file.ident:
+        assert phone.server_takes() and phone.client_takes()
+    phone.disconnect()
+    phone.file.subscribe({"Kit": "TRUEPREDICATE"})
+    with phone.file.write() as writes:
+        key = writes.create("Kit", uuid_key(), {"name": "b"})
+    phone.connect(uploads_wait=False)
+    while phone.server_takes():
+        pass
+    assert Kit.objects.get().tags == []
+    with phone.file.write() as writes:
+        writes.insert("Kit", key, "tags", "mine", (0,))
+    phone.server_works()
+    phone.settle()
+    assert phone.file.store.objects["Kit"][key]["tags"] == [Payload("string", "mine")]
+    assert Kit.objects.get().tags == ["mine"]

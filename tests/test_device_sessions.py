@@ -14,7 +14,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connections, transaction
 
-from realm_sync import sync
+from realm_sync import feed, sync
 from realm_sync.conf import settings as conf
 from realm_sync.core.device_sync.frames import Download, JsonError, Unbound
 from realm_sync.core.device_sync.instructions import Payload
@@ -148,6 +148,47 @@ async def test_what_does_not_concern_it_sends_nothing_but_moves_marks(world: Wor
         await phone.downloaded()
         assert phone.file.progress.download_server > before, "D.sv = L.sv at a mark"
         assert phone.file.progress.download_server == phone.file.progress.latest_server
+
+
+@pytest.mark.parametrize("each_database", ["postgresql"], indirect=True)
+async def test_a_bootstrap_that_ends_while_a_long_version_is_handed_on_misses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was read before that version, and the feed has passed the part of it that concerns the file."""
+    key = world.inspection(title="one", priority=1).pk
+    monkeypatch.setattr(feed, "BATCH", 10)
+    made, send, first, rest = (threading.Event() for _ in range(4))
+    remember, read = downloads.remember_views, feed._next
+
+    def remember_views(*args: Any) -> None:
+        remember(*args)
+        made.set()
+        send.wait(TIMEOUT)
+
+    def next_batch(after: int, cursor: Any) -> Any:
+        if cursor is not None:
+            first.set()
+            rest.wait(TIMEOUT)
+        return read(after, cursor)
+
+    def write() -> None:
+        with transaction.atomic(conf.DATABASE):
+            Inspection.objects.filter(pk=key).update(title="two")
+            Team.objects.bulk_create(Team(name=str(number)) for number in range(30))
+
+    async with Phone(world.nora) as phone:
+        await phone.subscribe(**EVERYTHING)
+        monkeypatch.setattr(downloads, "remember_views", remember_views)
+        monkeypatch.setattr(feed, "_next", next_batch)
+        again = asyncio.create_task(phone.subscribe(Inspection="priority > 0"))
+        await asyncio.to_thread(made.wait, TIMEOUT)
+        await db(write)
+        await asyncio.to_thread(first.wait, TIMEOUT)
+        send.set()
+        await phone.until(lambda: phone.file.active.version == 2)
+        rest.set()
+        await again
+        await phone.until(lambda: titles(phone.store) == ["two"])
 
 
 async def test_another_query_sends_the_difference(world: World) -> None:

@@ -600,6 +600,8 @@ class DeviceSession:
         schema = registry.schema
         self._feed.attach(self, [View(name, node, schema) for name, node in self._views.items() if name in schema])
         self._due = max(self._due, self._feed.version)
+        if not self._feed.whole.is_set():
+            self._look_due = True  # parts of the next version went by already
 
     def _detach(self) -> None:
         if self._feed.is_attached(self):

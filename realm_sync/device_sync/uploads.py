@@ -290,7 +290,10 @@ class _Group:
         for key, names in touched.items():
             if key not in self._upload.objects:
                 continue
-            self._owe(key, True if is_pruned else self._about(key, self._upload.rows.get(key, []), above, names))
+            rows = self._upload.rows.get(key, [])
+            # The first bootstrap takes no version of its own: what was there may have been told after this was written.
+            is_unsure = is_pruned or (rows and not self._base)
+            self._owe(key, True if is_unsure else self._about(key, rows, above, names))
 
     def _about(self, key: Key, rows: Sequence[Change], above: Iterable[Advance], names: Collection[str]) -> Owed:
         """What of the properties of an object the file may have been told by these rows and its advances among them."""
