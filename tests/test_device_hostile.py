@@ -25,6 +25,7 @@ from realm_sync.core.device_sync.frames import (
     Mark,
     Ping,
     Pong,
+    Unbound,
     Upload,
     UploadEntry,
 )
@@ -194,11 +195,12 @@ async def test_whoever_reads_nothing_is_answered_nothing(world: World, monkeypat
         await raw.hear(Mark)
         raw.is_reading.clear()
         await raw.say(*(Ping(number, 0) for number in range(500)))
-        await raw.say(*(b'test_command 1 %d 16\n{"command":"ab"}' % number for number in range(100)))
+        await raw.say(*(each for _ in range(50) for each in (Bind(2, FLEXIBLE, False), b"unbind 2\n")))
         await asyncio.sleep(0.05)
         assert len(raw.connection._outbox) <= 10
         raw.is_reading.set()
-        await asyncio.sleep(0.2)
+        for _ in range(50):
+            await raw.hear(Unbound)
         await raw.say(Ping(77, 0))
         while (await raw.hear(Pong)).timestamp != 77:
             pass
