@@ -323,6 +323,9 @@ class Upload:
                 after = before.copy()
                 refusals: list[Refused] = []
                 try:
+                    if self._is_hidden(key[0], before.image):
+                        self._refuse_hidden(key, instructions, changeset.base_version, stamp, refusals)
+                        continue
                     written = self._apply(key, after, instructions, changeset.base_version, stamp, refusals)
                     if written and (before.image, after.image) != (None, None):  # created and deleted at once
                         self._check_access(self._classes[key[0]], before.image, after.image)
@@ -332,12 +335,35 @@ class Upload:
                     refusals.append(refused)
                     if key in self._stories:
                         self._story(key).add(None, 0, stamp, before.image)
-                id = instructions[0].id
-                rejected += [
-                    RejectedWrite(class_name=key[0], id=id, property=it.property, code=it.code, reason=it.reason)
-                    for it in refusals
-                ]
+                finally:
+                    id = instructions[0].id
+                    rejected += [
+                        RejectedWrite(class_name=key[0], id=id, property=it.property, code=it.code, reason=it.reason)
+                        for it in refusals
+                    ]
         return touched, rejected
+
+    def _is_hidden(self, name: str, image: Mapping[str, Any] | None) -> bool:
+        """Whether the user may not know that there is such an object."""
+        cls = self._classes.get(name)
+        return cls is not None and image is not None and not cls.schema.asymmetric and not cls.readable(image)
+
+    def _refuse_hidden(
+        self, key: Key, instructions: Sequence[AnyInstruction], base: int, stamp: Stamp, refusals: list[Refused]
+    ) -> None:
+        """Refuses what is done to a hidden object, as if there were none: only whoever may create one of this key learns
+        that it is taken."""
+        cls, known = self._classes[key[0]], self._stories.pop(key, None)
+        self._stories[key] = _Story(None, lambda: Rivals((), cls.defaults, cls.shapes, self._ident, cls.ints))
+        target = Pending(None)
+        try:
+            if self._apply(key, target, instructions, base, stamp, refusals) and target.image is not None:
+                self._check_access(cls, None, target.image)
+        finally:
+            del self._stories[key]
+            if known is not None:
+                self._stories[key] = known
+        raise Refused("OutsideView", OUTSIDE)
 
     def _apply(
         self,
