@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from realm_sync.access import access_of
 from realm_sync.core.device_sync import changesets
 from realm_sync.core.device_sync import session as core
 from realm_sync.core.device_sync.changesets import encode
+from realm_sync.core.device_sync.doubt import decode_advance
 from realm_sync.core.device_sync.errors import DeviceSyncError
 from realm_sync.core.device_sync.frames import (
     Allocated,
@@ -30,9 +32,11 @@ from realm_sync.core.device_sync.frames import (
     UploadEntry,
 )
 from realm_sync.core.device_sync.instructions import (
+    AddInteger,
     AnyInstruction,
     ArrayInsert,
     CreateObject,
+    EraseObject,
     Payload,
     SetErase,
     SetInsert,
@@ -40,10 +44,12 @@ from realm_sync.core.device_sync.instructions import (
 )
 from realm_sync.device_sync import files, sessions, uploads
 from realm_sync.device_sync.sessions import DeviceConnection
-from realm_sync.models import ClientFile, SubscriptionSet
+from realm_sync.models import Change, ClientFile, SubscriptionSet
 from tests.official_client.client import RealmFile
+from tests.official_client.driver import OfficialClient
 from tests.official_client.wire import decode_from_server, encode_from_client
 from tests.phone import TIMEOUT, Phone, token_of
+from tests.servers import SDK_OPTIONS, Server
 from tests.testapp.models import Kit
 from tests.world import World, db
 
@@ -288,3 +294,77 @@ async def test_a_session_on_an_old_connection_has_the_rights_of_now(world: World
         await db(get_user_model().objects.filter(pk=world.nora.pk).update, is_active=False)
         await raw.say(raw.ident(other))
         assert await raw.closed() == sessions.REFRESH_TOKEN
+
+
+@sqlite
+@pytest.mark.parametrize("kind", ["update", "delete", "create", "create_of_another_team"])
+def test_what_is_done_to_hidden_objects_is_answered_as_if_there_were_none(world: World, kind: str) -> None:
+    hidden = world.inspection(world.south, title="secret")
+    access = access_of(world.nora)
+    answers: list[Any] = []
+    for key in (hidden.pk, uuid.uuid4()):
+        ident = files.allocate(world.nora, "")[0] - 1
+        views = files.wanted_views(ident, 1, {"Inspection": "TRUEPREDICATE"}, access)
+        it = ("Inspection", Payload("uuid", key.bytes))
+        team = world.south if kind == "create_of_another_team" else world.north
+        links = {"airfield": ("Airfield", Payload("string", "EDDM")), "team": ("Team", Payload("uuid", team.pk.bytes))}
+        written: list[AnyInstruction] = [Update(*it, name, (), Payload("link", to)) for name, to in links.items()]
+        if kind == "delete":
+            written = [EraseObject(*it)]
+        elif kind != "update":
+            written = [CreateObject(*it), *written]
+        for timestamp in (0, 2**50):  # older and newer than what is there
+            done = timestamp // 2**50 + 1
+            entry = UploadEntry(done, 0, timestamp, 0, encode(written))
+            uploads.integrate(ident, [entry], done, 0, access, views, 2**50)
+        if kind == "create":
+            hidden.refresh_from_db()
+            assert (hidden.title, hidden.team_id) == ("secret", world.south.pk)
+            return  # whoever may create it learns that there is one: it would be overwritten otherwise
+        advances = Change.objects.filter(object_id=str(ident), kind="advance").order_by("pk")
+        said = [decode_advance(after or "") for after in advances.values_list("after", flat=True)]
+        answers.append(
+            [([(each.code, each.reason) for each in it.rejected], *it.owed["Inspection"].values()) for it in said]
+        )
+        assert all(it.rejected for it in said)
+    assert answers[0] == answers[1]
+
+
+async def test_the_same_upload_on_two_connections_at_once_is_integrated_once(world: World) -> None:
+    kit = await db(Kit.objects.create, team=world.north)
+    ident = (await db(files.allocate, world.nora, ""))[0] - 1
+    access = access_of(world.nora)
+    views = await db(files.wanted_views, ident, 1, {"Kit": "TRUEPREDICATE"}, access)
+    key = Payload("uuid", kit.pk.bytes)
+    written = encode(
+        [AddInteger("Kit", key, "visits", (), 1), ArrayInsert("Kit", key, "tags", (0,), Payload("string", "a"), 0)]
+    )
+    entries = [UploadEntry(version, 0, 0, 0, written) for version in range(1, 6)]
+    integrate = (uploads.integrate, ident, entries, 5, 0, access, views, 2**50)
+    assert await asyncio.gather(*(db(*integrate) for _ in range(2))) == [5, 5]
+    await db(kit.refresh_from_db)
+    assert (kit.visits, kit.tags) == (5, ["a"] * 5)
+
+
+async def test_a_server_that_is_killed_in_the_middle_of_uploads_integrates_each_once(
+    world: World, server: Callable[..., Server]
+) -> None:
+    process = await db(server, "daphne", options=SDK_OPTIONS["daphne"])
+    kit = await db(Kit.objects.create, team=world.north, name="kit")
+    async with OfficialClient(process.url, ("nora", "pw")) as nora:
+        await nora.subscribe({"Kit": "TRUEPREDICATE"})
+        for turn in range(3):
+            for _ in range(20):
+                with nora.write() as write:
+                    write.add("Kit", kit.pk, "visits", 1)
+            await nora.pump()
+            await asyncio.sleep(0.02 * turn)
+            await db(process.kill)
+            await nora.disconnect()
+            await db(process.start)
+            await nora.reconnect()
+        await nora.uploaded()
+        await db(kit.refresh_from_db)
+        assert kit.visits == 60
+        [held] = nora.objects("Kit").values()
+        assert held["visits"][1] == 60

@@ -213,7 +213,7 @@ class DeviceConnection:
             logger.warning("A websocket of an official SDK ends: %s", effect.reason)
             self.close()
         elif isinstance(effect, core.Mute):
-            logger.warning("An official SDK could not integrate what it was sent: %s", effect.reason)
+            logger.warning("An official SDK could not integrate what it was sent: %r", effect.reason)
         elif isinstance(effect, core.Wake) and effect.session in self._sessions:
             self._sessions[effect.session].wake()
         elif isinstance(effect, core.Leave) and effect.session in self._sessions:
