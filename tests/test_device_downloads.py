@@ -490,6 +490,25 @@ def test_what_happened_before_a_bootstrap_is_in_it(device: Device, world: World)
     assert all(entry.server_version == transfer.version for entry in device.sent[-1].entries)
 
 
+def test_a_bootstrap_knows_the_end_of_what_is_read_in_parts(
+    device: Device, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others changed objects, and then the file deleted them itself: saying the change would find no object."""
+    monkeypatch.setattr(parts, "CHUNK", 2)
+    gone, again = Kit.objects.create(name="Gone", tags=["a"]), Kit.objects.create(name="Gone", tags=["a"])
+    world.inspection(title="Stays")
+    while device.catch_up().has_more:
+        pass
+    mine = device.write(delete(gone), delete(again))
+    Kit.objects.update(name="Theirs")
+    device.upload(mine)
+    Kit.objects.create(pk=again.pk, name="Anew", tags=["b"])
+    Inspection.objects.update(priority=9)
+    device.subscribe(Inspection="priority > 1", Kit="TRUEPREDICATE")
+    device.check()
+    assert len(device.realm.store.objects["Kit"]) == 1
+
+
 def test_a_bootstrap_takes_a_version(device: Device, world: World) -> None:
     before = device.progress.download_server
     transfer = device.subscribe(Inspection="priority > 7")

@@ -100,7 +100,7 @@ def bootstrap(
             entries.schema(schema_instructions())
         rejected: list[tuple[int, list[Rejection]]] = []
         for part in _since(connection, file, after, [*{**old, **new}, ""], held, done):
-            _write_moved(entries, part.objects(None), held, wanted, is_everything_said=not has_schema)
+            _write_moved(entries, part, held, wanted, is_everything_said=not has_schema)
             rejected += part.rejected(version)
         for model_sync in registry:
             has, shall_have = (views.get(model_sync.class_name, FALSE) for views in (old, new))
@@ -206,7 +206,7 @@ def _write_left(entries: Entries, model_sync: ModelSync, node: Node) -> None:
 
 def _write_moved(
     entries: Entries,
-    objects: Iterable[tuple[Key, Doubt, Image | None]],
+    part: Part,
     held: Mapping[str, Predicate],
     wanted: Mapping[str, Predicate],
     *,
@@ -214,12 +214,12 @@ def _write_moved(
 ) -> None:
     """What happened while views were held that are no longer wanted. What is new to the views is said from the tables;
     or everything is, and only what is gone is left to say."""
-    for (class_name, text), doubt, image in objects:
+    for (class_name, text), doubt, image in part.objects(None):
         kind, names = doubt.verdict(image, wanted.get(class_name, nothing))
         if kind == "erase":
             entries.erase(class_name, _key(class_name, text))
         elif kind != "nothing" and not is_everything_said and held.get(class_name, nothing)(image or {}):
-            if kind == "whole":
+            if kind == "whole" or part.is_cut:  # the file may have erased the object, and another made it anew
                 entries.whole(class_name, image or {})
             else:
                 entries.properties(class_name, image or {}, sorted(names))

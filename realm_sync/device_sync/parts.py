@@ -43,6 +43,8 @@ class Part:
         self.version = batch.upto if batch.cursor is None else batch.cursor[0]
         """The version that these rows end with; if not `is_complete`, more rows of it follow in the next part."""
         self.advances: list[tuple[int, Advance]] = []
+        self.is_cut = False
+        """Of what the snapshot shows there is more, in parts before or after this one."""
         self._doubts: dict[Key, Doubt] = {}
         self._unread: set[Key] = set()
         """Objects with rows that cannot be read: raw SQL can write text into a column of numbers on SQLite."""
@@ -76,9 +78,10 @@ class Part:
 
     def objects(self, version: int | None) -> Iterator[tuple[Key, Doubt, Image | None]]:
         """Every object with doubt, and what it is as of the last row; without a row, as of `version`, or, if that is
-        None, in the snapshot. Those of classes that clients never hold are left out, and those that cannot be read now:
-        the next row may be about something better."""
-        elsewhere = self._unread | {key for key, doubt in self._doubts.items() if doubt.last is None}
+        None, in the snapshot. There, where rows are cut, no row is the last: the file may have erased itself what others
+        changed before, and has been told so. Those of classes that clients never hold are left out, and those that
+        cannot be read now: the next row may be about something better."""
+        elsewhere = self._unread | {key for key, doubt in self._doubts.items() if doubt.last is None or self.is_cut}
         found = images_at(elsewhere, version)
         for key, doubt in self._doubts.items():
             cls = registry.schema.get(key[0])
@@ -115,12 +118,13 @@ def parts(
     in_snapshot: bool = False,
 ) -> Iterator[Part]:
     """The rows above `after`: all that a snapshot sees, or else one chunk, and the rest of its version if it is long."""
-    cursor, upto = None, None
+    cursor, upto, is_cut = None, None, False
     while True:
         batch = history.read(
             connection, after, CHUNK, classes=classes, upto=upto, cursor=cursor, in_snapshot=in_snapshot
         )
         part = Part(ident, batch, contains)
+        part.is_cut = is_cut = in_snapshot and (is_cut or batch.more or not batch.complete)
         yield part
         if batch.complete and not (in_snapshot and batch.more):
             return

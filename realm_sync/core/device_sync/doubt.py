@@ -66,13 +66,11 @@ class Doubt:
     """About one object, since a version. `see` its rows above that version in order, `owe` what the file's own advances
     above it owe, `bootstrap` if one of them begins one; in any order among the three."""
 
-    __slots__ = ("_contains", "_file", "_ours", "created", "held", "last", "names", "whole", "writers")
+    __slots__ = ("_contains", "_file", "created", "held", "last", "names", "whole", "writers")
 
     def __init__(self, ident: int, contains: Predicate) -> None:
         """`contains`: whether the file's view of the class shows an image."""
         self._file, self._contains = ident, contains
-        self._ours = False
-        """The file itself wrote the last row."""
         self.whole = False
         """The file may lack the object, hold another of that key, or hold one that it shall not."""
         self.held = False
@@ -104,7 +102,7 @@ class Doubt:
             self.whole = self.whole or not ours or (after is not None and not now)
             self.created = change if after is not None else None
             self.writers = {}
-        self._ours, self.last = ours, change
+        self.last = change
 
     def owe(self, owed: Owed) -> None:
         if owed is True:
@@ -131,10 +129,8 @@ class Doubt:
             if self.whole or not self._contains(image):
                 return Verdict("whole")
             return Verdict("properties", frozenset(self.names)) if self.names else NOTHING
-        gone_by_itself = self._ours and self.last is not None and self.last.kind == "delete"
-        if self.held and (self.whole or not gone_by_itself):
-            return Verdict("erase")
-        return NOTHING
+        # What the file erased itself makes it hold nothing; nobody else erases without making all of it doubtful.
+        return Verdict("erase") if self.held and (self.whole or image is not None) else NOTHING
 
 
 def doubt(
