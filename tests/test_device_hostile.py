@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
+from realm_sync import sync
 from realm_sync.access import access_of
 from realm_sync.core.device_sync import changesets
 from realm_sync.core.device_sync import session as core
@@ -20,6 +21,7 @@ from realm_sync.core.device_sync.errors import DeviceSyncError
 from realm_sync.core.device_sync.frames import (
     Allocated,
     Bind,
+    Download,
     FromClient,
     FromServer,
     Ident,
@@ -368,3 +370,23 @@ async def test_a_server_that_is_killed_in_the_middle_of_uploads_integrates_each_
         assert kit.visits == 60
         [held] = nora.objects("Kit").values()
         assert held["visits"][1] == 60
+
+
+async def test_what_came_after_access_changed_is_not_said_before_the_feed_tells_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions.DeviceSession, "access_changed", lambda _: None)  # the feed is late
+    await db(world.inspection, title="before")
+    async with Phone(world.nora) as phone:
+        await phone.subscribe(Inspection="TRUEPREDICATE")
+        assert len(phone.store.objects["Inspection"]) == 1
+
+        def leave() -> None:
+            world.north.members.remove(world.nora)
+            sync.access_changed(world.nora)
+            world.inspection(title="after")
+
+        await db(leave)
+        await phone.until(lambda: not phone.store.objects["Inspection"])
+        said = [frame for frame in phone.log if isinstance(frame, Download)]
+        assert not any(b"after" in entry.changeset for frame in said for entry in frame.entries)

@@ -32,7 +32,7 @@ from ..core.errors import WIRE_ERRORS as ENGINE_ERRORS
 from ..core.errors import ProtocolError, QueryError
 from ..core.views import View
 from ..downloads import Advance
-from ..models import SubscriptionSet
+from ..models import Change, SubscriptionSet
 from ..registry import registry
 from ..subscriptions import Views
 from ..threads import session_threads
@@ -290,6 +290,8 @@ class DeviceSession:
         self._choosing = asyncio.Lock()
         """Held while `_access` and `_wanted` are computed: access and query may change at the same time."""
         self._access_stale = False
+        self._access_as_of = 0
+        """Changes of access up to this version are in `_access`."""
         self._bootstrap_due = False
         self._position = 0
         """Whatever concerned the file up to here was queued to it. Beyond what the client was told: for changes that do
@@ -362,6 +364,7 @@ class DeviceSession:
     def _open_file(self, ident: frames.Ident) -> files.OpenFile:
         self._authenticate()
         file = files.open_file(self._user, ident, self.connection.user_agent)
+        self._access_as_of = history.newest(connections[settings.DATABASE])
         self._access = access.access_for_session(self._user)
         self._views = file.views
         self._query = ident.query_version, core.decode_query(ident.query or b"{}")
@@ -475,6 +478,7 @@ class DeviceSession:
                 self._bootstrap_due = self._bootstrap_due or dict(self._wanted[1]) != dict(self._views)
 
     def _renew_access(self) -> None:
+        self._access_as_of = history.newest(connections[settings.DATABASE])
         user = get_user_model()._default_manager.filter(pk=self.user_pk).first()
         if user is None or not user.is_active:
             raise ProtocolError("UserDisabled", "The user was deactivated or deleted.")
@@ -513,7 +517,7 @@ class DeviceSession:
 
     def _make_bootstrap(self, views: Views) -> Transfer:
         assert self._file is not None
-        return downloads.bootstrap(
+        transfer = downloads.bootstrap(
             self._file,
             self._position,
             self._views,
@@ -522,6 +526,16 @@ class DeviceSession:
             is_flexible=self._core.is_flexible,
             is_announced=self._position > 0,
         )
+        self._check_access(transfer.version)
+        return transfer
+
+    def _check_access(self, version: int) -> None:
+        """What was read up to a version may be of a time after access changed, before the feed has told so."""
+        changes = Change.objects.using(settings.DATABASE).filter(
+            class_name="", object_id=str(self.user_pk), kind=Change.Kind.ACCESS
+        )
+        if changes.filter(version__gt=self._access_as_of, version__lte=version).exists():
+            self._access_stale = True
 
     async def _readable(self, version: int) -> None:
         """Returns once the history can be read up to a version."""
@@ -553,13 +567,15 @@ class DeviceSession:
 
     def _make_steady(self) -> Transfer:
         assert self._file is not None
-        return downloads.steady(
+        transfer = downloads.steady(
             self._file,
             self._position,
             self._core.client_version,
             self._views,
             is_flexible=self._core.is_flexible,
         )
+        self._check_access(transfer.version)
+        return transfer
 
     def _send(
         self, transfer: Transfer, entries: frames.Body | tuple[frames.DownloadEntry, ...], *, is_bootstrap: bool = False
