@@ -293,6 +293,12 @@ def test_own_deletion_and_creation_in_two_transactions_of_one_upload(device: Dev
     assert (kit.name, kit.tags) == ("new", ["b"])
 
 
+def test_an_object_that_is_created_and_deleted_in_one_transaction_is_nothing(device: Device) -> None:
+    new = create("Kit", tags=["x"])
+    advance = device.write(new, m.Delete(class_name="Kit", id=new.id))
+    assert owed(advance) is None and advance.rejected == [] and not Kit.objects.exists()
+
+
 @pytest.mark.parametrize("in_one", [True, False])
 def test_own_deletion_and_creation_while_another_deletes(device: Device, in_one: bool) -> None:
     kit = Kit.objects.create(name="old", tags=["a"])
