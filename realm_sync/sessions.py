@@ -179,9 +179,9 @@ class Session:
             self._arrived.clear()
             try:
                 # Once it is bound, the feed's regular check finds out whether it is idle.
-                await asyncio.wait_for(
-                    self._arrived.wait(), settings.IDLE_SECONDS if self._core.state == "new" else None
-                )
+                # Not wait_for, which in Python 3.11 forgets that it was cancelled if a message comes just then.
+                async with asyncio.timeout(settings.IDLE_SECONDS if self._core.state == "new" else None):
+                    await self._arrived.wait()
             except TimeoutError:
                 self._queue(None)
 

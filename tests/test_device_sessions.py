@@ -421,6 +421,24 @@ async def test_an_older_connection_of_the_file_is_dropped(world: World) -> None:
             await newer.until(lambda: len(titles(file.store)) == 1)
 
 
+async def test_a_socket_that_closes_while_a_message_comes_is_over_at_once(world: World) -> None:
+    """At whatever step of the event loop it comes: Python 3.11 forgets that a task was cancelled that waits for just
+    that."""
+    async with Phone(world.nora) as phone:
+        await phone.settle()
+    token = await db(token_of, world.nora)
+    for steps in range(8):
+        async with Phone(world.nora, token=token) as phone:
+            await phone.settle()
+            assert phone._task is not None
+            phone._task.cancel()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await phone.connection.receive(b"mark 1 77\n")
+            done, _ = await asyncio.wait([phone._task], timeout=5)
+            assert done, f"still there, though cancelled {steps} steps before the message"
+
+
 async def refused(token: str, world: World) -> int:
     phone = Phone(world.nora, token=token)
     async with phone:

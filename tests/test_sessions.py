@@ -39,6 +39,21 @@ async def test_a_new_file_is_named_and_gets_what_it_subscribes_to(world: World) 
         assert wire.of("Airfield")["EDDM"]["name"] == "Munich" and len(wire.of("Airfield")) == 1
 
 
+async def test_a_socket_that_closes_while_a_message_comes_is_over_at_once(world: World) -> None:
+    """At whatever step of the event loop it comes: Python 3.11 forgets that a task was cancelled that waits for just
+    that."""
+    for steps in range(8):
+        wire = Wire(world.nora)
+        task = wire._task = asyncio.create_task(wire.connect().run())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        wire.bind()
+        done, _ = await asyncio.wait([task], timeout=5)
+        assert done, f"still there, though cancelled {steps} steps before the message"
+
+
 async def test_any_writer_reaches_a_subscribed_client(world: World) -> None:
     async with Wire(world.nora) as wire:
         await wire.subscribe("Inspection: priority < 5")

@@ -36,13 +36,18 @@ class Wire:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Wire:
+        self._task = asyncio.create_task(self.connect().run())
+        self.bind()
+        return self
+
+    def connect(self) -> Connection:
+        """A connection, which nobody runs yet."""
+
         async def page_user() -> Any:
             return self.user
 
         self.connection = Connection(self._take, page_user)
-        self._task = asyncio.create_task(self.connection.run())
-        self.bind()
-        return self
+        return self.connection
 
     async def __aexit__(self, *_: Any) -> None:
         await self.drop()

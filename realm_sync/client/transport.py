@@ -387,7 +387,8 @@ class Transport:
     async def _sleep(self, seconds: float) -> None:
         """Until woken, or the time is over."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
         self._woken.clear()
 
     async def _delay(self, at_least: float | None) -> None:

@@ -172,7 +172,7 @@ class DeviceConnection:
 
     async def _handle_messages(self) -> None:
         await self.guard(self._authenticate(), None)
-        while not self._is_closing:  # checked, as in Python 3.11 wait_for may end well though it was cancelled
+        while not self._is_closing:
             while self._inbox and not self._is_closing:
                 frame = self._inbox.popleft()
                 await self.guard(self._handle(frame), None)
@@ -180,7 +180,9 @@ class DeviceConnection:
                 self._taken.set()
             self._arrived.clear()
             try:
-                await asyncio.wait_for(self._arrived.wait(), settings.IDLE_SECONDS)
+                # Not wait_for, which in Python 3.11 forgets that it was cancelled if a message comes just then.
+                async with asyncio.timeout(settings.IDLE_SECONDS):
+                    await self._arrived.wait()
             except TimeoutError:
                 if time.time() - self.heard >= settings.IDLE_SECONDS:
                     self.close()
