@@ -211,8 +211,8 @@ def _write_new(entries: Entries, model_sync: ModelSync, node: Node, ahead: Mappi
             else:
                 if (name, str(image["_id"])) not in ahead:
                     entries.whole(name, image)
-    for image in _selected(ahead, name, node):
-        entries.whole(name, image)
+    for earlier in _selected(ahead, name, node):
+        entries.whole(name, earlier)
 
 
 def _write_left(entries: Entries, model_sync: ModelSync, node: Node, ahead: Mapping[Key, Image | None]) -> None:
