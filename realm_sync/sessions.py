@@ -212,8 +212,7 @@ class Session:
         elif isinstance(effect, core.Subscribe):
             await self._subscribe(effect.query)
         elif isinstance(effect, core.Integrate):
-            if self._access_stale:
-                await self._renew()
+            await self._renew()
             now = int(time.time() * 1000)
             _, views = self._wanted
             await self._threads.run(uploads.integrate, self.ident, effect.changesets, self._access, views, now)

@@ -12,12 +12,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Opcode
 
 from realm_sync.conf import Settings
 from realm_sync.core.device_sync.frames import Download
 from realm_sync.core.device_sync.instructions import Payload
+from realm_sync.core.messages import SUBPROTOCOL
 from realm_sync.device_sync import servers
+from tests import chaos
 from tests.official_client.driver import OfficialClient
 from tests.servers import ROOT, SDK_OPTIONS, Server
 from tests.testapp.models import Inspection
@@ -96,6 +100,77 @@ async def test_whoever_is_silent_is_dropped_without_websocket_pings(
             if not silent.is_connected:
                 break
         assert not silent.is_connected and alive.is_connected
+
+
+HANDSHAKES = [
+    ([f"com.mongodb.realm-query-sync#{version}" for version in range(14, 1, -1)], "com.mongodb.realm-query-sync#14"),
+    ([f"com.mongodb.realm-sync#{version}" for version in range(14, 1, -1)], "com.mongodb.realm-sync#14"),
+    ([SUBPROTOCOL], SUBPROTOCOL),
+    (["com.mongodb.realm-query-sync#13", "com.mongodb.realm-query-sync#2"], None),
+    (["com.mongodb.realm-query-sync#15"], None),
+    (None, None),
+]
+
+
+@sqlite
+@each_server
+async def test_the_subprotocol_decides_and_is_never_another_than_what_was_offered(
+    world: World, server: Callable[..., Server], asgi: str
+) -> None:
+    """An official SDK crashes if it gets another one, or none."""
+    url = chaos.sync_url((await db(server, asgi)).url)
+    for offered, chosen in HANDSHAKES:
+        opening = connect(url, subprotocols=offered, compression=None)  # type: ignore[arg-type]
+        if chosen is None:
+            with pytest.raises(InvalidStatus) as refused:
+                await opening
+            assert refused.value.response.status_code == 403
+        else:
+            async with opening as socket:
+                assert socket.subprotocol == chosen
+                assert "Sec-WebSocket-Extensions" not in socket.response.headers  # type: ignore[union-attr]
+
+
+@sqlite
+@each_server
+async def test_a_bad_token_and_another_app_are_told_after_the_handshake(
+    world: World, server: Callable[..., Server], asgi: str
+) -> None:
+    """Refused by HTTP 403, an official SDK would log its user out."""
+    url = (await db(server, asgi)).url
+    good = await db(chaos.token_of, url)
+    offered: Any = HANDSHAKES[0][0]
+    async with connect(f"{chaos.sync_url(url)}?baas_at=x.y.z", subprotocols=offered, compression=None) as socket:
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.recv()
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 4001
+    other = f"{chaos.sync_url(url, 'other')}?baas_at={good}"
+    async with connect(other, subprotocols=offered, compression=None) as socket:
+        frame = await socket.recv()
+        assert isinstance(frame, bytes) and frame.startswith(b"json_error 101 ") and b"'other'" in frame
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.recv()
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1000
+
+
+@sqlite
+async def test_text_is_ignored_and_binary_is_answered(world: World, server: Callable[..., Server]) -> None:
+    url = (await db(server)).url
+    address = f"{chaos.sync_url(url)}?baas_at={await db(chaos.token_of, url)}"
+    async with connect(address, subprotocols=HANDSHAKES[0][0], compression=None) as socket:  # type: ignore[arg-type]
+        await socket.send("ping 1 0\n")
+        await socket.send(b"ping 2 0\n")
+        assert await socket.recv() == b"pong 2\n"
+        await socket.send(b'bind 1 37 0 1 0\n{"schemaVersion":0,"sessionReason":0}')
+        ident = await socket.recv()
+        assert isinstance(ident, bytes) and ident.startswith(b"ident 1 ")
+        await socket.send(ident[:-1] + b" 0 0 0 0 0 2\n{}")
+        await socket.send(b"mark 1 1\n")
+        download = await socket.recv()
+        assert isinstance(download, bytes) and download.startswith(b"download 1 ")
+        assert await socket.recv() == b"mark 1 1\n"
+        await socket.send(b"unbind 1\n")
+        assert await socket.recv() == b"unbound 1\n"
 
 
 def test_the_options_are_those_of_the_demo_and_of_the_docs() -> None:

@@ -14,15 +14,15 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connections, transaction
 
-from realm_sync import feed, sync
+from realm_sync import access, feed, history, sync
 from realm_sync.conf import settings as conf
 from realm_sync.core.device_sync.frames import Download, JsonError, Unbound
 from realm_sync.core.device_sync.instructions import Payload
 from realm_sync.core.errors import QueryError
-from realm_sync.device_sync import downloads, sessions, uploads
+from realm_sync.device_sync import downloads, files, parts, sessions, uploads
 from realm_sync.device_sync.files import wire_ident
 from realm_sync.models import ClientFile, Epoch, SubscriptionSet, UserSession
-from tests.chaos import eventually
+from tests.chaos import eventually, until
 from tests.official_client.client import COMPLETE, ERROR, RealmFile
 from tests.official_client.store import Store
 from tests.phone import TIMEOUT, Phone, token_of
@@ -242,45 +242,6 @@ async def test_a_query_that_the_database_cannot_compute_is_refused(
         await phone.until(lambda: titles(phone.store) == ["one", "two"])
         states = await db(lambda: dict(SubscriptionSet.objects.values_list("query_version", "state")))
         assert states == {1: "complete", 2: "error"}
-
-
-@sqlite
-@pytest.mark.parametrize("is_first", [True, False])
-async def test_when_a_query_cannot_be_computed_the_newest_before_it_stands(
-    world: World, monkeypatch: pytest.MonkeyPatch, is_first: bool
-) -> None:
-    """Its bootstrap was made, and not sent because another query came; but that one is refused."""
-    for number in range(3):
-        world.inspection(title=str(number), priority=number)
-    asked, begun = threading.Event(), threading.Event()
-    make, calls = downloads.bootstrap, []
-
-    def bootstrap(*args: Any, **kwargs: Any) -> Any:
-        calls.append(args)
-        if len(calls) == 2:
-            raise QueryError("too large")
-        transfer = make(*args, **kwargs)
-        if len(calls) == 1:
-            begun.set()
-            asked.wait(TIMEOUT)
-        return transfer
-
-    async with Phone(world.nora) as phone:
-        await phone.subscribe(**({} if is_first else EVERYTHING))
-        monkeypatch.setattr(downloads, "bootstrap", bootstrap)
-        phone.file.subscribe({"Inspection": "priority > 0"})
-        phone.talk()
-        await asyncio.to_thread(begun.wait, TIMEOUT)
-        phone.file.subscribe({"Inspection": "priority > 1"})
-        phone.talk()
-        (session,) = phone.connection._sessions.values()
-        await eventually(lambda: session._wanted[0][0] == 3)
-        asked.set()
-        await phone.until(lambda: phone.file.newest.error == "too large")
-        await phone.downloaded()
-        assert titles(phone.store) == ["1", "2"] and phone.file.active.version == 2
-        await db(world.inspection, title="3", priority=3)
-        await phone.until(lambda: titles(phone.store) == ["1", "2", "3"])
 
 
 def raising(error: Exception) -> Callable[..., Any]:
@@ -758,6 +719,176 @@ async def test_a_mark_waits_for_a_transaction_that_is_still_open(world: World, e
             await phone.until(lambda: titles(phone.store) == ["early", "late", "uploaded"])
             for other in others:
                 await other.until(lambda other=other: titles(other.store) == ["early", "late", "uploaded"])
+
+
+# --- at the same time ------------------------------------------------------------------------------------------------
+
+
+def feed_caught_up() -> None:
+    """Waits, in a thread, until the feed that is running has delivered everything."""
+    [each] = [each for each in feed._feeds.values() if each._tasks]
+    until(lambda: each.version >= history.latest(connections[conf.DATABASE]), "delivering")
+
+
+def after(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, then: Callable[[], Any]) -> None:
+    """Once, after a function has returned and before its result is used, something else happens, and is delivered."""
+    function = getattr(module, name)
+
+    def and_then(*args: Any, **given: Any) -> Any:
+        result = function(*args, **given)
+        monkeypatch.setattr(module, name, function)
+        then()
+        feed_caught_up()
+        return result
+
+    monkeypatch.setattr(module, name, and_then)
+
+
+def leave_north(world: World) -> None:
+    world.north.members.remove(world.nora)
+    sync.access_changed(world.nora)
+
+
+@sqlite
+async def test_what_happens_right_after_a_bootstrap_is_not_missed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Phone(world.nora), Phone(world.nora) as phone:
+        await phone.settle()
+        after(monkeypatch, downloads, "bootstrap", world.inspection)
+        await phone.subscribe(**EVERYTHING)
+        await phone.until(lambda: len(titles(phone.store)) == 1)
+
+
+@sqlite
+async def test_access_that_changes_while_a_file_is_opened_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.inspection()
+    file = RealmFile()
+    async with Phone(world.sol) as other:
+        await other.settle()  # so that the feed runs, and has passed the change before the session joins it
+        async with Phone(world.nora, file) as phone:
+            await phone.subscribe(**EVERYTHING)
+            assert len(titles(file.store)) == 1
+        after(monkeypatch, files, "wanted_views", lambda: leave_north(world))
+        async with Phone(world.nora, file) as phone:
+            await phone.until(lambda: titles(file.store) == [])
+
+
+@sqlite
+async def test_an_upload_is_not_acknowledged_under_a_query_that_is_no_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Phone(world.nora) as phone:
+        await phone.subscribe(Inspection="priority < 5")
+        may_end = held_up(monkeypatch, downloads, "steady")
+        await db(world.inspection)
+        phone.file.subscribe({"Inspection": "priority > 4"})
+        key = await db(inspect, phone, "new", priority=9)
+        await eventually(lambda: SubscriptionSet.objects.filter(query_version=2).exists())
+        await phone.until(lambda: phone.file.sets)
+        count = len(phone.log)
+        phone.talk()
+        may_end.set()
+        await phone.settle()
+        await phone.uploaded()
+        first = next(it for it in phone.log[count:] if isinstance(it, Download))
+        assert (first.query_version, first.batch_state) == (2, 1)
+        assert [it.value for it in phone.store.objects["Inspection"]] == [key.bytes]
+
+
+@sqlite
+async def test_an_upload_is_judged_by_the_access_of_now(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Phone(world.nora) as phone:
+        await phone.subscribe(**EVERYTHING)
+        team = world.north.pk
+        may_end = held_up(monkeypatch, access, "access_for_session")
+        await db(leave_north, world)
+        await db(feed_caught_up)
+        await asyncio.sleep(0.05)  # it is being renewed
+        key = await db(inspect, phone, "late")
+        await asyncio.sleep(0.1)
+        may_end.set()
+        await phone.uploaded()
+        await phone.until(lambda: phone.file.reported)
+        assert not await db(Inspection.objects.filter(pk=key).exists) and team
+
+
+@sqlite
+async def test_access_that_changed_while_a_query_failed_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.inspection(title="one")
+    async with Phone(world.nora) as phone:
+        await phone.subscribe(**EVERYTHING, Airfield="TRUEPREDICATE")
+        make, begun, may_end = downloads.bootstrap, threading.Event(), threading.Event()
+
+        def failing(*_: Any, **__: Any) -> Any:
+            begun.set()
+            may_end.wait(TIMEOUT)
+            monkeypatch.setattr(downloads, "bootstrap", make)
+            raise QueryError("too large")
+
+        monkeypatch.setattr(downloads, "bootstrap", failing)
+        phone.file.subscribe({"Inspection": "priority > 3"})
+        phone.talk()
+        await db(begun.wait, TIMEOUT)
+        await db(leave_north, world)
+        await db(feed_caught_up)
+        with phone.file.write() as write:  # for which access is renewed
+            write.set("Airfield", "EDDM", "name", "Mine")
+        phone.talk()
+        await eventually(lambda: ClientFile.objects.get().client_version)
+        may_end.set()
+        await phone.until(lambda: phone.file.newest.state == ERROR)
+        await phone.until(lambda: titles(phone.store) == [])
+
+
+@sqlite
+async def test_the_history_is_read_from_where_something_concerned_the_file(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not from what the client was told last: a quiet client's next download would read everything since."""
+    async with Phone(world.nora) as phone:
+        await phone.subscribe(**EVERYTHING)
+        for _ in range(5):
+            await db(world.inspection, world.south)
+        await db(feed_caught_up)
+        newest = await db(lambda: history.latest(connections[conf.DATABASE]))
+        steady, read = downloads.steady, []
+        monkeypatch.setattr(downloads, "steady", lambda *args, **given: read.append(args[1]) or steady(*args, **given))
+        await db(world.inspection)
+        await phone.until(lambda: len(titles(phone.store)) == 1)
+        assert phone.file.progress.download_server > newest == read[0]
+
+
+@sqlite
+async def test_a_long_difference_comes_in_several_downloads(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "CHUNK", 4)
+    file = RealmFile()
+    async with Phone(world.nora, file) as phone:
+        await phone.subscribe(**EVERYTHING)
+    for number in range(20):
+        await db(world.inspection, title=f"{number:02}")
+    async with Phone(world.nora, file) as phone:
+        await phone.settle()
+        assert titles(file.store) == [f"{number:02}" for number in range(20)]
+        assert len(sent(phone, Download)) >= 5
+
+
+@sqlite
+async def test_nothing_is_made_while_much_waits_to_be_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Phone(world.nora) as phone:
+        await phone.subscribe(**EVERYTHING)
+        await asyncio.sleep(0.1)
+        monkeypatch.setattr(sessions, "OUTBOX_BYTES", 10)
+        steady, made = downloads.steady, []
+        monkeypatch.setattr(downloads, "steady", lambda *args, **given: made.append(1) or steady(*args, **given))
+        phone.is_reading = False
+        for _ in range(10):
+            await db(world.inspection)
+            await db(feed_caught_up)
+            await asyncio.sleep(0.02)
+        assert len(made) <= 3
+        phone.is_reading = True
+        await phone.until(lambda: len(titles(phone.store)) == 10)
 
 
 # --- partitions ------------------------------------------------------------------------------------------------------
