@@ -657,6 +657,61 @@ def test_a_transaction_that_stays_open_is_waited_for(
     device.check()
 
 
+@pytest.mark.parametrize("each_database", ["postgresql"], indirect=True)
+def test_a_bootstrap_shows_nothing_above_its_version(device: Device, world: World) -> None:
+    """What a transaction commits while an older one is open is in the tables, but not below the version. A client that
+    was shown it would count its next edits in what the server takes for unknown to it."""
+    listed, named, gone = (Kit.objects.create(name=name, tags=["a"]) for name in ("listed", "named", "gone"))
+    device.catch_up()
+    announced = downloads.announce(device.ident)
+    opened, done = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with transaction.atomic(realm_settings.DATABASE):
+            Team.objects.create(name="West")
+            opened.set()
+            done.wait(10)
+        connections.close_all()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    opened.wait(10)
+    Kit.objects.filter(pk=listed.pk).update(tags=["x", "a"])
+    Kit.objects.filter(pk=named.pk).update(name="a name that the new view does not show")
+    gone.delete()
+    Kit.objects.create(name="new")
+    wanted = views(Kit="name BEGINSWITH 'n' OR name == 'gone' OR name == 'listed'", Team="TRUEPREDICATE")
+    edit = m.Insert(class_name="Kit", id=str(listed.pk), path=["tags", 1], value="z")
+    for has_schema in (True, False):
+        transfer = downloads.bootstrap(
+            device.file, device.progress.download_server, device.views, wanted,
+            has_schema=has_schema, is_announced=True,
+        )  # fmt: skip
+        assert transfer.version >= announced
+        device.deliver(transfer, 1)
+        held = device.realm.store.objects["Kit"].values()
+        shown = {it["name"].value: [tag.value for tag in it["tags"]] for it in held}
+        assert shown == {"listed": ["a"], "named": ["a"], "gone": ["a"]}
+    device.views = wanted
+    # An upload above the version is in what follows, and no edit of it was undone.
+    first, second = device.write(edit), device.write(update(listed, name="listed"))
+    device.upload(first)
+    device.deliver(
+        downloads.bootstrap(
+            device.file, device.progress.download_server, wanted, wanted, has_schema=True, is_announced=True
+        ),
+        1,
+    )
+    done.set()
+    thread.join()
+    device.upload(second)
+    while device.catch_up().version < newest():
+        pass
+    device.check()
+    listed.refresh_from_db()
+    assert listed.tags == ["x", "a", "z"]
+
+
 def test_an_entry_is_closed_when_it_is_large(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries, "ENTRY_BYTES", 1000)
     Team.objects.bulk_create(Team(name=f"Team {number}") for number in range(200))

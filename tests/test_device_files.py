@@ -20,6 +20,7 @@ from realm_sync.core.text import to_text
 from realm_sync.device_sync import files
 from realm_sync.device_sync.files import OpenFile
 from realm_sync.models import ClientFile, Subscription, SubscriptionSet
+from realm_sync.registry import registry
 from tests.testapp.models import Inspection, Team
 
 pytestmark = pytest.mark.usefixtures("each_database")
@@ -129,6 +130,19 @@ def test_a_file_whose_history_was_pruned_is_reset(nora: Any) -> None:
         message = ident(files.wire_ident(file.ident), salt, download_server=1, latest_server=1)
         files.open_file(nora, message, "")
     assert refused.value.number == 222
+
+
+def test_a_file_whose_view_fits_the_classes_no_more_is_reset(nora: Any) -> None:
+    """A migration has taken a property away which a rule of access asked for."""
+    file, salt = opened(nora)
+    files.remember_views(file, 1, {})
+    Team.objects.create(name="South")
+    views = {"1": {"": files.schema_digest(registry.schema), "Team": "owner == 1"}}
+    ClientFile.objects.filter(ident=file.ident).update(views=views)
+    with pytest.raises(DeviceSyncError) as refused:
+        message = ident(files.wire_ident(file.ident), salt, download_server=1, latest_server=1)
+        files.open_file(nora, message, "")
+    assert (refused.value.number, refused.value.action) == (222, "ClientReset")
 
 
 def test_files_of_others_and_files_an_operator_resets(nora: Any) -> None:

@@ -244,6 +244,45 @@ async def test_a_query_that_the_database_cannot_compute_is_refused(
         assert states == {1: "complete", 2: "error"}
 
 
+@sqlite
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_when_a_query_cannot_be_computed_the_newest_before_it_stands(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    """Its bootstrap was made, and not sent because another query came; but that one is refused."""
+    for number in range(3):
+        world.inspection(title=str(number), priority=number)
+    asked, begun = threading.Event(), threading.Event()
+    make, calls = downloads.bootstrap, []
+
+    def bootstrap(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            raise QueryError("too large")
+        transfer = make(*args, **kwargs)
+        if len(calls) == 1:
+            begun.set()
+            asked.wait(TIMEOUT)
+        return transfer
+
+    async with Phone(world.nora) as phone:
+        await phone.subscribe(**({} if is_first else EVERYTHING))
+        monkeypatch.setattr(downloads, "bootstrap", bootstrap)
+        phone.file.subscribe({"Inspection": "priority > 0"})
+        phone.talk()
+        await asyncio.to_thread(begun.wait, TIMEOUT)
+        phone.file.subscribe({"Inspection": "priority > 1"})
+        phone.talk()
+        (session,) = phone.connection._sessions.values()
+        await eventually(lambda: session._wanted[0][0] == 3)
+        asked.set()
+        await phone.until(lambda: phone.file.newest.error == "too large")
+        await phone.downloaded()
+        assert titles(phone.store) == ["1", "2"] and phone.file.active.version == 2
+        await db(world.inspection, title="3", priority=3)
+        await phone.until(lambda: titles(phone.store) == ["1", "2", "3"])
+
+
 def raising(error: Exception) -> Callable[..., Any]:
     def function(*_: Any, **__: Any) -> Any:
         raise error

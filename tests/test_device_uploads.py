@@ -220,6 +220,20 @@ def test_an_edit_that_its_author_saw_counts_as_seen(device: Device) -> None:
     assert (kit.tags, kit.numbers) == (["first", "b"], [0, 1])
 
 
+def test_a_bootstrap_hides_no_edit(device: Device) -> None:
+    """It says what is new to the views; the list was there before."""
+    kit = Kit.objects.create(tags=["a", "b"])
+    device.sync()
+    first = device.changeset(on(kit, m.Insert, "tags", 0, value="first"))
+    advance = Advance(client_version=0, bootstrap=True)
+    history.record_advance(connections[realm_settings.DATABASE], device.ident, encode_advance(advance).decode())
+    device.sync()
+    second = device.changeset(on(kit, m.Remove, "tags", 2), at=5)
+    device.upload(first, second)
+    kit.refresh_from_db()
+    assert kit.tags == ["first", "a"]
+
+
 def test_an_edit_that_fits_nothing_is_no_refusal(device: Device) -> None:
     kit = Kit.objects.create(tags=["a"])
     device.sync()
@@ -327,7 +341,7 @@ def test_another_deleted_what_the_file_changed(device: Device) -> None:
 def test_another_created_the_same_key(device: Device) -> None:
     base = device.base
     kit = Kit.objects.create(name="theirs", tags=["a"], visits=3)
-    advance = device.write(create("Kit", kit.pk, tags=["b"]), base=base)
+    advance = device.write(create("Kit", kit.pk, tags=["b"]), base=base, at=9000)
     assert owed(advance) is True and advance.rejected == []
     kit.refresh_from_db()
     assert (kit.name, kit.tags, kit.visits) == ("theirs", ["a", "b"], 3), "zeros that nobody wrote stand over nothing"
@@ -433,6 +447,22 @@ def test_what_save_made_of_it_is_owed(device: Device, on_save: Any) -> None:
     assert kit.name == "NEW"
 
 
+def test_an_object_that_is_not_there_after_all_is_owed(device: Device, on_save: Any) -> None:
+    on_save(post_save, Kit, lambda sender, instance, **_: instance.delete())
+    advance = device.write(create("Kit", name="new"))
+    assert owed(advance) is True and advance.rejected == []
+
+
+def test_what_clients_do_not_write_is_zero_on_theirs(device: Device, world: World) -> None:
+    """Which is what the table has in this case, though nobody said so."""
+    device.access = device.access._replace(writable={**device.access.writable, "Team": TRUE})
+    device.views = {**device.views, "Team": TRUE}
+    new = str(uuid.uuid4())
+    device.access = device.access._replace(readable={**device.access.readable, "Team": TRUE})
+    assert owed(device.write(create("Team", new))) is None
+    assert Team.objects.get(pk=new).name == ""
+
+
 def test_what_signals_do_elsewhere_is_the_servers_doing(device: Device, on_save: Any) -> None:
     def log(sender: Any, instance: Any, **_: Any) -> None:
         Sample.objects.create(a_string=instance.name)
@@ -444,14 +474,15 @@ def test_what_signals_do_elsewhere_is_the_servers_doing(device: Device, on_save:
     assert Change.objects.get(class_name="Kit").origin == device.ident
 
 
-def test_values_that_the_table_cannot_hold_are_owed(device: Device, world: World) -> None:
-    sample = Sample.objects.create()
+def test_values_that_are_others_here_are_owed(device: Device) -> None:
+    sample, kit = Sample.objects.create(), Kit.objects.create(tags=["a"])
     device.sync()
     advance = device.write(
         update(sample, a_fixed="1.5", a_string="exact", a_day="2026-01-01T00:00:00.000000Z"),
+        update(kit, tags=None),
         inexact={("Sample", str(sample.pk)): {"a_string"}},
     )
-    assert owed(advance) == ["a_string"] and advance.rejected == []
+    assert owed(advance, sample) == ["a_string"] and owed(advance, kit) is None and advance.rejected == []
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

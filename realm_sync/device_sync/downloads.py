@@ -33,7 +33,7 @@ from ..uploads import attempt
 from ..writing import Key
 from .entries import Entries, Stamp, stamp
 from .files import OpenFile, newest_advance, remember_views, schema_instructions
-from .parts import Part, log_unreadable, nothing, parts
+from .parts import Part, images_before, log_unreadable, nothing, parts
 
 WAIT_SECONDS = 10.0
 """How long a bootstrap waits until the history can be read up to the version that it took."""
@@ -91,26 +91,24 @@ def bootstrap(
     held, wanted = predicates(old), predicates(new)
     with snapshot() as connection:
         version = history.newest(connection)
-        done = (
-            ClientFile.objects.using(settings.DATABASE).values_list("client_version", flat=True).get(ident=file.ident)
-        )
-        newest = newest_advance(file.ident)
+        ahead = images_before(connection, version, {**old, **new})
+        done, upload_server = _integrated(file.ident, version)
         entries = Entries(version, version, done, is_flexible=is_flexible)
         if not has_schema:
             entries.schema(schema_instructions())
         rejected: list[tuple[int, list[Rejection]]] = []
-        for part in _since(connection, file, after, [*{**old, **new}, ""], held, done):
-            _write_moved(entries, part, held, wanted, is_everything_said=not has_schema)
+        for part in _since(connection, file, after, version, [*{**old, **new}, ""], held, done):
+            _write_moved(entries, part, version, held, wanted, is_everything_said=not has_schema)
             rejected += part.rejected(version)
         for model_sync in registry:
             has, shall_have = (views.get(model_sync.class_name, FALSE) for views in (old, new))
-            _write_new(entries, model_sync, _without(shall_have, has) if has_schema else shall_have)
+            _write_new(entries, model_sync, _without(shall_have, has) if has_schema else shall_have, ahead)
             if after:
-                _write_left(entries, model_sync, _without(has, shall_have))
+                _write_left(entries, model_sync, _without(has, shall_have), ahead)
     if is_flexible and entries.is_empty:
         entries.fill()  # a bootstrap without any entry is one that an SDK waits for without end
     remember_views(file, version, new)
-    return Transfer(version, done, done, newest.server_version if newest else 0, rejected, entries.finish())
+    return Transfer(version, done, done, upload_server, rejected, entries.finish())
 
 
 def steady(file: OpenFile, after: int, client_version: int, views: Views, *, is_flexible: bool = True) -> Transfer:
@@ -165,17 +163,33 @@ def _await(version: int) -> None:
 # --- what is said ----------------------------------------------------------------------------------------------
 
 
+def _integrated(ident: int, version: int) -> tuple[int, int]:
+    """How far a file was integrated as of a version: its client version, and what its client had integrated then."""
+    if (advance := newest_advance(ident, version)) is not None:
+        return advance.client_version, advance.server_version
+    if newest_advance(ident) is not None:
+        return 0, 0  # its first upload came after
+    files = ClientFile.objects.using(settings.DATABASE).filter(ident=ident)
+    return int(files.values_list("client_version", flat=True).get()), 0
+
+
 def _since(
-    connection: Any, file: OpenFile, after: int, classes: list[str], held: Mapping[str, Predicate], done: int
+    connection: Any,
+    file: OpenFile,
+    after: int,
+    version: int,
+    classes: list[str],
+    held: Mapping[str, Predicate],
+    done: int,
 ) -> Iterable[Part]:
-    """What happened, as the snapshot shows it, while a file held views as of version `after`."""
+    """What happened up to `version`, in a snapshot, while a file held views as of version `after`."""
     if after:
-        return parts(connection, file.ident, after, classes, held, in_snapshot=True)
+        return parts(connection, file.ident, after, classes, held, upto=version)
     if not done:
         return ()
     # It has uploaded before its first download: it holds what it made itself, be it gone or refused by now.
     rows = history.changes_of(connection, history.written_by(connection, file.ident), 0)
-    return [Part(file.ident, history.Batch(rows, 0, True, None), held)]
+    return [Part(file.ident, history.Batch([row for row in rows if row.version <= version], 0, True, None), held)]
 
 
 def _without(one: Node, other: Node) -> Node:
@@ -183,30 +197,48 @@ def _without(one: Node, other: Node) -> Node:
     return FALSE if one == other else and_(one, not_(other))
 
 
-def _write_new(entries: Entries, model_sync: ModelSync, node: Node) -> None:
-    """Every object that `node` selects."""
-    if model_sync.asymmetric:
+def _write_new(entries: Entries, model_sync: ModelSync, node: Node, ahead: Mapping[Key, Image | None]) -> None:
+    """Every object that `node` selects; of those that the snapshot shows too new what they were."""
+    if model_sync.asymmetric or node == FALSE:
         return
+    name = model_sync.class_name
     for chunk in select_images(model_sync, node):
         for text in chunk:
             try:
                 image = decode_image(text)
             except UNREADABLE as error:
-                log_unreadable(model_sync.class_name, text[:60], error)
+                log_unreadable(name, text[:60], error)
             else:
-                entries.whole(model_sync.class_name, image)
+                if (name, str(image["_id"])) not in ahead:
+                    entries.whole(name, image)
+    for earlier in _selected(ahead, name, node):
+        entries.whole(name, earlier)
 
 
-def _write_left(entries: Entries, model_sync: ModelSync, node: Node) -> None:
-    """That every object which `node` selects is gone."""
+def _write_left(entries: Entries, model_sync: ModelSync, node: Node, ahead: Mapping[Key, Image | None]) -> None:
+    """That every object which `node` selects is gone, or did."""
+    if node == FALSE:
+        return
+    name = model_sync.class_name
     for chunk in select_keys(model_sync, node):
         for text in chunk:
-            entries.erase(model_sync.class_name, msgspec.json.decode(text))
+            if (name, str(key := msgspec.json.decode(text))) not in ahead:
+                entries.erase(name, key)
+    for image in _selected(ahead, name, node):
+        entries.erase(name, image["_id"])
+
+
+def _selected(images: Mapping[Key, Image | None], name: str, node: Node) -> list[Image]:
+    """The images of a class that `node` selects."""
+    matches = predicates({name: node})[name]
+    found = [image for (class_name, _), image in images.items() if class_name == name and image is not None]
+    return [image for image in found if matches(image)]
 
 
 def _write_moved(
     entries: Entries,
     part: Part,
+    version: int,
     held: Mapping[str, Predicate],
     wanted: Mapping[str, Predicate],
     *,
@@ -214,7 +246,7 @@ def _write_moved(
 ) -> None:
     """What happened while views were held that are no longer wanted. What is new to the views is said from the tables;
     or everything is, and only what is gone is left to say."""
-    for (class_name, text), doubt, image in part.objects(None):
+    for (class_name, text), doubt, image in part.objects(version):
         kind, names = doubt.verdict(image, wanted.get(class_name, nothing))
         if kind == "erase":
             entries.erase(class_name, _key(class_name, text))

@@ -111,6 +111,12 @@ def open_file(user: Any, message: frames.Ident, user_agent: str) -> OpenFile:
         # One that did not arrive is none.
         texts = file.views.get(str(held), {})
         files.update(server_version=message.download_server, views={str(held): texts} if held else {})
+    try:
+        views = bound_views(texts)
+    except QueryError as error:  # a property is gone that a query or a rule of access was about
+        raise DeviceSyncError(
+            222, f"Which objects the file holds cannot be told with today's classes: {error}"
+        ) from error
     newest = newest_advance(file.ident)
     return OpenFile(
         ident=file.ident,
@@ -119,7 +125,7 @@ def open_file(user: Any, message: frames.Ident, user_agent: str) -> OpenFile:
         download_client=message.download_client,
         client_version=file.client_version,
         upload_server=newest.server_version if newest else 0,
-        views=bound_views(texts),
+        views=views,
         salt=latest_salt(epoch),
         latest=message.latest_server,
         schema_known=texts.get("") == schema_digest(registry.schema),

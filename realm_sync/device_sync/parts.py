@@ -44,7 +44,7 @@ class Part:
         """The version that these rows end with; if not `is_complete`, more rows of it follow in the next part."""
         self.advances: list[tuple[int, Advance]] = []
         self.is_cut = False
-        """Of what the snapshot shows there is more, in parts before or after this one."""
+        """Of what is to be said together there is more, in parts before or after this one."""
         self._doubts: dict[Key, Doubt] = {}
         self._unread: set[Key] = set()
         """Objects with rows that cannot be read: raw SQL can write text into a column of numbers on SQLite."""
@@ -76,11 +76,11 @@ class Part:
     def newest(self) -> Advance | None:
         return self.advances[-1][1] if self.advances else None
 
-    def objects(self, version: int | None) -> Iterator[tuple[Key, Doubt, Image | None]]:
-        """Every object with doubt, and what it is as of the last row; without a row, as of `version`, or, if that is
-        None, in the snapshot. There, where rows are cut, no row is the last: the file may have erased itself what others
-        changed before, and has been told so. Those of classes that clients never hold are left out, and those that
-        cannot be read now: the next row may be about something better."""
+    def objects(self, version: int) -> Iterator[tuple[Key, Doubt, Image | None]]:
+        """Every object with doubt, and what it is as of the last row; without a row, or where rows are cut, as of
+        `version`: there no row is the last, and the file may have erased itself what others changed before, and has been
+        told so. Those of classes that clients never hold are left out, and those that cannot be read now: the next row
+        may be about something better."""
         elsewhere = self._unread | {key for key, doubt in self._doubts.items() if doubt.last is None or self.is_cut}
         found = images_at(elsewhere, version)
         for key, doubt in self._doubts.items():
@@ -114,23 +114,40 @@ def parts(
     after: int,
     classes: list[str],
     contains: Mapping[str, Predicate],
-    *,
-    in_snapshot: bool = False,
+    upto: int | None = None,
 ) -> Iterator[Part]:
-    """The rows above `after`: all that a snapshot sees, or else one chunk, and the rest of its version if it is long."""
-    cursor, upto, is_cut = None, None, False
+    """The rows above `after`: all up to a version that can be read, or, without one, a chunk, and the rest of its version
+    if it is long."""
+    cursor, last, is_cut = None, upto, False
     while True:
-        batch = history.read(
-            connection, after, CHUNK, classes=classes, upto=upto, cursor=cursor, in_snapshot=in_snapshot
-        )
+        batch = history.read(connection, after, CHUNK, classes=classes, upto=last, cursor=cursor)
         part = Part(ident, batch, contains)
-        part.is_cut = is_cut = in_snapshot and (is_cut or batch.more or not batch.complete)
+        part.is_cut = is_cut = upto is not None and (is_cut or batch.more or not batch.complete)
         yield part
-        if batch.complete and not (in_snapshot and batch.more):
+        if batch.complete and not (upto is not None and batch.more):
             return
         after, cursor = batch.upto, batch.cursor
-        if not in_snapshot:
-            upto = part.version
+        if upto is None:
+            last = part.version
+
+
+def images_before(connection: Any, version: int, classes: Collection[str]) -> dict[Key, Image | None]:
+    """The objects that a snapshot shows as they were written above `version`, which can be read then, and what they were
+    before; None: they were not there. For what is told with a version is taken for known as of it, no more, no less."""
+    found: dict[Key, Image | None] = {}
+    cursor, more = None, bool(classes)
+    while more:
+        batch = history.read(connection, version, CHUNK, classes=classes, cursor=cursor, in_snapshot=True)
+        for change in batch.changes:
+            key = change.class_name, change.object_id
+            if key not in found:
+                try:
+                    found[key] = change.images()[0]
+                except UNREADABLE as error:
+                    log_unreadable(*key, error)
+                    found[key] = None
+        version, cursor, more = batch.upto, batch.cursor, batch.more
+    return found
 
 
 class _Found(NamedTuple):
@@ -138,8 +155,8 @@ class _Found(NamedTuple):
     unread: set[Key]
 
 
-def images_at(keys: Collection[Key], version: int | None) -> _Found:
-    """These objects as of a version, as far as they exist then; None: as the statement sees them."""
+def images_at(keys: Collection[Key], version: int) -> _Found:
+    """These objects as of a version, as far as they exist then."""
     found = _Found({}, set())
     by_class: dict[str, dict[str, Any]] = defaultdict(dict)
     for class_name, text in keys:
@@ -163,7 +180,7 @@ def images_at(keys: Collection[Key], version: int | None) -> _Found:
                     found.unread.update((class_name, key) for key, value in values.items() if value == pk)
                 else:
                     found.images[class_name, str(image["_id"])] = image
-    if version is not None and keys:
+    if keys:
         _take_back(found, keys, version)
     return found
 

@@ -289,12 +289,16 @@ class DeviceSession:
         """The one in force."""
         self._wanted: tuple[Query, Views] = (self._query, {})
         """The newest query that was accepted, and what it shows: what uploads are judged by."""
+        self._accepted: list[Query] = []
+        """Those after the one in force, in order: the client waits for a bootstrap of the last that is not refused."""
         self._choosing = asyncio.Lock()
         """Held while `_access` and `_wanted` are computed: access and query may change at the same time."""
         self._access_stale = False
         self._access_as_of = 0
         """Changes of access up to this version are in `_access`."""
         self._bootstrap_due = False
+        self._is_discarded = False
+        """A bootstrap was made, and not sent; and none since."""
         self._position = 0
         """Whatever concerned the file up to here was queued to it. Beyond what the client was told: for changes that do
         not concern it no download is sent."""
@@ -390,6 +394,7 @@ class DeviceSession:
                 self._wanted = query, await self._threads.run(self._views_of, self.ident, query)
             except QueryError as error:
                 return self._core.refuse(query[0], str(error))
+            self._accepted.append(query)
         # From here on nothing is sent under the old views: what is uploaded may be in the new ones only, and must not be
         # acknowledged under those.
         self._bootstrap_due = True
@@ -509,12 +514,14 @@ class DeviceSession:
             await self._give_up(query, error)
             return
         if self._is_choosing or self._bootstrap_due:
-            self._bootstrap_due = True  # made for access, or for a query, that is no more
+            self._bootstrap_due = self._is_discarded = True  # made for access, or for a query, that is no more
             return
         if self._core.state != "live":
             return
         self._core.begin(query[0])
         self._query, self._views, self._has_schema = query, views, True
+        self._is_discarded = False
+        self._accepted = [each for each in self._accepted if each[0] > query[0]]
         self._completing = query[0], transfer.version
         is_bootstrap = self._core.is_flexible
         self._send(transfer, transfer.entries, is_bootstrap=is_bootstrap)
@@ -552,16 +559,20 @@ class DeviceSession:
             await self._passed.wait()
 
     async def _give_up(self, query: Query, error: QueryError) -> None:
-        """The database could not compute a query: the one before stays in force, unless this one is in force already."""
+        """The database could not compute a query, which is refused then, unless it is in force already: the newest one
+        before stands."""
         if query[0] <= self._core.query_version:
             raise DeviceSyncError(226, str(error)) from error
         await self._threads.run(subscriptions.fail, self.ident, query[0], str(error))
         for effect in self._core.refuse(query[0], str(error)):
             self.connection.perform_now(effect)
         async with self._choosing:
+            self._accepted.remove(query)
             if self._wanted[0] is query:
-                self._wanted = self._query, self._views
+                self._wanted = self._accepted[-1] if self._accepted else self._query, self._views
                 self._access_stale = True  # which may have changed while this query was wanted
+        # One that was made and not sent is remembered as what the file holds.
+        self._bootstrap_due = self._bootstrap_due or self._is_discarded or self._core.awaits_bootstrap
 
     async def _steady(self) -> None:
         transfer = await self._threads.run(self._make_steady)
@@ -570,6 +581,7 @@ class DeviceSession:
         if self._core.is_owed or not transfer.is_empty or transfer.upload_client > self._core.upload_client:
             self._send(transfer, transfer.entries)
         self._pass(transfer.version)
+        self._look_due = self._look_due or transfer.has_more
 
     def _make_steady(self) -> Transfer:
         assert self._file is not None

@@ -41,8 +41,6 @@ from ..core.device_sync.instructions import AddColumn, AddTable, EraseColumn, Er
 from ..core.device_sync.payloads import zero
 from ..core.device_sync.translation import Translator
 from ..core.edits import identity
-from ..core.encoding import decode_property, encode_property
-from ..core.errors import ValueTypeError
 from ..core.messages import AnyInstruction, Changeset, Create, Delete, Edit, RejectedWrite, Update
 from ..core.predicate import compile_predicate
 from ..core.schema import Schema
@@ -470,27 +468,15 @@ def _unwritable(class_name: str) -> dict[str, Any]:
 
 
 def _differences(class_name: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The properties in which two images of an object differ, in more than how their wire values are spelled."""
+    """The properties in which two images of an object differ; a collection that is null is an empty one."""
     schema = registry.schema
     names = []
     for name, prop in schema[class_name].properties.items():
-        if prop.type == "linkingObjects":
-            continue
         values = [
-            zero(schema, prop) if value is None and prop.is_collection else value
-            for value in (one.get(name), other.get(name))
+            zero(schema, prop) if it.get(name) is None and prop.is_collection else it.get(name) for it in (one, other)
         ]
         if identity(values[0]) != identity(values[1]):
-            where = f"{class_name}.{name}"
-            try:
-                values = [
-                    encode_property(schema, where, prop, decode_property(schema, where, prop, it)) for it in values
-                ]
-            except ValueTypeError:
-                names.append(name)
-                continue
-            if identity(values[0]) != identity(values[1]):
-                names.append(name)
+            names.append(name)
     return names
 
 

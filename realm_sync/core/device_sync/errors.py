@@ -60,7 +60,7 @@ WIRE_ERRORS: dict[int, WireError] = {
     212: WireError("ApplicationBug", "The changeset does not fit the schema; this is a bug in the client."),
     216: WireError("ProtocolViolation", "Upload changesets of this file only."),
     217: WireError("ClientReset", "An operator asked this file to start over: client reset."),
-    222: WireError("ClientReset", "The history this file needs was pruned: client reset."),
+    222: WireError("ClientReset", "What happened since this file was here cannot be told any more: client reset."),
     223: WireError("ClientReset", "The file belongs to another user: a client reset gives this one a new ident."),
     225: WireError("ApplicationBug", "Change the app's classes, or the server's models, so that they agree."),
     226: WireError("ApplicationBug", "Correct the query and update the subscriptions."),

@@ -413,6 +413,11 @@ class ServerSession:
             return self._connection.window
         return max(0, self._connection.window - len(self._unacknowledged))
 
+    @property
+    def awaits_bootstrap(self) -> bool:
+        """Whether the client waits for the bootstrap of a query."""
+        return bool(self._pending)
+
     def relieve(self) -> None:
         if self._unacknowledged:
             self._unacknowledged.popleft()
