@@ -436,3 +436,28 @@ def test_an_edit_that_crosses_the_first_bootstrap_is_told(world: World) -> None:
     phone.settle()
     assert phone.file.store.objects["Kit"][key]["tags"] == [Payload("string", "mine")]
     assert Kit.objects.get().tags == ["mine"]
+
+
+def test_an_edit_that_a_bootstrap_took_back_is_not_counted_with(world: World) -> None:
+    """The object is new to the view, and said whole: its user sees no more what he wrote before, and goes on from there."""
+    phone = phone_of(world.nora, Kit='name == "a"')
+    phone.file.subscribe({"Kit": "TRUEPREDICATE"})
+    with phone.file.write() as writes:
+        key = writes.create("Kit", uuid_key(), {"name": "b", "tags": ["a", "b"]})
+    phone.say()
+    while phone.server_takes():
+        pass
+    with phone.file.write() as writes:
+        writes.insert("Kit", key, "tags", "x", (0,))
+    phone.server_works()
+    assert phone.session is not None
+    while phone.down:  # and it says nothing yet
+        phone.session.receive(phone.checker.received(phone.down.popleft()), None)
+    tags = phone.file.store.objects["Kit"][key]["tags"]
+    assert tags == [Payload("string", "a"), Payload("string", "b")]
+    with phone.file.write() as writes:
+        writes.remove("Kit", key, "tags", (0,))
+    phone.say()
+    phone.settle()
+    assert phone.file.store.objects["Kit"][key]["tags"] == [Payload("string", "x"), Payload("string", "b")]
+    assert Kit.objects.get().tags == ["x", "b"]

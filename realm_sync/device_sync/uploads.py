@@ -21,7 +21,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -224,6 +224,23 @@ class _Message:
         nodes = [bound_views({class_name: text}).get(class_name) for text in texts if text is not None]
         return [compile_predicate(node, schema[class_name], schema) for node in nodes if node is not None] or [_nothing]
 
+    def bootstraps(self, class_name: str, since: int, upto: int) -> list[tuple[int, Predicate, Predicate]]:
+        """Of those above one version, up to another, as far as they are known: the version, and what of a class had been
+        told before, and was told then. With another schema, and at first, everything is told."""
+        found = []
+        known = sorted(version for version in self._held if version <= upto)
+        for before, version in pairwise([0, *known]):
+            if version <= since or (before == 0 and since):
+                continue
+            is_anew = not before or self._held[before].get("") != self._held[version].get("")
+            was = _nothing if is_anew else self._predicate(class_name, self._held[before].get(class_name))
+            found.append((version, was, self._predicate(class_name, self._held[version].get(class_name))))
+        return found
+
+    def _predicate(self, class_name: str, text: str | None) -> Predicate:
+        node = None if text is None else bound_views({class_name: text}).get(class_name)
+        return _nothing if node is None else compile_predicate(node, registry.schema[class_name], registry.schema)
+
 
 def _nothing(image: Mapping[str, Any]) -> bool:
     return False
@@ -347,15 +364,27 @@ class _Group:
                     continue
                 since = known[row.id]
                 told = [it for it in earlier[key] if it.version > since]
-                # A bootstrap says again what is new to the views only.
                 above = [
                     it
                     for it in advances((it for it in earlier[mine] if it.version > since), self._ident)
                     if not it.bootstrap
                 ]
-                lost = self._about(key, told, above, shapes)
+                lost = self._is_said_anew(key, since, earlier[key]) or self._about(key, told, above, shapes)
                 rows += _split(row, set(shapes) if lost is True else set(lost))
             self._upload.rows[key] = rows
+
+    def _is_said_anew(self, key: Key, since: int, earlier: Sequence[Change]) -> bool:
+        """Whether a bootstrap above a version, and not above the base, has said the whole object: as one does with what is
+        new to the views."""
+        for version, was, now in self._message.bootstraps(key[0], since, self._base):
+            image: Mapping[str, Any] | None = self._upload.objects[key].image
+            for row in (*earlier, *self._upload.rows[key]):
+                if row.version > version:
+                    image = row.images()[0]
+                    break
+            if image is not None and now(image) and not was(image):
+                return True
+        return False
 
     def _bases(self) -> list[tuple[int, int]]:
         """(row, base) of the file's uploads above the base of this group, in order."""
