@@ -219,6 +219,7 @@ class Realm:
         if self.is_read_only:
             kind = "a frozen Realm" if isinstance(self._file, FrozenFile) else "read-only Realms."
             raise RealmError(f"Can't perform transactions on {kind}", code="WrongTransactionState")
+        store.check_process()  # before SQLite is asked anything: its mutexes may have been held when the process forked
         if not store.synced and store.has_synced():
             raise RealmError(
                 f"The realm at '{store.path}' syncs, but was opened without `sync`: what is written now would never be "
