@@ -765,7 +765,7 @@ async def test_a_mark_waits_for_a_transaction_that_is_still_open(world: World, e
 
 def feed_caught_up() -> None:
     """Waits, in a thread, until the feed that is running has delivered everything."""
-    [each] = [each for each in feed._feeds.values() if each._tasks]
+    [each] = [each for loop, each in feed._feeds.items() if loop.is_running() and each._tasks]
     until(lambda: each.version >= history.latest(connections[conf.DATABASE]), "delivering")
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, OperationalError, transaction
 from django.db.models.expressions import RawSQL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -156,11 +156,11 @@ class Run:
 
     def orm_members(self, key: str, teams: list[Team]) -> None:
         if kit := Kit.objects.filter(pk=key).first():
-            with suppress(IntegrityError):  # gone meanwhile
+            with suppress(IntegrityError, OperationalError):  # gone meanwhile; ended for a deadlock
                 kit.teams.set(teams)
 
     async def step_orm_delete(self) -> None:
-        with suppress(IntegrityError):  # an upload has linked it meanwhile
+        with suppress(IntegrityError, OperationalError):  # an upload has linked it meanwhile
             await db(Kit.objects.filter(pk=self.key).delete)
 
     async def step_connect(self) -> None:
