@@ -110,7 +110,6 @@ class Session:
         self._choosing = asyncio.Lock()
         """Held while `_access` and `_wanted` are computed: access and subscriptions may change at the same time."""
         self._completed = -1
-        self._is_over = False
         self._noted = self._heard
         self._note_due = False
         self.user_pk: Any = None
@@ -145,7 +144,6 @@ class Session:
         try:
             await sender
         finally:
-            self._is_over = True
             for task in (sender, handler, pump):
                 task.cancel()
             await asyncio.gather(sender, handler, pump, return_exceptions=True)
@@ -172,7 +170,7 @@ class Session:
     # --- messages ----------------------------------------------------------------------------------------------------
 
     async def _handle_messages(self) -> None:
-        while not self._is_over:  # checked, as in Python 3.11 wait_for may end well though it was cancelled
+        while True:
             while self._inbox and self._core.state != "closed":
                 for effect in self._core.receive(self._inbox.popleft()):
                     await self._guard(self._perform(effect))

@@ -583,6 +583,5 @@ class Upload:
         images = [image for image in (before, after) if image is not None]
         if not all(map(cls.writable, images)):
             raise Refused("WriteNotAllowed", "This user may not write the object as it was or as it would be.")
-        # Without any image it was created and deleted again: nothing is left that could be seen or not.
-        if images and not any(map(cls.in_view, images)):
+        if not any(map(cls.in_view, images)):
             raise Refused("OutsideView", "The object is outside every subscription of this client file.")

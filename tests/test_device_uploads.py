@@ -598,28 +598,3 @@ def test_what_a_new_object_has_where_clients_do_not_write_is_the_servers(device:
     assert (one.owed, one.rejected) == (owed, [])
     assert two.owed == owed and [(it.property, it.code) for it in two.rejected] == [("created_at", "ReadOnlyProperty")]
     assert Inspection.objects.get().created_at == created
-
-
-def entry(version: int, base: int = 0, origin: int = 0) -> UploadEntry:
-    return UploadEntry(version, base, 0, origin, b"")
-
-
-@pytest.mark.parametrize(
-    ("entries", "progress", "number"),
-    [
-        ([entry(2), entry(2)], 5, 210),
-        ([entry(3), entry(2)], 5, 210),
-        ([entry(0)], 5, 210),
-        ([entry(6)], 5, 210),
-        ([entry(1, 4), entry(2, 3)], 5, 209),
-        ([entry(1, origin=3)], 5, 216),
-    ],
-)
-def test_versions_that_no_honest_client_sends(entries: list[UploadEntry], progress: int, number: int) -> None:
-    with pytest.raises(DeviceSyncError, match=f"^{number}: "):
-        uploads.check(entries, progress)
-
-
-def test_versions_that_an_honest_client_sends() -> None:
-    uploads.check([], 5)
-    uploads.check([entry(1, 3), entry(3, 3), entry(5, 4)], 5)

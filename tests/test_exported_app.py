@@ -22,7 +22,7 @@ from realm_sync.management.rules_text import Rules, Untranslatable
 from realm_sync.management.sync_text import HELPERS, sync_text
 from tests.servers import ROOT
 
-TODO: dict[str, Any] = {
+EXPORTED: dict[str, Any] = {
     "realm_config.json": {"app_id": "todo-abcde", "config_version": 20210101, "name": "todo"},
     "auth/providers.json": {
         "anon-user": {"name": "anon-user", "type": "anon-user", "disabled": True},
@@ -212,7 +212,7 @@ def export(directory: Path, files: dict[str, Any]) -> Path:
 
 @pytest.fixture
 def todo(tmp_path: Path) -> Path:
-    return export(tmp_path / "todo", TODO)
+    return export(tmp_path / "todo", EXPORTED)
 
 
 def run(*arguments: str) -> str:
@@ -399,7 +399,7 @@ def test_what_is_no_export_is_refused(tmp_path: Path, files: dict[str, Any], pro
 
 
 def test_partition_based_sync(tmp_path: Path) -> None:
-    files = TODO | {
+    files = EXPORTED | {
         "sync/config.json": {
             "type": "partition",
             "state": "enabled",
@@ -425,7 +425,7 @@ def test_partition_based_sync(tmp_path: Path) -> None:
 
 
 def test_rules_of_older_exports_are_part_of_their_data_source(tmp_path: Path) -> None:
-    files = {name: content for name, content in TODO.items() if not name.startswith("sync/")}
+    files = {name: content for name, content in EXPORTED.items() if not name.startswith("sync/")}
     owner = {"owner_id": "%%user.id"}
     files["data_sources/mongodb-atlas/config.json"] = {
         "config": {

@@ -80,20 +80,6 @@ class Translated(NamedTuple):
     """Where single embedded objects were made, unless the client had one there, as after a client reset."""
 
 
-def check(entries: Sequence[UploadEntry], progress_client: int) -> None:
-    """Raises DeviceSyncError for versions that no honest client sends."""
-    version = base = 0
-    for entry in entries:
-        if not version < entry.client_version <= progress_client:
-            found = f"{entry.client_version} follows {version}, in an upload up to {progress_client}"
-            raise DeviceSyncError(210, f"Client versions must rise: {found}.")
-        if entry.base < base:
-            raise DeviceSyncError(209, f"The bases of an upload must not fall: {entry.base} follows {base}.")
-        if entry.origin:
-            raise DeviceSyncError(216, f"A client uploads its own changesets, not those of file {entry.origin}.")
-        version, base = entry.client_version, entry.base
-
-
 def integrate(
     ident: int,
     entries: Sequence[UploadEntry],
@@ -105,10 +91,10 @@ def integrate(
 ) -> int:
     """Integrates the entries of an upload that are not integrated yet; returns the file's new integrated client version.
 
-    `views` is what the file's newest query shows, `now` is in milliseconds since 1970. Raises DeviceSyncError for
-    versions or changesets that no honest client sends, or a file that must start over; nothing is applied then.
+    `views` is what the file's newest query shows, `now` is in milliseconds since 1970. That versions and bases rise was
+    checked by core/device_sync/session.py. Raises DeviceSyncError for changesets that no honest client sends, or a file
+    that must start over; nothing is applied then.
     """
-    check(entries, progress_client)
     done = ClientFile.objects.using(settings.DATABASE).values_list("client_version", flat=True).get(ident=ident)
     translator = _translator(registry.schema)
     size = _Size(settings.DEVICE_SYNC_INSTRUCTIONS)
